@@ -1,0 +1,116 @@
+@0x9631ece588a3662f;
+# What every cctl service has in common. Read this first: the other files only add nouns and verbs.
+#
+# Rules that hold for every method of every service:
+#
+# * A connection is refused unless the kernel says (SO_PEERCRED) that the peer may speak to this service.
+# * The first call on a connection is `hello`. Its `epoch` changes with every restart of the service, so a
+#   client can tell a restarted service from the one it knew.
+# * Every method may be repeated after a lost connection. It is either idempotent, or it recognises the
+#   repetition by an id that the caller chose; its comment says which.
+# * An expected failure is data (`Outcome.failure`). A Cap'n Proto exception means transport trouble or a bug.
+# * A Cap'n Proto list or text that is too long for its meaning is answered with `invalidArgument`.
+
+interface Service {
+  # The bootstrap capability of every service.
+
+  hello @0 (features :UInt64) -> (about :About);
+  # Says who answers. `features` is a bit set of optional protocol features that the caller knows; none are
+  # defined yet. Unknown bits are ignored.
+}
+
+struct About {
+  service @0 :Text;    # what the service implements: "executor"
+  version @1 :Text;    # of the program that answers: "0.1.0"
+  protocol @2 :UInt32; # of the contract. A client refuses a service whose protocol it does not know.
+  epoch @3 :UInt64;    # differs for every start of the service
+  features @4 :UInt64; # optional features that both sides know
+}
+
+struct Call {
+  # Goes with every method.
+  request @0 :UInt64;    # identifies the user's request across processes: in every trace line, and the guard
+                         # of methods that must not run twice
+  deadlineMs @1 :UInt32; # milliseconds that the caller will still wait; 0xffffffff: without bound
+}
+
+struct Outcome(T) {
+  union {
+    ok @0 :T;
+    failure @1 :Failure;
+  }
+}
+
+struct Done {}
+# Nothing to say but that it is done.
+
+struct Failure {
+  code @0 :Code;
+  message @1 :Text; # one line, names the offending value
+  hint @2 :Text;    # what to do about it; may be empty
+}
+
+enum Code {
+  internal @0;          # a bug or an unexpected error of the system; the message has the context
+  notFound @1;          # the named object does not exist
+  alreadyExists @2;     # the name or id is taken by another object
+  conflict @3;          # the object is in a state that does not allow this
+  invalidArgument @4;   # the call can never succeed as it is
+  permissionDenied @5;  # the caller may not do this
+  resourceExhausted @6; # no addresses, no ports, no space, no memory
+  unavailable @7;       # a service that is needed does not answer
+  deadlineExceeded @8;  # the caller's time is over
+  unimplemented @9;     # this service does not do this
+  corrupt @10;          # stored data is damaged
+  notExecutable @11;    # the command exists and cannot be executed (exit code 126)
+  commandNotFound @12;  # the command does not exist in the container (exit code 127)
+}
+
+struct SandboxRef {
+  # Names the namespaces of a sandbox: /proc/<pid>/ns/*.
+  pid @0 :Int32;        # of the sandbox's monitor, in the host's PID namespace
+  startTime @1 :UInt64; # field 22 of /proc/<pid>/stat, in clock ticks since boot: guards against a reused pid
+}
+
+struct Layer {
+  # One layer of an image, as OCI describes it.
+  digest @0 :Text;    # of the blob as stored: "sha256:<hex>"
+  diffId @1 :Text;    # of the uncompressed tar: "sha256:<hex>"
+  mediaType @2 :Text; # OCI or Docker media type; tells the compression
+  size @3 :UInt64;    # of the blob, bytes
+}
+
+struct Limits {
+  # Resource limits of a container; 0 means no limit.
+  memory @0 :UInt64;    # bytes
+  memorySwap @1 :Int64; # bytes of memory and swap together; 0: twice `memory`; -1: swap without limit
+  nanoCpus @2 :UInt64;  # billionths of a CPU: 1_500_000_000 is one and a half
+  pids @3 :UInt64;      # tasks
+}
+
+enum Protocol {
+  tcp @0;
+  udp @1;
+}
+
+struct PortBinding {
+  hostAddress @0 :Text;   # IPv4 address of the host to listen on; empty: all
+  hostPort @1 :UInt16;    # 0 in a request: choose one
+  containerPort @2 :UInt16;
+  protocol @3 :Protocol;
+}
+
+struct Volume {
+  source @0 :Text;   # absolute path on the host; a directory is made there if nothing exists
+  target @1 :Text;   # absolute path in the container, resolved beneath its root
+  readOnly @2 :Bool;
+}
+
+struct ExitRecord {
+  # How a container's first process ended.
+  code @0 :Int32;       # as a shell says it: the exit status, or 128 + the signal; -1: unknown
+  signal @1 :Int32;     # the signal that ended it; 0: none
+  oomKilled @2 :Bool;   # the kernel's OOM killer was at work in the container's cgroup
+  finishedAt @3 :Int64; # nanoseconds since the Unix epoch
+  note @4 :Text;        # why the code is unknown; else empty
+}

@@ -1,0 +1,77 @@
+@0xf15469af0ed861dc;
+# The executor owns sandboxes: namespaces, cgroups, the monitor (shim) of each, and the processes in them.
+# A plugin that runs sandboxes in another way (a micro-VM, say) implements this interface and nothing else.
+
+using Common = import "common.capnp";
+
+interface Executor extends(Common.Service) {
+  # Caller: `containers`.
+
+  prepare @0 (call :Common.Call, id :Text, spec :SandboxSpec) -> (outcome :Common.Outcome(Prepared));
+  # Makes a sandbox: fresh namespaces, its cgroup, a parked monitor, stdio FIFOs. It lives until `destroy`,
+  # whatever happens to the executor. Again with the same spec: the same sandbox.
+  # Fails: conflict (another spec), resourceExhausted, invalidArgument (a limit the kernel refuses).
+
+  start @1 (call :Common.Call, id :Text, process :ProcessSpec) -> (outcome :Common.Outcome(Started));
+  # Turns the mounted /rootfs into / and executes PID 1. Answers when exec has succeeded, or with why it did
+  # not. Again: the same answer, nothing is started twice.
+  # Fails: commandNotFound (127), notExecutable (126), notFound (user, group or sandbox), invalidArgument.
+
+  wait @2 (call :Common.Call, id :Text) -> (outcome :Common.Outcome(Common.ExitRecord));
+  # Answers when PID 1 has ended and its output is captured; at once if it had. Dropping the call cancels
+  # the wait, not the process.
+
+  signal @3 (call :Common.Call, id :Text, signal :Int32) -> (outcome :Common.Outcome(Common.Done));
+  # Sends a signal to PID 1. A signal that PID 1 does not handle is ignored by the kernel, but SIGKILL and
+  # SIGSTOP. Done also if PID 1 has ended.
+
+  resize @4 (call :Common.Call, id :Text, rows :UInt16, columns :UInt16) -> (outcome :Common.Outcome(Common.Done));
+  # Sets the size of the container's terminal, also before PID 1 runs. Fails: conflict if it has none.
+
+  destroy @5 (call :Common.Call, id :Text) -> (outcome :Common.Outcome(Common.Done));
+  # Kills every process of the sandbox and removes its cgroup and its directory. Idempotent: done if it is gone.
+
+  list @6 (call :Common.Call) -> (outcome :Common.Outcome(SandboxList));
+  # Every sandbox that exists, from the kernel's and the monitors' own word. Idempotent.
+}
+
+struct SandboxSpec {
+  hostname @0 :Text;
+  hostNetwork @1 :Bool; # share the host's network namespace
+  terminal @2 :Bool;    # stdio is a pseudo-terminal
+  openStdin @3 :Bool;   # stdin is a FIFO; else /dev/null
+  limits @4 :Common.Limits;
+}
+
+struct Prepared {
+  sandbox @0 :Common.SandboxRef;
+  directory @1 :Text;        # holds the FIFOs stdin, stdout, stderr (services/executor/shim describes all files)
+  warnings @2 :List(Text);   # limits that this host cannot enforce, a line each
+}
+
+struct ProcessSpec {
+  arguments @0 :List(Text);   # at least one; the first is looked up in the environment's PATH
+  environment @1 :List(Text); # "KEY=value"
+  workingDirectory @2 :Text;  # absolute; made if it is missing
+  user @3 :Text;              # name or uid[:name or gid], resolved in the rootfs; empty: root
+  rows @4 :UInt16;            # initial size of the terminal; 0: unknown
+  columns @5 :UInt16;
+}
+
+struct Started {
+  pid @0 :Int32;       # of PID 1, in the host's PID namespace
+  startedAt @1 :Int64; # nanoseconds since the Unix epoch
+}
+
+struct SandboxList {
+  sandboxes @0 :List(SandboxState);
+}
+
+struct SandboxState {
+  id @0 :Text;
+  union {
+    parked @1 :Void;                 # prepared, not started
+    running @2 :Started;
+    exited @3 :Common.ExitRecord;
+  }
+}

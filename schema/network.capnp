@@ -1,0 +1,56 @@
+@0xc0fdd3cc7c03807b;
+# The network service owns the bridge, the addresses, and the one nftables table of this instance.
+
+using Common = import "common.capnp";
+
+interface Network extends(Common.Service) {
+  # Caller: `containers`.
+
+  attach @0 (call :Common.Call, id :Text, sandbox :Common.SandboxRef, spec :AttachSpec) -> (outcome :Common.Outcome(Attachment));
+  # Configures the sandbox's network namespace: loopback up and, for `bridge`, an interface eth0 with an
+  # address, a default route through the bridge, and the published ports. The lease and the ports are
+  # recorded durably before any effect. Again with the same spec: the same attachment.
+  # Fails: resourceExhausted (no address, no port left), conflict (port in use; names it), notFound (sandbox gone).
+
+  detach @1 (call :Common.Call, id :Text) -> (outcome :Common.Outcome(Common.Done));
+  # Gives the address and the ports back. The veth is not deleted: it goes with the sandbox's namespace.
+  # Idempotent.
+
+  reconcile @2 (call :Common.Call, live :List(Text)) -> (outcome :Common.Outcome(Common.Done));
+  # Releases what belongs to containers that are not in `live`, and restores table, bridge and published
+  # ports of those that are. Idempotent.
+
+  info @3 (call :Common.Call) -> (outcome :Common.Outcome(NetworkInfo));
+  # What this instance uses on the host. Idempotent.
+
+  tearDown @4 (call :Common.Call) -> (outcome :Common.Outcome(Common.Done));
+  # Removes the bridge and the table when nothing is attached; the next attach makes them again. Idempotent.
+  # Fails: conflict if a container is attached.
+}
+
+struct AttachSpec {
+  mode @0 :Mode;
+  ports @1 :List(Common.PortBinding);
+}
+
+enum Mode {
+  bridge @0;
+  none @1;   # only loopback
+  host @2;   # the host's own namespace: never passed to `attach`
+}
+
+struct Attachment {
+  address @0 :Text;       # IPv4 address; empty without a bridge
+  prefixLength @1 :UInt8;
+  gateway @2 :Text;
+  mac @3 :Text;
+  ports @4 :List(Common.PortBinding); # as bound: hostPort is never 0
+}
+
+struct NetworkInfo {
+  bridge @0 :Text;  # interface name
+  subnet @1 :Text;  # CIDR
+  gateway @2 :Text;
+  table @3 :Text;   # nftables table, family inet
+  attached @4 :UInt32;
+}

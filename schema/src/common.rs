@@ -1,0 +1,287 @@
+//! Domain types that several services share: `common.capnp`.
+
+use crate::bindings::common_capnp::{self, about, exit_record, layer, limits, port_binding, sandbox_ref, volume};
+use crate::failure::Failure;
+use crate::ids::Digest;
+use crate::wire::{Wire, text};
+use serde::{Deserialize, Serialize};
+use std::net::Ipv4Addr;
+
+/// The version of the contract that this crate speaks.
+pub const PROTOCOL: u32 = 1;
+
+/// Who answers a `hello`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct About {
+    /// What the service implements: `executor`.
+    pub service: String,
+    /// Version of the program.
+    pub version: String,
+    /// Version of the contract.
+    pub protocol: u32,
+    /// Differs for every start of the service.
+    pub epoch: u64,
+    /// Optional features that both sides know.
+    pub features: u64,
+}
+
+/// Names the namespaces of a sandbox: `/proc/<pid>/ns/*`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SandboxRef {
+    /// Process id of the sandbox's monitor in the host's PID namespace.
+    pub pid: i32,
+    /// Its start time in clock ticks since boot: field 22 of `/proc/<pid>/stat`.
+    pub start_time: u64,
+}
+
+/// One layer of an image.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Layer {
+    /// Of the blob as stored.
+    pub digest: Digest,
+    /// Of the uncompressed tar.
+    pub diff_id: Digest,
+    /// OCI or Docker media type.
+    pub media_type: String,
+    /// Of the blob, bytes.
+    pub size: u64,
+}
+
+/// Resource limits; zero means none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Bytes.
+    pub memory: u64,
+    /// Bytes of memory and swap together; 0: twice `memory`; -1: no limit of swap.
+    pub memory_swap: i64,
+    /// Billionths of a CPU.
+    pub nano_cpus: u64,
+    /// Tasks.
+    pub pids: u64,
+}
+
+/// Transport protocol of a published port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
+}
+
+impl std::fmt::Display for Protocol {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+        })
+    }
+}
+
+/// A published port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct PortBinding {
+    /// Address of the host; none: all.
+    pub host_address: Option<Ipv4Addr>,
+    /// Port on the host; 0 in a request: choose one.
+    pub host_port: u16,
+    /// Port in the container.
+    pub container_port: u16,
+    /// Protocol.
+    pub protocol: Protocol,
+}
+
+/// A directory or file of the host, mounted in a container.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Volume {
+    /// Absolute path on the host.
+    pub source: String,
+    /// Absolute path in the container.
+    pub target: String,
+    /// Whether the container may not write.
+    pub read_only: bool,
+}
+
+/// How a container's first process ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExitRecord {
+    /// The exit status, or 128 + the signal; -1: unknown.
+    pub code: i32,
+    /// The signal that ended it; 0: none.
+    pub signal: i32,
+    /// Whether the kernel's OOM killer was at work in its cgroup.
+    pub oom_killed: bool,
+    /// Nanoseconds since the Unix epoch.
+    pub finished_at: i64,
+    /// Why the code is unknown; else empty.
+    pub note: String,
+}
+
+impl Wire for About {
+    type Owned = about::Owned;
+
+    fn read(reader: about::Reader<'_>) -> Result<Self, Failure> {
+        Ok(Self {
+            service: text(reader.get_service())?,
+            version: text(reader.get_version())?,
+            protocol: reader.get_protocol(),
+            epoch: reader.get_epoch(),
+            features: reader.get_features(),
+        })
+    }
+
+    fn write(&self, mut builder: about::Builder<'_>) {
+        let Self { service, version, protocol, epoch, features } = self;
+        builder.set_service(service);
+        builder.set_version(version);
+        builder.set_protocol(*protocol);
+        builder.set_epoch(*epoch);
+        builder.set_features(*features);
+    }
+}
+
+impl Wire for SandboxRef {
+    type Owned = sandbox_ref::Owned;
+
+    fn read(reader: sandbox_ref::Reader<'_>) -> Result<Self, Failure> {
+        let pid = reader.get_pid();
+        if pid < 2 {
+            return Err(Failure::invalid(format_args!("{pid} is not the process id of a sandbox")));
+        }
+        Ok(Self { pid, start_time: reader.get_start_time() })
+    }
+
+    fn write(&self, mut builder: sandbox_ref::Builder<'_>) {
+        let Self { pid, start_time } = *self;
+        builder.set_pid(pid);
+        builder.set_start_time(start_time);
+    }
+}
+
+impl Wire for Layer {
+    type Owned = layer::Owned;
+
+    fn read(reader: layer::Reader<'_>) -> Result<Self, Failure> {
+        Ok(Self {
+            digest: text(reader.get_digest())?.parse()?,
+            diff_id: text(reader.get_diff_id())?.parse()?,
+            media_type: text(reader.get_media_type())?,
+            size: reader.get_size(),
+        })
+    }
+
+    fn write(&self, mut builder: layer::Builder<'_>) {
+        let Self { digest, diff_id, media_type, size } = self;
+        builder.set_digest(digest.as_str());
+        builder.set_diff_id(diff_id.as_str());
+        builder.set_media_type(media_type);
+        builder.set_size(*size);
+    }
+}
+
+impl Wire for Limits {
+    type Owned = limits::Owned;
+
+    fn read(reader: limits::Reader<'_>) -> Result<Self, Failure> {
+        Ok(Self {
+            memory: reader.get_memory(),
+            memory_swap: reader.get_memory_swap(),
+            nano_cpus: reader.get_nano_cpus(),
+            pids: reader.get_pids(),
+        })
+    }
+
+    fn write(&self, mut builder: limits::Builder<'_>) {
+        let Self { memory, memory_swap, nano_cpus, pids } = *self;
+        builder.set_memory(memory);
+        builder.set_memory_swap(memory_swap);
+        builder.set_nano_cpus(nano_cpus);
+        builder.set_pids(pids);
+    }
+}
+
+impl Wire for PortBinding {
+    type Owned = port_binding::Owned;
+
+    fn read(reader: port_binding::Reader<'_>) -> Result<Self, Failure> {
+        let address = text(reader.get_host_address())?;
+        let host_address = match address.as_str() {
+            "" => None,
+            given => {
+                Some(given.parse().map_err(|_| Failure::invalid(format_args!("{given:?} is not an IPv4 address")))?)
+            }
+        };
+        let container_port = reader.get_container_port();
+        if container_port == 0 {
+            return Err(Failure::invalid("0 is not a port of a container"));
+        }
+        Ok(Self {
+            host_address,
+            host_port: reader.get_host_port(),
+            container_port,
+            protocol: match reader.get_protocol()? {
+                common_capnp::Protocol::Tcp => Protocol::Tcp,
+                common_capnp::Protocol::Udp => Protocol::Udp,
+            },
+        })
+    }
+
+    fn write(&self, mut builder: port_binding::Builder<'_>) {
+        let Self { host_address, host_port, container_port, protocol } = self;
+        if let Some(address) = host_address {
+            builder.set_host_address(address.to_string());
+        }
+        builder.set_host_port(*host_port);
+        builder.set_container_port(*container_port);
+        builder.set_protocol(match protocol {
+            Protocol::Tcp => common_capnp::Protocol::Tcp,
+            Protocol::Udp => common_capnp::Protocol::Udp,
+        });
+    }
+}
+
+impl Wire for Volume {
+    type Owned = volume::Owned;
+
+    fn read(reader: volume::Reader<'_>) -> Result<Self, Failure> {
+        let (source, target) = (text(reader.get_source())?, text(reader.get_target())?);
+        for path in [&source, &target] {
+            if !path.starts_with('/') || path.contains('\0') {
+                return Err(Failure::invalid(format_args!("volume path {path:?} is not absolute"))
+                    .hint("write -v /host/path:/container/path[:ro]"));
+            }
+        }
+        Ok(Self { source, target, read_only: reader.get_read_only() })
+    }
+
+    fn write(&self, mut builder: volume::Builder<'_>) {
+        let Self { source, target, read_only } = self;
+        builder.set_source(source);
+        builder.set_target(target);
+        builder.set_read_only(*read_only);
+    }
+}
+
+impl Wire for ExitRecord {
+    type Owned = exit_record::Owned;
+
+    fn read(reader: exit_record::Reader<'_>) -> Result<Self, Failure> {
+        Ok(Self {
+            code: reader.get_code(),
+            signal: reader.get_signal(),
+            oom_killed: reader.get_oom_killed(),
+            finished_at: reader.get_finished_at(),
+            note: text(reader.get_note())?,
+        })
+    }
+
+    fn write(&self, mut builder: exit_record::Builder<'_>) {
+        let Self { code, signal, oom_killed, finished_at, note } = self;
+        builder.set_code(*code);
+        builder.set_signal(*signal);
+        builder.set_oom_killed(*oom_killed);
+        builder.set_finished_at(*finished_at);
+        builder.set_note(note);
+    }
+}

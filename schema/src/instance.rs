@@ -1,0 +1,101 @@
+//! Where an instance of cctl lives: several live side by side on one host.
+
+use crate::Failure;
+use std::env;
+use std::path::{Path, PathBuf};
+
+const DEFAULT_ROOT: &str = "/var/lib/cctl";
+const DEFAULT_RUN: &str = "/run/cctl";
+
+/// The two directories that make an instance: durable state, and sockets and sandboxes until the next boot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Instance {
+    root: PathBuf,
+    run: PathBuf,
+}
+
+impl Instance {
+    /// From `CCTL_ROOT` and `CCTL_RUN`, or the defaults `/var/lib/cctl` and `/run/cctl`.
+    /// Fails if one of them is not an absolute path.
+    pub fn from_env() -> Result<Self, Failure> {
+        Ok(Self { root: directory("CCTL_ROOT", DEFAULT_ROOT)?, run: directory("CCTL_RUN", DEFAULT_RUN)? })
+    }
+
+    /// From two absolute paths.
+    pub fn new(root: impl Into<PathBuf>, run: impl Into<PathBuf>) -> Self {
+        Self { root: root.into(), run: run.into() }
+    }
+
+    /// Durable state.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Sockets and sandboxes; empty after a boot.
+    pub fn run(&self) -> &Path {
+        &self.run
+    }
+
+    /// The durable state of one service.
+    pub fn state(&self, service: &str) -> PathBuf {
+        self.root.join(service)
+    }
+
+    /// The log file of one of our processes.
+    pub fn log(&self, process: &str) -> PathBuf {
+        self.root.join("logs").join(format!("{process}.log"))
+    }
+
+    /// The socket of one service.
+    pub fn socket(&self, service: &str) -> PathBuf {
+        self.run.join(format!("{service}.sock"))
+    }
+
+    /// The runtime directories of the containers.
+    pub fn sandboxes(&self) -> PathBuf {
+        self.run.join("sandboxes")
+    }
+
+    /// A short name for what this instance makes in the kernel (bridge, table, cgroup): `cctl0` for the
+    /// default state directory, else `cctl-` and six digits that depend on it. At most 11 bytes, so that it
+    /// fits an interface name.
+    pub fn kernel_name(&self) -> String {
+        if self.root == Path::new(DEFAULT_ROOT) {
+            return "cctl0".to_owned();
+        }
+        format!("cctl-{:06x}", fnv1a(self.root.as_os_str().as_encoded_bytes()) & 0xff_ffff)
+    }
+}
+
+/// FNV-1a, 64 bit: stable across builds, which the standard hasher is not.
+fn fnv1a(bytes: &[u8]) -> u64 {
+    let mixed = bytes
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
+    mixed ^ (mixed >> 32)
+}
+
+fn directory(variable: &str, default: &str) -> Result<PathBuf, Failure> {
+    let path = env::var_os(variable).map_or_else(|| PathBuf::from(default), PathBuf::from);
+    if path.is_absolute() {
+        Ok(path)
+    } else {
+        Err(Failure::invalid(format_args!("{variable}={} is not an absolute path", path.display()))
+            .hint(format_args!("set it to an absolute path, or unset it for {default}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kernel_names_fit_interfaces_and_differ() {
+        let default = Instance::new(DEFAULT_ROOT, DEFAULT_RUN).kernel_name();
+        let one = Instance::new("/tmp/a", "/tmp/a/run").kernel_name();
+        let two = Instance::new("/tmp/b", "/tmp/b/run").kernel_name();
+        assert_eq!(default, "cctl0");
+        assert_ne!(one, two);
+        assert!(one.len() <= 11);
+    }
+}

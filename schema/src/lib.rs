@@ -1,0 +1,31 @@
+//! The contracts between cctl's processes.
+//!
+//! `schema/*.capnp` say in prose what each method means. This crate turns them into Rust: the generated
+//! [`bindings`], and for each service a module with its domain types (`model`), the conversions between
+//! wire and domain (`wire`), a typed `client` that reconnects and retries, and a `server` trait that a
+//! service implements without touching the wire.
+//!
+//! Everything here is `!Send`, as Cap'n Proto's RPC is: use it inside a `tokio::task::LocalSet` or an
+//! actix `System`.
+
+pub mod bindings;
+pub mod call;
+pub mod common;
+pub mod containers;
+pub mod executor;
+pub mod failure;
+pub mod filesystem;
+pub mod ids;
+pub mod image_store;
+pub mod instance;
+pub mod link;
+pub mod log_collector;
+pub mod network;
+mod rpc;
+pub mod supervisor;
+pub mod wire;
+
+pub use call::Call;
+pub use failure::{Code, Failure};
+pub use ids::{ContainerId, Digest};
+pub use instance::Instance;

@@ -1,0 +1,246 @@
+//! A client's line to a service: connects when it is needed, again when the service was restarted, and
+//! gives up only when the caller's time is over.
+
+use crate::bindings::common_capnp::service;
+use crate::common::{About, PROTOCOL};
+use crate::wire::Wire;
+use crate::{Call, Failure};
+use capnp::ErrorKind;
+use capnp::capability::FromClientHook;
+use capnp_rpc::{RpcSystem, rpc_twoparty_capnp::Side, twoparty::VatNetwork};
+use futures::io::{BufReader, BufWriter};
+use rustix::fs::{Mode, OFlags};
+use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::Duration;
+use tokio::net::UnixStream;
+use tokio_util::compat::{TokioAsyncReadCompatExt, TokioAsyncWriteCompatExt};
+
+/// Bytes that one message may make its reader traverse, in words of 8 bytes: 32 MiB.
+pub const TRAVERSAL_LIMIT: usize = 4 << 20;
+/// Bytes in flight in one stream; the default of 64 KiB costs two thirds of the throughput.
+pub const STREAM_WINDOW: usize = 1 << 20;
+/// Bytes of the buffers between RPC system and socket.
+pub const SOCKET_BUFFER: usize = 32 << 10;
+
+const FIRST_PAUSE: Duration = Duration::from_millis(2);
+const LONGEST_PAUSE: Duration = Duration::from_millis(200);
+
+/// The line. Clones share the connection.
+pub struct Link<C> {
+    shared: Rc<Shared<C>>,
+}
+
+struct Shared<C> {
+    service: &'static str,
+    socket: PathBuf,
+    connected: RefCell<Option<Connected<C>>>,
+    connecting: tokio::sync::Mutex<()>,
+    generation: Cell<u64>,
+}
+
+struct Connected<C> {
+    client: C,
+    generation: u64,
+    /// Ends with the connection: dropping capabilities alone would leave the socket open.
+    _task: AbortOnDrop,
+}
+
+struct AbortOnDrop(tokio::task::JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl<C> Clone for Link<C> {
+    fn clone(&self) -> Self {
+        Self { shared: Rc::clone(&self.shared) }
+    }
+}
+
+/// One try of a call.
+pub struct Attempt<C> {
+    /// The service's bootstrap capability.
+    pub client: C,
+    /// 1 for the first try.
+    pub number: u32,
+}
+
+impl<C: FromClientHook + Clone> Link<C> {
+    /// A line to `service`, which listens on `socket`. Nothing is connected yet.
+    pub fn new(service: &'static str, socket: impl Into<PathBuf>) -> Self {
+        Self {
+            shared: Rc::new(Shared {
+                service,
+                socket: socket.into(),
+                connected: RefCell::new(None),
+                connecting: tokio::sync::Mutex::new(()),
+                generation: Cell::new(0),
+            }),
+        }
+    }
+
+    /// Calls the service, and again when the connection was lost, until there is an answer or the call's
+    /// deadline has passed. Fails with `unavailable` at once if no instance of cctl holds the socket.
+    pub async fn call<T, F, Fut>(&self, call: &Call, attempt: F) -> Result<T, Failure>
+    where
+        F: Fn(Attempt<C>) -> Fut,
+        Fut: Future<Output = capnp::Result<Result<T, Failure>>>,
+    {
+        let all = self.attempts(call, attempt);
+        match call.remaining() {
+            None => all.await,
+            Some(left) => tokio::time::timeout(left, all).await.unwrap_or_else(|_| {
+                Err(Failure::deadline(format_args!("{} did not answer in time", self.shared.service))
+                    .hint("see `cctl system status`"))
+            }),
+        }
+    }
+
+    async fn attempts<T, F, Fut>(&self, call: &Call, attempt: F) -> Result<T, Failure>
+    where
+        F: Fn(Attempt<C>) -> Fut,
+        Fut: Future<Output = capnp::Result<Result<T, Failure>>>,
+    {
+        let mut pause = FIRST_PAUSE;
+        for number in 1.. {
+            let error = match self.client().await? {
+                Ok((client, generation)) => match attempt(Attempt { client, number }).await {
+                    Ok(answer) => return answer,
+                    Err(error) => {
+                        self.forget(generation);
+                        error
+                    }
+                },
+                Err(error) => error,
+            };
+            if !matches!(error.kind, ErrorKind::Disconnected | ErrorKind::Overloaded) {
+                return Err(self.broken(&error));
+            }
+            tracing::debug!(service = self.shared.service, request = %call.request, number, %error, "trying again");
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+        Err(Failure::internal("tried more often than can be counted"))
+    }
+
+    /// The failure that an exception of the RPC layer means.
+    fn broken(&self, error: &capnp::Error) -> Failure {
+        let service = self.shared.service;
+        match error.kind {
+            ErrorKind::Unimplemented => {
+                Failure::unimplemented(format_args!("{service} does not know this call: {error}"))
+            }
+            _ => Failure::internal(format_args!("{service}: {error}")),
+        }
+    }
+
+    fn current(&self) -> Option<(C, u64)> {
+        self.shared.connected.borrow().as_ref().map(|now| (now.client.clone(), now.generation))
+    }
+
+    fn forget(&self, generation: u64) {
+        let mut connected = self.shared.connected.borrow_mut();
+        if connected.as_ref().is_some_and(|now| now.generation == generation) {
+            *connected = None;
+        }
+    }
+
+    /// The bootstrap capability, over the connection that is there or a new one. The outer failure is final.
+    async fn client(&self) -> Result<capnp::Result<(C, u64)>, Failure> {
+        if let Some(current) = self.current() {
+            return Ok(Ok(current));
+        }
+        let _turn = self.shared.connecting.lock().await;
+        if let Some(current) = self.current() {
+            return Ok(Ok(current));
+        }
+        let stream = match connect(&self.shared.socket).await {
+            Ok(stream) => stream,
+            Err(error) => return self.refused(&error).map(Err),
+        };
+        let (client, task) = bootstrap::<C>(stream);
+        let about = match hello(&client).await {
+            Ok(about) => about?,
+            Err(error) if error.kind == ErrorKind::Disconnected => return Ok(Err(error)),
+            Err(error) => return Err(self.broken(&error)),
+        };
+        if about.protocol != PROTOCOL {
+            return Err(Failure::unimplemented(format_args!(
+                "{} speaks protocol {}, this program speaks {PROTOCOL}",
+                self.shared.service, about.protocol
+            ))
+            .hint("use programs of one version of cctl"));
+        }
+        let generation = self.shared.generation.get() + 1;
+        self.shared.generation.set(generation);
+        tracing::debug!(service = self.shared.service, epoch = about.epoch, "connected");
+        let connected = Connected { client: client.clone(), generation, _task: task };
+        *self.shared.connected.borrow_mut() = Some(connected);
+        Ok(Ok((client, generation)))
+    }
+
+    /// What a failed connect means: no instance, no permission, or a reason to try again.
+    fn refused(&self, error: &std::io::Error) -> Result<capnp::Error, Failure> {
+        use std::io::ErrorKind as Io;
+        let socket = self.shared.socket.display();
+        match error.kind() {
+            Io::NotFound | Io::ConnectionRefused | Io::NotADirectory => {
+                Err(Failure::unavailable(format_args!("cctl is not running: nobody listens on {socket}"))
+                    .hint("start it with `cctl system start`"))
+            }
+            Io::PermissionDenied => {
+                Err(Failure::permission_denied(format_args!("no permission to open {socket}")).hint("run cctl as root"))
+            }
+            _ => Ok(capnp::Error::disconnected(format!("{socket}: {error}"))),
+        }
+    }
+}
+
+/// Asks a freshly connected service who it is.
+async fn hello<C: FromClientHook + Clone>(client: &C) -> capnp::Result<Result<About, Failure>> {
+    let service: service::Client = FromClientHook::new(client.clone().into_client_hook());
+    let response = service.hello_request().send().promise.await?;
+    let about = response.get()?.get_about()?;
+    Ok(About::read(about))
+}
+
+fn bootstrap<C: FromClientHook>(stream: UnixStream) -> (C, AbortOnDrop) {
+    let (reader, writer) = stream.into_split();
+    let mut network = VatNetwork::new(
+        BufReader::with_capacity(SOCKET_BUFFER, reader.compat()),
+        BufWriter::with_capacity(SOCKET_BUFFER, writer.compat_write()),
+        Side::Client,
+        reader_options(),
+    );
+    network.set_window_size(STREAM_WINDOW);
+    let mut system = RpcSystem::new(Box::new(network), None);
+    let client = system.bootstrap(Side::Server);
+    let task = tokio::task::spawn_local(async move {
+        // The calls in flight learn of the end themselves.
+        if let Err(error) = system.await {
+            tracing::debug!(%error, "connection ended");
+        }
+    });
+    (client, AbortOnDrop(task))
+}
+
+/// Bounds on what a message from a peer may make us read.
+pub fn reader_options() -> capnp::message::ReaderOptions {
+    capnp::message::ReaderOptions { traversal_limit_in_words: Some(TRAVERSAL_LIMIT), nesting_limit: 32 }
+}
+
+/// Connects to a socket by its path, of whatever length: the kernel's limit of 108 bytes is avoided by
+/// naming it through its open directory.
+pub async fn connect(socket: &Path) -> std::io::Result<UnixStream> {
+    let (Some(parent), Some(name)) = (socket.parent(), socket.file_name()) else {
+        return Err(std::io::ErrorKind::InvalidInput.into());
+    };
+    let directory = rustix::fs::open(parent, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    UnixStream::connect(Path::new("/proc/self/fd").join(directory.as_raw_fd().to_string()).join(name)).await
+}

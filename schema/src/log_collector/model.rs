@@ -1,0 +1,65 @@
+//! Domain types of `log-collector.capnp`.
+
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// What to capture, and how much of it to keep.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogSpec {
+    /// Of the sandbox: holds the FIFOs.
+    pub directory: PathBuf,
+    /// Only stdout exists.
+    pub terminal: bool,
+    /// Stdin exists.
+    pub open_stdin: bool,
+    /// Bytes of a segment; 0: 20 MiB.
+    pub max_size: u64,
+    /// Segments kept; 0: 5.
+    pub max_files: u32,
+}
+
+/// Where to begin to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum From {
+    /// At the oldest byte kept.
+    Start,
+    /// At what is written from now on.
+    End,
+    /// So many lines before the end.
+    LastLines(u64),
+    /// At what was captured at this time or later: nanoseconds since the Unix epoch.
+    Since(i64),
+}
+
+/// A part of a container's output.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Chunk {
+    /// In the order of capture.
+    pub records: Vec<Record>,
+    /// The position after them.
+    pub next: u64,
+    /// Bytes that were asked for and are gone.
+    pub lost: u64,
+    /// The run has ended and this is all of it.
+    pub ended: bool,
+}
+
+/// What was captured at one time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Nanoseconds since the Unix epoch.
+    pub at: i64,
+    /// Where it was written.
+    pub stream: Stream,
+    /// The bytes, as written.
+    pub data: Vec<u8>,
+}
+
+/// An output stream of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Stream {
+    /// Standard output, or the terminal.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}

@@ -1,0 +1,97 @@
+//! Conversions of `log-collector.capnp`.
+
+use super::model::{Chunk, From, LogSpec, Record, Stream};
+use crate::Failure;
+use crate::bindings::log_collector_capnp::{self, chunk, from, log_spec, record};
+use crate::wire::{Wire, length, list, set_list, text};
+
+impl Wire for LogSpec {
+    type Owned = log_spec::Owned;
+
+    fn read(reader: log_spec::Reader<'_>) -> Result<Self, Failure> {
+        Ok(Self {
+            directory: text(reader.get_directory())?.into(),
+            terminal: reader.get_terminal(),
+            open_stdin: reader.get_open_stdin(),
+            max_size: reader.get_max_size(),
+            max_files: reader.get_max_files(),
+        })
+    }
+
+    fn write(&self, mut builder: log_spec::Builder<'_>) {
+        let Self { directory, terminal, open_stdin, max_size, max_files } = self;
+        builder.set_directory(directory.to_string_lossy());
+        builder.set_terminal(*terminal);
+        builder.set_open_stdin(*open_stdin);
+        builder.set_max_size(*max_size);
+        builder.set_max_files(*max_files);
+    }
+}
+
+impl Wire for From {
+    type Owned = from::Owned;
+
+    fn read(reader: from::Reader<'_>) -> Result<Self, Failure> {
+        Ok(match reader.which()? {
+            from::Start(()) => Self::Start,
+            from::End(()) => Self::End,
+            from::LastLines(lines) => Self::LastLines(lines),
+            from::Since(time) => Self::Since(time),
+        })
+    }
+
+    fn write(&self, mut builder: from::Builder<'_>) {
+        match self {
+            Self::Start => builder.set_start(()),
+            Self::End => builder.set_end(()),
+            Self::LastLines(lines) => builder.set_last_lines(*lines),
+            Self::Since(time) => builder.set_since(*time),
+        }
+    }
+}
+
+impl Wire for Chunk {
+    type Owned = chunk::Owned;
+
+    fn read(reader: chunk::Reader<'_>) -> Result<Self, Failure> {
+        Ok(Self {
+            records: list(reader.get_records())?,
+            next: reader.get_next(),
+            lost: reader.get_lost(),
+            ended: reader.get_ended(),
+        })
+    }
+
+    fn write(&self, mut builder: chunk::Builder<'_>) {
+        let Self { records, next, lost, ended } = self;
+        set_list(builder.reborrow().init_records(length(records)), records);
+        builder.set_next(*next);
+        builder.set_lost(*lost);
+        builder.set_ended(*ended);
+    }
+}
+
+impl Wire for Record {
+    type Owned = record::Owned;
+
+    fn read(reader: record::Reader<'_>) -> Result<Self, Failure> {
+        Ok(Self {
+            at: reader.get_at(),
+            stream: match reader.get_stream()? {
+                log_collector_capnp::Stream::Stdout => Stream::Stdout,
+                log_collector_capnp::Stream::Stderr => Stream::Stderr,
+            },
+            data: reader.get_data()?.to_vec(),
+        })
+    }
+
+    fn write(&self, mut builder: record::Builder<'_>) {
+        let Self { at, stream, data } = self;
+        builder.set_at(*at);
+        builder.set_stream(match stream {
+            Stream::Stdout => log_collector_capnp::Stream::Stdout,
+            Stream::Stderr => log_collector_capnp::Stream::Stderr,
+        });
+        builder.set_data(data);
+    }
+}

@@ -1,0 +1,50 @@
+//! Domain types of `supervisor.capnp`.
+
+use serde::{Deserialize, Serialize};
+
+/// How one of our processes is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceStatus {
+    /// Name.
+    pub service: String,
+    /// 0: not running.
+    pub pid: i32,
+    /// How far it is.
+    pub state: State,
+    /// Since the supervisor started.
+    pub restarts: u32,
+    /// Of the current process, milliseconds.
+    pub uptime_ms: u64,
+    /// Proportional set size, bytes.
+    pub memory: u64,
+    /// Why it was restarted last; may be empty.
+    pub last_error: String,
+}
+
+/// How far a service is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// Started, has not said READY yet.
+    Starting,
+    /// Serves.
+    Ready,
+    /// Is being ended.
+    Draining,
+    /// Waits to be started again.
+    Backoff,
+    /// Was started too often: given up until `restart`.
+    Failed,
+}
+
+impl std::fmt::Display for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Starting => "starting",
+            Self::Ready => "ready",
+            Self::Draining => "draining",
+            Self::Backoff => "backoff",
+            Self::Failed => "failed",
+        })
+    }
+}

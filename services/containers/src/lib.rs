@@ -1,0 +1,1 @@
+//! The container manager: records and lifecycle.

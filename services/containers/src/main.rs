@@ -1,0 +1,2 @@
+//! The container manager: records and lifecycle.
+fn main() {}

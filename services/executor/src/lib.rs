@@ -1,0 +1,1 @@
+//! The executor: sandboxes and their monitors.

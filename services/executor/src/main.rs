@@ -1,0 +1,2 @@
+//! The executor: sandboxes and their monitors.
+fn main() {}

@@ -1,0 +1,1 @@
+//! The filesystem service: layers, root filesystems, volumes.

@@ -1,0 +1,2 @@
+//! The filesystem service: layers, root filesystems, volumes.
+fn main() {}

@@ -1,0 +1,2 @@
+//! The image store: blobs, manifests, tags.
+fn main() {}

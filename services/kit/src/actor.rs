@@ -1,0 +1,20 @@
+//! Asking an actor.
+
+use actix::dev::ToEnvelope;
+use actix::{Actor, Addr, Handler, Message};
+use schema::Failure;
+
+/// Sends a message whose answer is a result with a [`Failure`], and waits for it. An actor that is gone is a
+/// bug: actors live as long as their process.
+pub async fn ask<A, M, T>(actor: &Addr<A>, message: M) -> Result<T, Failure>
+where
+    A: Actor + Handler<M>,
+    A::Context: ToEnvelope<A, M>,
+    M: Message<Result = Result<T, Failure>> + Send + 'static,
+    T: Send + 'static,
+{
+    actor
+        .send(message)
+        .await
+        .unwrap_or_else(|error| Err(Failure::internal(format_args!("an actor does not answer: {error}"))))
+}

@@ -1,0 +1,131 @@
+//! From `main` to serving.
+
+use crate::notify::Notifier;
+use crate::{log, serve, sys};
+use capnp::capability::FromClientHook;
+use schema::common::{About, PROTOCOL};
+use schema::{Failure, Instance};
+use std::fs;
+use std::future::Future;
+use std::io;
+use std::os::unix::net::UnixListener as StdListener;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use tokio::net::UnixListener;
+
+/// What a service says of itself before it runs: `--describe` prints it as JSON, for tests of the manifest.
+#[derive(Clone, Copy, Debug, serde::Serialize)]
+pub struct Identity {
+    /// Name of the service and of the interface that it implements.
+    pub service: &'static str,
+    /// Services that it calls.
+    pub needs: &'static [&'static str],
+    /// Version of the program.
+    pub version: &'static str,
+}
+
+/// What a service is given to start with.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// Who it is.
+    pub identity: Identity,
+    /// Where it lives.
+    pub instance: Instance,
+    /// Differs for every start.
+    pub epoch: u64,
+}
+
+impl Context {
+    /// The answer to `hello`.
+    pub fn about(&self) -> About {
+        About {
+            service: self.identity.service.to_owned(),
+            version: self.identity.version.to_owned(),
+            protocol: PROTOCOL,
+            epoch: self.epoch,
+            features: 0,
+        }
+    }
+
+    /// The service's own directory for durable state, made if it is missing, with mode 0700.
+    pub fn state(&self) -> Result<PathBuf, Failure> {
+        use std::os::unix::fs::DirBuilderExt;
+        let path = self.instance.state(self.identity.service);
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&path)
+            .map_err(|error| Failure::io(format_args!("making {}", path.display()), &error))?;
+        Ok(path)
+    }
+}
+
+/// Runs a service until it is killed. `start` recovers its state and gives the bootstrap capability; only
+/// then is the supervisor told that the service is ready. Peers that connect before wait in the socket.
+pub fn run<C, F, Fut>(identity: Identity, start: F) -> ExitCode
+where
+    C: FromClientHook + Clone + 'static,
+    F: FnOnce(Context) -> Fut + 'static,
+    Fut: Future<Output = Result<C, Failure>> + 'static,
+{
+    if std::env::args().nth(1).as_deref() == Some("--describe") {
+        return describe(&identity);
+    }
+    match boot(identity, start) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            tracing::error!(%failure, "cannot start");
+            eprintln!("{}: {failure}", identity.service);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn describe(identity: &Identity) -> ExitCode {
+    match serde_json::to_string(identity) {
+        Ok(description) => {
+            println!("{description}");
+            ExitCode::SUCCESS
+        }
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+fn boot<C, F, Fut>(identity: Identity, start: F) -> Result<(), Failure>
+where
+    C: FromClientHook + Clone + 'static,
+    F: FnOnce(Context) -> Fut + 'static,
+    Fut: Future<Output = Result<C, Failure>> + 'static,
+{
+    let socket = sys::passed_socket().ok_or_else(|| {
+        Failure::invalid("this service is started by cctl-supervisor, which passes its socket (LISTEN_FDS)")
+            .hint("run `cctl system start`")
+    })?;
+    let instance = Instance::from_env()?;
+    log::init(&instance.log(identity.service)).map_err(|error| Failure::io("opening the log", &error))?;
+    let context = Context { identity, instance, epoch: schema::call::RequestId::random().0 };
+    tracing::info!(service = identity.service, version = identity.version, epoch = context.epoch, "starting");
+    let failed = |doing: &'static str| move |error: io::Error| Failure::io(doing, &error);
+    let notifier = Notifier::from_env().map_err(failed("opening the notification socket"))?;
+    actix::System::new().block_on(async move {
+        let listener = StdListener::from(socket);
+        listener.set_nonblocking(true).map_err(failed("preparing the socket"))?;
+        let listener = UnixListener::from_std(listener).map_err(failed("preparing the socket"))?;
+        let bootstrap = start(context).await?;
+        notifier.ready();
+        tracing::info!("ready");
+        actix::spawn(keep_alive(notifier));
+        serve::serve(listener, bootstrap).await;
+        Ok(())
+    })
+}
+
+/// Says from the main loop, as long as it turns, that we are alive.
+async fn keep_alive(notifier: Notifier) {
+    let Some(interval) = notifier.interval() else { return };
+    let mut ticks = tokio::time::interval(interval);
+    loop {
+        ticks.tick().await;
+        notifier.alive();
+    }
+}

@@ -1,0 +1,20 @@
+//! What every cctl service is made of.
+//!
+//! A service's `main` is one call of [`boot::run`]: it sets up tracing, takes the listening socket that the
+//! supervisor holds, lets the service recover its state, serves its bootstrap capability to permitted
+//! peers, and tells the supervisor that it is ready and, from its main loop, that it is alive.
+//!
+//! Nothing here knows what a container is.
+
+pub mod actor;
+pub mod boot;
+pub mod file;
+pub mod log;
+pub mod notify;
+pub mod peer;
+pub mod process;
+mod serve;
+pub mod store;
+mod sys;
+
+pub use boot::{Context, Identity};

@@ -1,0 +1,74 @@
+//! Facts about processes and the running kernel, from /proc.
+
+use std::fs;
+use std::io;
+
+/// When a process was started, in clock ticks since boot: with its id, it names a process for good
+/// (proc(5): field 22 of /proc/pid/stat). Fails with `NotFound` if there is no such process.
+pub fn start_time(pid: i32) -> io::Result<u64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    parse_start_time(&stat)
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, format!("/proc/{pid}/stat: {stat:?}")))
+}
+
+/// The command name may hold spaces and parentheses: fields are counted after its last `)`.
+fn parse_start_time(stat: &str) -> Option<u64> {
+    let (_, after_name) = stat.rsplit_once(')')?;
+    after_name.split_ascii_whitespace().nth(19)?.parse().ok()
+}
+
+/// Whether the process with this id is the one that was started then, and has not ended.
+pub fn is_alive(pid: i32, started: u64) -> bool {
+    start_time(pid).is_ok_and(|now| now == started) && !is_zombie(pid)
+}
+
+fn is_zombie(pid: i32) -> bool {
+    fs::read_to_string(format!("/proc/{pid}/stat"))
+        .ok()
+        .and_then(|stat| stat.rsplit_once(')').map(|(_, rest)| rest.trim_start().starts_with(['Z', 'X'])))
+        .unwrap_or(true)
+}
+
+/// Identifies this boot of the kernel: what was true before another boot is not true now.
+pub fn boot_id() -> io::Result<String> {
+    Ok(fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned())
+}
+
+/// The proportional set size of a process in bytes: its memory, shared pages divided by their users.
+pub fn memory(pid: i32) -> io::Result<u64> {
+    let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
+    let kib: u64 = rollup
+        .lines()
+        .find_map(|line| line.strip_prefix("Pss:"))
+        .and_then(|rest| rest.trim().strip_suffix(" kB"))
+        .and_then(|number| number.parse().ok())
+        .ok_or(io::ErrorKind::InvalidData)?;
+    Ok(kib * 1024)
+}
+
+/// Now, in nanoseconds since the Unix epoch.
+pub fn now() -> i64 {
+    let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since_epoch.as_nanos()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn start_times_are_found_behind_odd_names() {
+        let stat = "7 (a) (b) c) S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 4242 20";
+        assert_eq!(parse_start_time(stat), Some(4242));
+        assert_eq!(parse_start_time("7 (x"), None);
+    }
+
+    #[test]
+    fn this_process_is_alive() {
+        let pid = i32::try_from(std::process::id()).unwrap();
+        let started = start_time(pid).unwrap();
+        assert!(is_alive(pid, started));
+        assert!(!is_alive(pid, started + 1));
+        assert!(memory(pid).unwrap() > 0);
+    }
+}

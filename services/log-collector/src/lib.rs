@@ -1,0 +1,1 @@
+//! The log collector: capture, storage and retrieval of output.

@@ -1,0 +1,2 @@
+//! The log collector: capture, storage and retrieval of output.
+fn main() {}

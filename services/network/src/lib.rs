@@ -1,0 +1,1 @@
+//! The network service: bridge, addresses, NAT, published ports.

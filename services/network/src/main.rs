@@ -1,0 +1,2 @@
+//! The network service: bridge, addresses, NAT, published ports.
+fn main() {}
