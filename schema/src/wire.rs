@@ -21,7 +21,7 @@ pub trait Wire: Sized {
 
 /// Reads a text field, which must be UTF-8.
 pub fn text(reader: capnp::Result<capnp::text::Reader<'_>>) -> Result<String, Failure> {
-    Ok(reader?.to_string().map_err(|_| Failure::invalid("a text in the message is not UTF-8"))?)
+    reader?.to_string().map_err(|_| Failure::invalid("a text in the message is not UTF-8"))
 }
 
 /// Reads a list of texts.

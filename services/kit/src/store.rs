@@ -37,6 +37,9 @@ pub struct Damaged {
     pub kept: PathBuf,
 }
 
+/// The records that are intact, sorted by name, and those that are not.
+pub type Loaded<T> = (Vec<(String, T)>, Vec<Damaged>);
+
 /// Whether a record must survive a power cut, or only the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {
@@ -56,7 +59,7 @@ impl<T: Serialize + DeserializeOwned> Store<T> {
     }
 
     /// All records, by name. Damaged ones are moved to a directory of their own and reported.
-    pub fn load(&self) -> Result<(Vec<(String, T)>, Vec<Damaged>), Failure> {
+    pub fn load(&self) -> Result<Loaded<T>, Failure> {
         let failed = |error: io::Error| Failure::io(format_args!("reading {}", self.directory.display()), &error);
         let (mut records, mut damaged) = (Vec::new(), Vec::new());
         for entry in fs::read_dir(&self.directory).map_err(failed)? {

@@ -1,0 +1,64 @@
+# `make run` and `make test` do all the set-up that they need, on a fresh Debian 12 machine with Rust.
+SHELL = /bin/sh
+CARGO ?= cargo
+SHIM = services/executor/shim/Cargo.toml
+
+.PHONY: run stop test build setup-run setup-test lint format unit privileged end-to-end schema clean help
+
+help:
+	@echo 'make run      build, start cctl, run a container and show its output'
+	@echo 'make stop     end what `make run` started'
+	@echo 'make test     all tests and checks'
+	@echo 'make build    optimised programs, in target/release'
+	@echo 'make lint     formatting, lints, licences, duplicate dependencies'
+	@echo 'make unit     tests that need no root'
+	@echo 'make privileged end-to-end   tests on the kernel, as root'
+	@echo 'make format   format the sources'
+	@echo 'make schema   renew schema/contract.cgr from the .capnp files'
+	@echo 'make clean    remove what was built'
+
+run: setup-run build
+	@deploy/demo
+
+stop:
+	@. deploy/demo.env && "$$CCTL_BIN/cctl" system stop --containers
+
+setup-run:
+	@deploy/setup build run
+
+setup-test:
+	@deploy/setup build test
+
+build:
+	$(CARGO) build --release --locked --workspace --bins
+	$(CARGO) build --release --locked --manifest-path $(SHIM) --target-dir target
+
+# Short feedback first.
+test: setup-test lint unit build privileged end-to-end
+
+lint:
+	$(CARGO) fmt --all --check
+	$(CARGO) fmt --manifest-path $(SHIM) --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --release --locked --manifest-path $(SHIM) --target-dir target -- -D warnings
+
+unit:
+	$(CARGO) test --locked --workspace --exclude tests --lib --bins
+	$(CARGO) test --locked --workspace --exclude tests --doc --quiet
+
+# Tests on the real kernel, as root; each cleans up, and checks that it did.
+privileged: build
+	$(CARGO) test --locked --workspace --exclude tests --test '*'
+
+end-to-end: build
+	$(CARGO) test --locked --package tests
+
+format:
+	$(CARGO) fmt --all
+	$(CARGO) fmt --manifest-path $(SHIM)
+
+schema:
+	cd schema && capnp compile -o- *.capnp > contract.cgr
+
+clean:
+	$(CARGO) clean

@@ -1,0 +1,101 @@
+//! Rules for the sources and their dependencies that no compiler checks.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::{env, fs};
+
+/// Licences under which a dependency may be used in an Apache-2.0 project.
+const LICENCES: [&str; 10] = [
+    "0BSD",
+    "Apache-2.0",
+    "Apache-2.0 WITH LLVM-exception",
+    "BSD-2-Clause",
+    "BSD-3-Clause",
+    "ISC",
+    "MIT",
+    "Unicode-3.0",
+    "Zlib",
+    "bzip2-1.0.6",
+];
+
+/// Crates that are compiled in two versions, because two of our dependencies disagree.
+const DUPLICATES: [&str; 1] = ["syn"];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+/// The packages that are compiled into our programs, on Linux.
+fn packages() -> Vec<Value> {
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--locked", "--format-version", "1", "--filter-platform", "x86_64-unknown-linux-gnu"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let used: BTreeSet<&str> =
+        metadata["resolve"]["nodes"].as_array().unwrap().iter().map(|node| node["id"].as_str().unwrap()).collect();
+    let all = metadata["packages"].as_array().unwrap();
+    all.iter().filter(|package| used.contains(package["id"].as_str().unwrap())).cloned().collect()
+}
+
+/// Whether an SPDX expression of ANDs of ORs can be satisfied. `/` is an old way to write OR.
+fn permitted(expression: &str) -> bool {
+    let plain = expression.replace(['(', ')'], "").replace('/', " OR ");
+    plain.split(" AND ").all(|part| part.split(" OR ").any(|licence| LICENCES.contains(&licence.trim())))
+}
+
+#[test]
+fn licences_are_compatible() {
+    let bad: Vec<String> = packages()
+        .iter()
+        .filter(|package| !permitted(package["license"].as_str().unwrap_or("none")))
+        .map(|package| format!("{}: {}", package["name"], package["license"]))
+        .collect();
+    assert!(bad.is_empty(), "{bad:#?}");
+}
+
+#[test]
+fn no_dependency_is_compiled_twice() {
+    let mut versions: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for package in packages() {
+        let text = |key: &str| package[key].as_str().unwrap().to_owned();
+        versions.entry(text("name")).or_default().insert(text("version"));
+    }
+    let twice: Vec<_> =
+        versions.iter().filter(|(_, versions)| versions.len() > 1).map(|(name, _)| name.as_str()).collect();
+    assert_eq!(twice, DUPLICATES, "unify the versions, or state here that it cannot be done");
+}
+
+fn sources(directory: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if path.is_dir() && name != "target" && !name.starts_with('.') {
+            sources(&path, found);
+        } else if name.ends_with(".rs") {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+fn unsafe_code_lives_in_sys_only() {
+    let mut files = Vec::new();
+    sources(&root(), &mut files);
+    // Generated bindings come with allowances of their own.
+    let exempt = |path: &Path| path.ends_with("schema/src/bindings.rs") || path.ends_with("tests/policy/main.rs");
+    let offenders: Vec<_> = files
+        .iter()
+        .filter(|path| path.file_name().unwrap() != "sys.rs" && !exempt(path))
+        .filter(|path| {
+            let text = fs::read_to_string(path).unwrap();
+            text.contains("allow(unsafe_code)") || text.lines().any(|line| line.contains("unsafe {"))
+        })
+        .collect();
+    assert!(offenders.is_empty(), "{offenders:#?}");
+}
