@@ -98,6 +98,38 @@ impl<T: Serialize + DeserializeOwned> Store<T> {
         file::remove_durably(&path).map_err(|error| Failure::io(format_args!("removing {}", path.display()), &error))
     }
 
+    /// Removes a record without waiting for the disk: after a power cut it may be back. Done also if there is
+    /// none.
+    pub fn drop_record(&self, name: &str) -> Result<(), Failure> {
+        let path = self.path(name);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(Failure::io(format_args!("removing {}", path.display()), &error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Names and files of all records that `load` ever moved aside and nobody has removed since, by name.
+    pub fn quarantined(&self) -> Result<Vec<(String, PathBuf)>, Failure> {
+        let directory = self.directory.join(QUARANTINE);
+        let failed = |error: io::Error| Failure::io(format_args!("reading {}", directory.display()), &error);
+        let entries = match fs::read_dir(&directory) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(failed)?,
+        };
+        let mut found = Vec::new();
+        for entry in entries {
+            let path = entry.map_err(failed)?.path();
+            let file_name = path.file_name().unwrap_or_default().to_string_lossy();
+            if let Some(name) = file_name.strip_suffix(ENDING) {
+                found.push((name.to_owned(), path.clone()));
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         self.directory.join(format!("{name}{ENDING}"))
     }
@@ -147,6 +179,10 @@ mod tests {
         lists.put("a", &vec![1, 1], Durability::Disk).unwrap();
         lists.delete("b").unwrap();
         lists.delete("b").unwrap();
+        lists.put("c", &vec![3], Durability::Process).unwrap();
+        lists.drop_record("c").unwrap();
+        lists.drop_record("c").unwrap();
+        assert_eq!(lists.quarantined().unwrap(), []);
         assert_eq!(lists.load().unwrap(), (vec![("a".to_owned(), vec![1, 1])], vec![]));
     }
 
@@ -171,6 +207,7 @@ mod tests {
             assert_eq!(damaged.len(), 1);
             assert_eq!(damaged[0].name, "bad");
             assert!(damaged[0].kept.exists() && !path.exists());
+            assert_eq!(lists.quarantined().unwrap(), [("bad".to_owned(), damaged[0].kept.clone())]);
         }
     }
 
