@@ -1,0 +1,137 @@
+//! What is written is what is read, and hostile bytes are an error, never a crash.
+
+use capnp::message::{Builder, ReaderOptions};
+use proptest::prelude::*;
+use schema::bindings::{common_capnp, containers_capnp, image_store_capnp, log_collector_capnp};
+use schema::common::{ExitRecord, Layer, Limits, PortBinding, Protocol, Volume};
+use schema::containers::{AutoRemove, Container, ContainerSpec, StartError, State};
+use schema::image_store::{Image, ImageConfig};
+use schema::log_collector::{Chunk, Record, Stream};
+use schema::network::{Attachment, Mode};
+use schema::wire::Wire;
+use schema::{Code, ContainerId, Digest, Failure};
+
+/// Sends a value over a wire of memory.
+macro_rules! sent {
+    ($value:expr, $type:ty, $wire:path) => {{
+        use $wire as wire;
+        let mut message = Builder::new_default();
+        $value.write(message.init_root::<wire::Builder>());
+        let bytes = capnp::serialize::write_message_to_words(&message);
+        let message = capnp::serialize::read_message(&bytes[..], ReaderOptions::new()).unwrap();
+        <$type>::read(message.get_root::<wire::Reader>().unwrap())
+    }};
+}
+
+fn digest() -> impl Strategy<Value = Digest> {
+    any::<[u8; 32]>().prop_map(|bytes| Digest::from_sha256(&bytes))
+}
+
+fn words() -> impl Strategy<Value = Vec<String>> {
+    prop::collection::vec(".{0,8}", 0..4)
+}
+
+prop_compose! {
+    fn port()(address in any::<Option<[u8; 4]>>(), host_port: u16, container_port in 1_u16.., udp: bool) -> PortBinding {
+        let protocol = if udp { Protocol::Udp } else { Protocol::Tcp };
+        PortBinding { host_address: address.map(Into::into), host_port, container_port, protocol }
+    }
+}
+
+prop_compose! {
+    fn exit()(code: i32, signal: i32, oom_killed: bool, finished_at: i64, note in ".*") -> ExitRecord {
+        ExitRecord { code, signal, oom_killed, finished_at, note }
+    }
+}
+
+prop_compose! {
+    fn spec()(
+        texts in prop::collection::vec(".{0,8}", 5),
+        lists in (words(), prop::option::of(words()), words()),
+        flags: [bool; 3],
+        limits in (any::<u64>(), any::<i64>(), any::<u64>(), any::<u64>()),
+        network in prop::sample::select(vec![Mode::Bridge, Mode::None, Mode::Host]),
+        ports in prop::collection::vec(port(), 0..3),
+        volumes in prop::collection::vec(("/.{0,8}", "/.{0,8}", any::<bool>()), 0..3),
+        auto_remove in prop::sample::select(vec![AutoRemove::Never, AutoRemove::OnExit, AutoRemove::AfterClient]),
+        numbers in (any::<u64>(), any::<u32>(), any::<u16>(), any::<u16>()),
+    ) -> ContainerSpec {
+        ContainerSpec {
+            image: texts[0].clone(), name: texts[1].clone(), user: texts[2].clone(), hostname: texts[3].clone(),
+            working_directory: texts[4].clone(), command: lists.0, entrypoint: lists.1, environment: lists.2,
+            terminal: flags[0], open_stdin: flags[1], stdin_once: flags[2],
+            limits: Limits { memory: limits.0, memory_swap: limits.1, nano_cpus: limits.2, pids: limits.3 },
+            network, ports, auto_remove,
+            volumes: volumes.into_iter().filter(|(source, target, _)| !source.contains('\0') && !target.contains('\0'))
+                .map(|(source, target, read_only)| Volume { source, target, read_only }).collect(),
+            log_max_size: numbers.0, log_max_files: numbers.1, rows: numbers.2, columns: numbers.3,
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn containers_arrive_whole(
+        id: [u8; 32], spec in spec(), image_id in digest(), arguments in words(), times: [i64; 2], pid: i32,
+        exit in prop::option::of(exit()), error in prop::option::of(".+"), attached in prop::option::of(any::<[u8; 4]>()),
+        run_position: u64, warnings in words(),
+        state in prop::sample::select(vec![State::Created, State::Starting, State::Running, State::Stopping, State::Exited, State::Removing]),
+    ) {
+        let container = Container {
+            id: ContainerId::from_bytes(id), spec, image_id, arguments, created_at: times[0], state, pid,
+            started_at: times[1], exit, run_position, warnings,
+            error: error.map(|message| StartError { code: Code::Conflict.into(), message }),
+            attachment: attached.map(|address| Attachment {
+                address: Some(address.into()), prefix_length: 24, gateway: None, mac: "02:00".into(), ports: vec![],
+            }),
+        };
+        prop_assert_eq!(sent!(container, Container, containers_capnp::container), Ok(container));
+    }
+
+    #[test]
+    fn images_arrive_whole(
+        id in digest(), layer in digest(), references in words(), created_at: i64, size: u64,
+        environment in words(), user in ".*",
+    ) {
+        let image = Image {
+            layers: vec![Layer { digest: id.clone(), diff_id: layer, media_type: "tar".into(), size }],
+            id, references, created_at, size,
+            config: ImageConfig { environment, user, ..ImageConfig::default() },
+        };
+        prop_assert_eq!(sent!(image, Image, image_store_capnp::image), Ok(image));
+    }
+
+    #[test]
+    fn output_arrives_whole(data in prop::collection::vec(any::<u8>(), 0..100), at: i64, next: u64, lost: u64, ended: bool) {
+        let records = vec![Record { at, stream: Stream::Stderr, data }];
+        let chunk = Chunk { records, next, lost, ended };
+        prop_assert_eq!(sent!(chunk, Chunk, log_collector_capnp::chunk), Ok(chunk));
+    }
+
+    #[test]
+    fn failures_arrive_whole(code in 0_u16..13, message in ".*", hint in ".*") {
+        let failure = Failure { code: Code::try_from(code).unwrap(), message, hint };
+        prop_assert_eq!(sent!(failure, Failure, common_capnp::failure), Ok(failure));
+    }
+
+    #[test]
+    fn hostile_bytes_are_refused(bytes in prop::collection::vec(any::<u8>(), 0..512)) {
+        if let Ok(message) = capnp::serialize::read_message(&bytes[..], ReaderOptions::new())
+            && let Ok(container) = message.get_root::<containers_capnp::container::Reader>()
+        {
+            drop(Container::read(container));
+        }
+    }
+}
+
+#[test]
+fn names_that_are_none_are_refused() {
+    let mut message = Builder::new_default();
+    let mut layer = message.init_root::<common_capnp::layer::Builder>();
+    layer.set_digest("sha256:../../etc/passwd");
+    let refused = Layer::read(layer.into_reader()).unwrap_err();
+    assert_eq!(refused.code, Code::InvalidArgument);
+    assert!(refused.message.contains("../../etc/passwd"));
+}
