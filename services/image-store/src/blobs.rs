@@ -1,0 +1,73 @@
+//! Content by its digest.
+
+use crate::oci::Document;
+use kit::file::{TEMPORARY, sync_parent, write_durably};
+use schema::image_store::Blob;
+use schema::{Digest, Failure};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The directory of blobs. A file gets its name there when its content is known to be right and on the disk.
+#[derive(Debug)]
+pub(crate) struct Blobs {
+    directory: PathBuf,
+}
+
+impl Blobs {
+    /// Opens or makes the directory, and removes what a killed writer left.
+    pub(crate) fn open(state: &Path) -> Result<Self, Failure> {
+        let directory = state.join("blobs").join("sha256");
+        let failed = |error: io::Error| Failure::io(format_args!("opening {}", directory.display()), &error);
+        fs::create_dir_all(&directory).map_err(failed)?;
+        for entry in fs::read_dir(&directory).map_err(failed)? {
+            let path = entry.map_err(failed)?.path();
+            if path.to_string_lossy().ends_with(TEMPORARY) {
+                fs::remove_file(&path).map_err(failed)?;
+            }
+        }
+        Ok(Self { directory })
+    }
+
+    fn path(&self, digest: &Digest) -> PathBuf {
+        self.directory.join(digest.hex())
+    }
+
+    /// A blob of which `stored` bytes were written; none: not known.
+    pub(crate) fn find(&self, digest: &Digest, stored: Option<u64>) -> Result<Blob, Failure> {
+        let path = self.path(digest);
+        let size = match fs::metadata(&path) {
+            Ok(metadata) => metadata.len(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(Failure::not_found(format_args!("no such blob: {digest}"))
+                    .hint("import the image again; `cctl images` lists those that are there"));
+            }
+            Err(error) => return Err(Failure::io(format_args!("looking at {}", path.display()), &error)),
+        };
+        match stored {
+            Some(stored) if stored != size => {
+                Err(Failure::corrupt(format_args!("blob {digest} is damaged: {size} bytes instead of {stored}"))
+                    .hint(format_args!("remove {} and import the image again", path.display())))
+            }
+            _ => Ok(Blob { path, size }),
+        }
+    }
+
+    /// Makes a file a blob: its content has this digest and is on the disk. Done also if the blob is there
+    /// and the file is not.
+    pub(crate) fn adopt(&self, file: &Path, digest: &Digest) -> Result<(), Failure> {
+        let path = self.path(digest);
+        match fs::rename(file, &path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && path.exists() => Ok(()),
+            Err(error) => Err(error),
+            Ok(()) => sync_parent(&path),
+        }
+        .map_err(|error| Failure::io(format_args!("storing the blob {digest}"), &error))
+    }
+
+    /// Stores a document.
+    pub(crate) fn put(&self, document: &Document) -> Result<(), Failure> {
+        write_durably(&self.path(&document.digest), document.text.as_bytes())
+            .map_err(|error| Failure::io(format_args!("storing the blob {}", document.digest), &error))
+    }
+}

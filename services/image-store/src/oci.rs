@@ -1,0 +1,75 @@
+//! The JSON documents of an image, as the OCI image specification has them.
+
+use crate::hashed;
+use crate::timestamp::rfc3339;
+use schema::common::Layer;
+use schema::image_store::ImageConfig;
+use schema::{Digest, Failure};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
+
+/// A document and its digest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Document {
+    pub(crate) digest: Digest,
+    pub(crate) text: String,
+}
+
+impl Document {
+    fn of(value: &serde_json::Value) -> Result<Self, Failure> {
+        let text = serde_json::to_string(value)
+            .map_err(|error| Failure::internal(format_args!("writing a document of an image: {error}")))?;
+        Ok(Self { digest: hashed::digest(text.as_bytes()), text })
+    }
+
+    pub(crate) fn size(&self) -> u64 {
+        self.text.len() as u64
+    }
+}
+
+/// What the configuration of an imported image says to a container: nothing but its platform.
+pub(crate) fn imported_config(source: &str) -> ImageConfig {
+    ImageConfig {
+        architecture: architecture().to_owned(),
+        os: "linux".to_owned(),
+        comment: format!("Imported from {source}"),
+        ..ImageConfig::default()
+    }
+}
+
+/// The configuration of an image of one layer.
+pub(crate) fn config(config: &ImageConfig, layer: &Layer, created_at: i64) -> Result<Document, Failure> {
+    let created = rfc3339(created_at);
+    Document::of(&json!({
+        "created": created,
+        "architecture": config.architecture,
+        "os": config.os,
+        "config": {},
+        "rootfs": { "type": "layers", "diff_ids": [layer.diff_id] },
+        "history": [{ "created": created, "created_by": "cctl import", "comment": config.comment }],
+    }))
+}
+
+/// The manifest of an image of one layer.
+pub(crate) fn manifest(config: &Document, layer: &Layer) -> Result<Document, Failure> {
+    Document::of(&json!({
+        "schemaVersion": 2,
+        "mediaType": MANIFEST,
+        "config": { "mediaType": CONFIG, "digest": config.digest, "size": config.size() },
+        "layers": [{ "mediaType": layer.media_type, "digest": layer.digest, "size": layer.size }],
+    }))
+}
+
+/// This machine's, by the name that OCI took from Go.
+fn architecture() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        "x86" => "386",
+        "loongarch64" => "loong64",
+        same => same,
+    }
+}

@@ -1,0 +1,109 @@
+//! The owner of the index and of every upload's state.
+//!
+//! Files are read and written on threads. Commits are made one after another, so that the index and the
+//! disk agree on which of two imports to one tag was the last.
+
+mod expiry;
+mod importing;
+mod messages;
+mod upload;
+
+pub(crate) use messages::{Abandon, Append, FindBlob, Import, List, Resolve};
+
+use crate::disk::{Disk, Found};
+use crate::index::Index;
+use crate::uploads::UploadName;
+use actix::{Actor, AsyncContext, Context, Handler, ResponseFuture};
+use schema::image_store::{Blob, Image};
+use schema::{Digest, Failure};
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+use upload::Upload;
+
+/// The actor.
+pub(crate) struct Store {
+    disk: Arc<Disk>,
+    index: Index,
+    uploads: HashMap<UploadName, Upload>,
+    /// What uploads have become.
+    imported: HashMap<UploadName, Imported>,
+    /// Held while a commit is written.
+    commits: Arc<tokio::sync::Mutex<()>>,
+}
+
+struct Imported {
+    image: Digest,
+    /// Nanoseconds since the Unix epoch.
+    at: i64,
+}
+
+impl Store {
+    /// Opens the state directory and finishes what a killed process left.
+    pub(crate) fn recover(state: &Path) -> Result<Self, Failure> {
+        let disk = Disk::open(state)?;
+        let Found { index, imported } = disk.recover()?;
+        let now = Instant::now();
+        let uploads = disk.uploads.list()?.into_iter().map(|(name, idle)| {
+            let touched = now.checked_sub(idle).unwrap_or(now);
+            (name, Upload::open(touched))
+        });
+        let imported = imported.into_iter().map(|(upload, image, at)| (upload, Imported { image, at }));
+        Ok(Self {
+            uploads: uploads.collect(),
+            imported: imported.collect(),
+            index,
+            disk: Arc::new(disk),
+            commits: Arc::default(),
+        })
+    }
+}
+
+impl Actor for Store {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        self.expire();
+        context.run_interval(expiry::INTERVAL, |store, _| store.expire());
+    }
+}
+
+impl Handler<Resolve> for Store {
+    type Result = Result<Image, Failure>;
+
+    fn handle(&mut self, Resolve(text): Resolve, _: &mut Self::Context) -> Self::Result {
+        self.index.resolve(&text)
+    }
+}
+
+impl Handler<List> for Store {
+    type Result = Result<Vec<Image>, Failure>;
+
+    fn handle(&mut self, List: List, _: &mut Self::Context) -> Self::Result {
+        Ok(self.index.list())
+    }
+}
+
+impl Handler<FindBlob> for Store {
+    type Result = ResponseFuture<Result<Blob, Failure>>;
+
+    fn handle(&mut self, FindBlob(digest): FindBlob, _: &mut Self::Context) -> Self::Result {
+        let (disk, stored) = (Arc::clone(&self.disk), self.index.blob_size(&digest));
+        Box::pin(on_thread(move || disk.blobs.find(&digest, stored)))
+    }
+}
+
+/// Runs work that blocks. A thread that cannot be had or that panicked is a bug.
+async fn on_thread<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
+    let span = tracing::Span::current();
+    tokio::task::spawn_blocking(move || span.in_scope(work))
+        .await
+        .unwrap_or_else(|error| Err(Failure::internal(format_args!("a thread ended early: {error}"))))
+}
+
+#[cfg(test)]
+#[path = "store_tests.rs"]
+mod tests;

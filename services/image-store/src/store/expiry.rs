@@ -1,0 +1,54 @@
+//! Uploads that nobody wants any more.
+
+use super::{Store, on_thread};
+use crate::uploads::UploadName;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+/// How often expired uploads are looked for.
+pub(super) const INTERVAL: Duration = Duration::from_secs(300);
+/// How long an upload, or the note of what it became, is kept after it was last touched.
+const LIFE: Duration = Duration::from_secs(3600);
+
+impl Store {
+    /// Removes what is too old.
+    pub(super) fn expire(&mut self) {
+        let old: Vec<UploadName> = self
+            .uploads
+            .iter()
+            .filter(|(_, upload)| upload.importing.is_none() && upload.touched.elapsed() > LIFE)
+            .map(|(name, _)| name.clone())
+            .collect();
+        for name in old {
+            tracing::info!(upload = name.as_str(), "removing an upload that nobody touched");
+            self.discard(&name);
+        }
+        let horizon = kit::process::now().saturating_sub(i64::try_from(LIFE.as_nanos()).unwrap_or(i64::MAX));
+        let forgotten: Vec<UploadName> =
+            self.imported.iter().filter(|(_, note)| note.at < horizon).map(|(name, _)| name.clone()).collect();
+        for name in forgotten {
+            self.imported.remove(&name);
+            let disk = Arc::clone(&self.disk);
+            self.in_background(move || disk.forget(&name));
+        }
+    }
+
+    /// Removes an upload, whose import does not run, on a thread.
+    pub(super) fn discard(&mut self, name: &UploadName) {
+        let Some(upload) = self.uploads.remove(name) else { return };
+        let (disk, name) = (Arc::clone(&self.disk), name.clone());
+        self.in_background(move || {
+            let _alone = upload.file.lock().unwrap_or_else(PoisonError::into_inner);
+            disk.uploads.remove(&name)
+        });
+    }
+
+    /// What fails here is done by the next start.
+    fn in_background(&self, work: impl FnOnce() -> Result<(), schema::Failure> + Send + 'static) {
+        actix::spawn(async move {
+            if let Err(failure) = on_thread(work).await {
+                tracing::warn!(%failure, "cannot clean up");
+            }
+        });
+    }
+}
