@@ -1,0 +1,48 @@
+//! The files of a sandbox's directory, and how a monitor is started.
+//!
+//! The monitor gets three descriptors instead of standard streams: the sandbox's directory as 0, the control
+//! listener as 1, and a status pipe as 2. Its arguments are its name, the sandbox's id (for people who look
+//! at the process list), the hostname, and a word of flags.
+
+use core::ffi::CStr;
+
+/// Output of PID 1; with a terminal, all of it.
+pub const STDOUT: &CStr = c"stdout";
+/// Errors of PID 1; absent with a terminal.
+pub const STDERR: &CStr = c"stderr";
+/// Input of PID 1; absent unless stdin is open.
+pub const STDIN: &CStr = c"stdin";
+/// A staging pipe for whoever writes to `stdin`; the monitor only keeps it alive.
+pub const STDIN_STAGE: &CStr = c"stdin.stage";
+/// Any byte written here ends the input of PID 1.
+pub const STDIN_CLOSE: &CStr = c"stdin.close";
+/// Locked by whoever captures the output, until all of it is captured.
+pub const CAPTURE_LOCK: &CStr = c"capture.lock";
+/// What nobody captured.
+pub const STDOUT_SPILL: &CStr = c"stdout.spill";
+/// What nobody captured.
+pub const STDERR_SPILL: &CStr = c"stderr.spill";
+/// How PID 1 is to be made.
+pub const PLAN: &CStr = c"plan";
+/// How PID 1 ended; the last thing that is written.
+pub const EXIT: &CStr = c"exit";
+/// The same, while it is written.
+pub const EXIT_TEMPORARY: &CStr = c"exit.tmp";
+/// The monitor's listening socket.
+pub const CONTROL: &CStr = c"control.sock";
+
+/// Where a container's root filesystem is mounted, inside the sandbox.
+pub const ROOTFS: &CStr = c"/rootfs";
+
+/// Flag: PID 1 gets a pseudo-terminal.
+pub const TERMINAL: u8 = b't';
+/// Flag: PID 1 reads `stdin`.
+pub const OPEN_STDIN: u8 = b'i';
+/// Flag: the sandbox has a network namespace of its own.
+pub const OWN_NETWORK: u8 = b'n';
+/// Stands first in the word of flags, so that it is never empty.
+pub const NO_FLAGS: u8 = b'-';
+
+/// What a monitor writes to its status pipe when the sandbox is ready. If it fails, it writes a line that
+/// says why instead, and ends.
+pub const READY: &[u8] = b"READY\n";

@@ -1,0 +1,197 @@
+//! Carries out a plan, step by step, and thereby becomes PID 1 of the container.
+
+use crate::start::failure_message;
+use crate::streams::Streams;
+use crate::sys::{self, At, Errno, Fd, PointerList, Received, Result, flag, mounting, terminal};
+use core::ffi::CStr;
+use shim_protocol::layout;
+use shim_protocol::plan::{STEP_CGROUP, STEP_READ, Step, Steps, Strings};
+
+/// What the child has to do, and with what.
+pub struct Child<'a> {
+    /// The plan.
+    pub steps: Steps<'a>,
+    /// `cgroup.procs` files of the cgroups to join.
+    pub cgroups: Received,
+    /// The sandbox's FIFOs.
+    pub streams: &'a Streams,
+    /// The terminal's size, if the monitor was told.
+    pub size: Option<(u16, u16)>,
+    /// Where to tell the monitor.
+    pub status: Fd,
+}
+
+/// Becomes the program, or tells which step failed, and ends.
+pub fn run(child: &Child<'_>) -> ! {
+    let (step, error) = child.carry_out();
+    // If the monitor is gone, nobody wants to know.
+    let _ = sys::send(&child.status, &failure_message(step, error), None);
+    sys::exit(1)
+}
+
+impl Child<'_> {
+    fn carry_out(&self) -> (u32, Errno) {
+        for cgroup in self.cgroups.iter().flatten() {
+            if let Err(error) = sys::write(cgroup, b"0") {
+                return (STEP_CGROUP, error);
+            }
+        }
+        for (number, step) in (0..).zip(self.steps.clone()) {
+            let Ok(step) = step else { return (STEP_READ, Errno::INVAL) };
+            if let Err(error) = self.take(&step) {
+                return (number, error);
+            }
+        }
+        // A plan ends with the program that is executed.
+        (STEP_READ, Errno::INVAL)
+    }
+
+    fn take(&self, step: &Step<'_>) -> Result<()> {
+        match *step {
+            Step::Unshare { flags } => sys::unshare(flags.into()),
+            Step::Pivot {} => {
+                sys::change_directory(layout::ROOTFS)?;
+                sys::pivot_here()
+            }
+            Step::Directory { path, mode } => make_real_directory(path, mode),
+            Step::Mount { source, target, kind, flags, data, optional } => {
+                match sys::mount(source, target, kind, flags, data) {
+                    Err(Errno::NODEV) if optional => Ok(()),
+                    other => other,
+                }
+            }
+            Step::Node { path, mode, device } => sys::make_node(path, mode, device),
+            Step::Link { content, path } => sys::link(content, path),
+            Step::Mask { path } => mask(path),
+            Step::ReadOnly { path, flags } => make_read_only(path, flags),
+            Step::Write { path, content } => {
+                let file = sys::open(At::Current, path, flag::O_WRONLY, 0)?;
+                sys::write(&file, content).map(drop)
+            }
+            Step::Terminal { uid, rows, columns } => self.take_terminal(uid, self.size.unwrap_or((rows, columns))),
+            Step::Streams {} => self.take_streams(),
+            Step::WorkingDirectory { path, uid, gid } => enter(path, uid, gid),
+            Step::Mask022 {} => {
+                sys::set_mask(0o022);
+                Ok(())
+            }
+            Step::Credentials { uid, gid, groups, capabilities, known_capabilities } => {
+                restrict(capabilities, known_capabilities)?;
+                sys::become_user(uid, gid, groups.bytes())?;
+                sys::set_capabilities(if uid == 0 { capabilities } else { 0 })?;
+                sys::no_new_privileges()
+            }
+            Step::Seccomp { program } => sys::filter_calls(program),
+            Step::Execute { candidates, arguments, environment } => execute(candidates, arguments, environment),
+        }
+    }
+
+    fn take_terminal(&self, uid: u32, (rows, columns): (u16, u16)) -> Result<()> {
+        const REGULAR: u32 = 0o100000;
+        let flags = flag::O_RDWR | flag::O_NOCTTY | flag::O_NONBLOCK;
+        let master = sys::open(At::Current, c"/dev/pts/ptmx", flags, 0)?;
+        terminal::unlock(&master)?;
+        let slave = terminal::peer(&master)?;
+        terminal::set_size(&master, rows, columns)?;
+        sys::change_user(&slave, uid)?;
+        // The first terminal of a new instance of devpts is number 0.
+        sys::make_node(c"/dev/console", REGULAR | 0o600, 0)?;
+        sys::mount(c"/dev/pts/0", c"/dev/console", c"", mounting::BIND, c"")?;
+        sys::send(&self.status, b"t", Some(&master))?;
+        sys::new_session()?;
+        terminal::control(&slave)?;
+        (0..=2).try_for_each(|number| sys::duplicate_onto(&slave, number))
+    }
+
+    fn take_streams(&self) -> Result<()> {
+        sys::new_session()?;
+        match &self.streams.stdin {
+            Some(input) => sys::duplicate_onto(&input.reader, 0)?,
+            None => sys::duplicate_onto(&sys::open(At::Current, c"/dev/null", flag::O_RDONLY, 0)?, 0)?,
+        }
+        let outputs = [Some(&self.streams.stdout), self.streams.stderr.as_ref()];
+        for (output, number) in outputs.into_iter().flatten().zip(1..) {
+            if let Some(writer) = &output.writer {
+                sys::duplicate_onto(writer, number)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A mount on a symbolic link would be a mount somewhere else.
+fn make_real_directory(path: &CStr, mode: u32) -> Result<()> {
+    match sys::open_real_directory(path) {
+        Err(Errno::NOENT) => {
+            sys::make_directory(path, mode)?;
+            sys::open_real_directory(path).map(drop)
+        }
+        other => other.map(drop),
+    }
+}
+
+fn mask(path: &CStr) -> Result<()> {
+    match sys::mount(c"/dev/null", path, c"", mounting::BIND, c"") {
+        Err(Errno::NOENT) => Ok(()),
+        // It is a directory, and a device cannot be mounted on it.
+        Err(Errno::NOTDIR) => sys::mount(c"tmpfs", path, c"tmpfs", mounting::RDONLY, c"size=0"),
+        other => other,
+    }
+}
+
+fn make_read_only(path: &CStr, flags: u64) -> Result<()> {
+    match sys::mount(path, path, c"", mounting::BIND | mounting::REC, c"") {
+        Err(Errno::NOENT) => return Ok(()),
+        other => other?,
+    }
+    let flags = flags | mounting::BIND | mounting::REMOUNT | mounting::RDONLY;
+    sys::mount(c"none", path, c"", flags, c"")
+}
+
+/// Enters a directory, making what is missing of it.
+fn enter(path: &CStr, uid: u32, gid: u32) -> Result<()> {
+    const LONGEST: usize = 4096;
+    match sys::change_directory(path) {
+        Err(Errno::NOENT) => {}
+        other => return other,
+    }
+    let mut part = [0; LONGEST];
+    let bytes = path.to_bytes_with_nul();
+    for (at, byte) in bytes.iter().enumerate() {
+        let ends = at > 0 && matches!(byte, 0 | b'/');
+        *part.get_mut(at).ok_or(Errno::INVAL)? = if ends { 0 } else { *byte };
+        if ends {
+            let ancestor = CStr::from_bytes_until_nul(&part).map_err(|_| Errno::INVAL)?;
+            match sys::make_directory(ancestor, 0o755) {
+                Ok(()) => sys::change_owner(ancestor, uid, gid)?,
+                Err(Errno::EXIST) => {}
+                Err(error) => return Err(error),
+            }
+            *part.get_mut(at).ok_or(Errno::INVAL)? = *byte;
+        }
+    }
+    sys::change_directory(path)
+}
+
+/// Gives up all capabilities but some, for whatever is executed from here on.
+fn restrict(capabilities: u64, known: u32) -> Result<()> {
+    (0..known).filter(|number| capabilities & (1 << number) == 0).try_for_each(sys::drop_capability)?;
+    sys::clear_ambient()
+}
+
+fn execute(candidates: Strings<'_>, arguments: Strings<'_>, environment: Strings<'_>) -> Result<()> {
+    let arguments = PointerList::new(arguments.count(), arguments.iter())?;
+    let environment = PointerList::new(environment.count(), environment.iter())?;
+    sys::reset_signals();
+    sys::block_signals(false)?;
+    let mut worst = Errno::NOENT;
+    for path in candidates.iter() {
+        match sys::execute(path, &arguments, &environment) {
+            Errno::NOENT | Errno::NOTDIR => {}
+            // It may not be executed here, but perhaps one further on.
+            Errno::ACCES => worst = Errno::ACCES,
+            error => return Err(error),
+        }
+    }
+    Err(worst)
+}

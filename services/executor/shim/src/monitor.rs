@@ -1,0 +1,240 @@
+//! The monitor's state, and the loop that it spends its life in.
+
+use crate::connections::{Connections, Incoming, MOST};
+use crate::finish;
+use crate::start::{self, News};
+use crate::streams::Streams;
+use crate::sys::{self, Child, Errno, Fd, Fork, Poll, Received};
+use crate::terminal::Terminal;
+use shim_protocol::control::{self, Report, Request};
+use shim_protocol::exit::Exit;
+
+const SIGKILL: i32 = 9;
+
+/// How far the sandbox is.
+enum Phase {
+    Parked,
+    /// The child carries out the plan, and tells of it on the socket.
+    Starting(Child, Fd),
+    Failed {
+        step: u32,
+        error: i32,
+    },
+    Running(Child, i64),
+    /// The terminal's last output is on its way to the FIFO.
+    Draining(Exit),
+    /// A helper waits for the capture lock.
+    Locking(Exit, Child),
+}
+
+/// Everything that the monitor of a sandbox has.
+pub struct Monitor {
+    directory: Fd,
+    /// The open capture lock.
+    lock: Fd,
+    streams: Streams,
+    connections: Connections,
+    terminal: Option<Terminal>,
+    /// The terminal's size, if somebody has told it.
+    size: Option<(u16, u16)>,
+    phase: Phase,
+}
+
+impl Monitor {
+    /// Of a sandbox that is made.
+    pub fn new(directory: Fd, listener: Fd, lock: Fd, streams: Streams) -> Self {
+        let connections = Connections::new(listener);
+        Self { directory, lock, streams, connections, terminal: None, size: None, phase: Phase::Parked }
+    }
+
+    /// Keeps the number of a descriptor taken for good: below 3 are the places of the child's standard
+    /// streams, where nothing that it still needs may come to lie.
+    pub fn occupy(&self, place: Fd) -> sys::Result<()> {
+        sys::duplicate_onto(&self.directory, place.number())?;
+        core::mem::forget(place);
+        Ok(())
+    }
+
+    /// Serves until the container has ended and its output is safe.
+    pub fn run(mut self) -> ! {
+        loop {
+            self.turn();
+        }
+    }
+
+    fn turn(&mut self) {
+        let mut polls = self.polls();
+        if sys::poll(&mut polls).is_err() {
+            return;
+        }
+        let [listener, phase, close, master, input, output, connections @ ..] = polls;
+        if [master, input, output].iter().any(Poll::happened)
+            && let Some(terminal) = &mut self.terminal
+        {
+            terminal.copy(&mut self.streams);
+        }
+        if close.happened()
+            && let Some(input) = &mut self.streams.stdin
+        {
+            input.end();
+        }
+        if phase.happened() {
+            self.advance();
+        }
+        for (number, _) in connections.iter().enumerate().filter(|(_, poll)| poll.happened()) {
+            self.serve(number);
+        }
+        if listener.happened() {
+            self.connections.accept();
+        }
+        self.end_if_drained();
+    }
+
+    fn polls(&self) -> [Poll; MOST + 6] {
+        let phase = match &self.phase {
+            Phase::Starting(_, status) => Some(status),
+            Phase::Running(child, _) | Phase::Locking(_, child) => Some(&child.handle),
+            Phase::Parked | Phase::Failed { .. } | Phase::Draining(_) => None,
+        };
+        let close = self.streams.stdin.as_ref().map(|input| &input.close);
+        let [master, input, output] =
+            self.terminal.as_ref().map_or([Poll::NONE; 3], |terminal| terminal.polls(&self.streams));
+        let first = [self.connections.listener(), Poll::readable(phase), Poll::readable(close), master, input, output];
+        let mut polls = [Poll::NONE; MOST + 6];
+        polls.iter_mut().zip(first.into_iter().chain(self.connections.polls())).for_each(|(place, poll)| *place = poll);
+        polls
+    }
+
+    /// What the present phase waits for has happened.
+    fn advance(&mut self) {
+        match &self.phase {
+            Phase::Starting(_, status) => {
+                let news = start::hear(status);
+                self.hear(news);
+            }
+            Phase::Running(child, started_at) => {
+                let status = child.reap().unwrap_or_default();
+                let exit = Exit::from_status(status, child.pid, *started_at, sys::now());
+                if let Some(terminal) = &mut self.terminal {
+                    terminal.end();
+                }
+                self.phase = Phase::Draining(exit);
+            }
+            Phase::Locking(exit, helper) => {
+                let _ = helper.reap();
+                self.phase = Phase::Draining(*exit);
+            }
+            Phase::Parked | Phase::Failed { .. } | Phase::Draining(_) => {}
+        }
+    }
+
+    fn hear(&mut self, news: News) {
+        match (news, core::mem::replace(&mut self.phase, Phase::Parked)) {
+            (News::Terminal(master), phase) => {
+                self.terminal = Terminal::new(master).ok();
+                self.phase = phase;
+            }
+            (News::Failed { step, error }, Phase::Starting(child, _)) => {
+                let _ = child.reap();
+                self.terminal = None;
+                self.phase = Phase::Failed { step, error };
+                self.connections.answer_start(&self.report(0));
+            }
+            (News::Executed, Phase::Starting(child, _)) => {
+                self.phase = Phase::Running(child, sys::now());
+                self.connections.answer_start(&self.report(0));
+            }
+            (_, phase) => self.phase = phase,
+        }
+    }
+
+    /// All output is in the FIFOs: closes them, and when it is captured, ends.
+    fn end_if_drained(&mut self) {
+        let Phase::Draining(exit) = self.phase else { return };
+        if self.terminal.as_ref().is_some_and(|terminal| !terminal.is_drained()) {
+            return;
+        }
+        self.terminal = None;
+        self.streams.close_writers();
+        if sys::lock(&self.lock, false).is_ok() {
+            finish::complete(&self.directory, &self.streams, &exit);
+        }
+        // Somebody captures. The lock belongs to the open file, which the helper shares: it waits for both.
+        match sys::fork(0) {
+            Ok(Fork::Parent(helper)) => self.phase = Phase::Locking(exit, helper),
+            Ok(Fork::Child) => {
+                let _ = sys::die_with_parent();
+                let _ = sys::lock(&self.lock, true);
+                sys::exit(0)
+            }
+            // Without a helper, nobody is answered while we wait.
+            Err(_) => drop(sys::lock(&self.lock, true)),
+        }
+    }
+
+    fn serve(&mut self, number: usize) {
+        let Some(slot) = self.connections.slot(number) else { return };
+        let Some(connection) = slot else { return };
+        let (request, descriptors) = match connection.receive() {
+            Incoming::Request(request, descriptors) => (request, descriptors),
+            Incoming::Nothing => return,
+            Incoming::End => {
+                *slot = None;
+                return;
+            }
+        };
+        let done = self.obey(request, descriptors);
+        let report = self.report(done.err().map_or(0, |error| error.0));
+        let waits = request == Request::Start && matches!(self.phase, Phase::Starting(..));
+        if let Some(Some(connection)) = self.connections.slot(number) {
+            if waits {
+                connection.await_start();
+            } else {
+                connection.answer(&report);
+            }
+        }
+    }
+
+    fn obey(&mut self, request: Request, descriptors: Received) -> sys::Result<()> {
+        match request {
+            Request::Report => Ok(()),
+            Request::Start => {
+                if matches!(self.phase, Phase::Parked) {
+                    self.phase = match start::start(&self.directory, &self.streams, self.size, descriptors) {
+                        Ok((child, status)) => Phase::Starting(child, status),
+                        Err((step, Errno(error))) => Phase::Failed { step, error },
+                    };
+                }
+                Ok(())
+            }
+            Request::Resize { rows, columns } => {
+                self.size = Some((rows, columns));
+                self.terminal.as_ref().map_or(Ok(()), |terminal| terminal.set_size(rows, columns))
+            }
+            Request::Signal { number } => self.child().map_or(Ok(()), |child| child.signal(number)),
+            Request::Kill => match &self.phase {
+                Phase::Parked | Phase::Failed { .. } => sys::exit(0),
+                _ => self.child().map_or(Ok(()), |child| child.signal(SIGKILL)),
+            },
+        }
+    }
+
+    /// PID 1, while there is one.
+    fn child(&self) -> Option<&Child> {
+        match &self.phase {
+            Phase::Starting(child, _) | Phase::Running(child, _) => Some(child),
+            Phase::Parked | Phase::Failed { .. } | Phase::Draining(_) | Phase::Locking(..) => None,
+        }
+    }
+
+    fn report(&self, error: i32) -> Report {
+        let phase = match &self.phase {
+            Phase::Parked => control::Phase::Parked,
+            Phase::Starting(..) => control::Phase::Starting,
+            Phase::Failed { step, error } => control::Phase::Failed { step: *step, error: *error },
+            Phase::Running(child, started_at) => control::Phase::Running { pid: child.pid, started_at: *started_at },
+            Phase::Draining(exit) | Phase::Locking(exit, _) => control::Phase::Ended(*exit),
+        };
+        Report { error, monitor: sys::process_id(), phase }
+    }
+}

@@ -1,0 +1,61 @@
+//! Makes the sandbox: namespaces, and an empty root that holds none of the host's mounts.
+
+use crate::monitor::Monitor;
+use crate::streams::Streams;
+use crate::sys::{self, At, Errno, Fd, flag, mounting, namespace};
+use core::ffi::CStr;
+use shim_protocol::layout;
+
+/// What could not be done, and why.
+pub struct Failed {
+    doing: &'static str,
+    error: Errno,
+}
+
+impl Failed {
+    /// Writes the line that the executor reads: what was being done, and the error number.
+    pub fn tell(&self, status: &Fd) {
+        let number = self.error.0.unsigned_abs();
+        let digits =
+            [(number / 100 % 10) as u8, (number / 10 % 10) as u8, (number % 10) as u8].map(|digit| b'0' + digit);
+        for part in [self.doing.as_bytes(), b" ", &digits, b"\n"] {
+            // Nobody is left to be told of a failure to tell.
+            let _ = sys::write(status, part);
+        }
+    }
+}
+
+fn doing<T>(doing: &'static str, answer: sys::Result<T>) -> Result<T, Failed> {
+    answer.map_err(|error| Failed { doing, error })
+}
+
+/// Takes over this process, and makes the sandbox around it.
+pub fn prepare(hostname: &CStr, flags: &[u8]) -> Result<Monitor, Failed> {
+    let has = |flag: u8| flags.contains(&flag);
+    // Nothing that is sent to the executor's group, or to all, ends a monitor, but SIGKILL.
+    doing("blocking signals", sys::block_signals(true))?;
+    doing("closing descriptors", sys::close_from(3))?;
+    doing("making a session", sys::new_session())?;
+    let directory = Fd::inherited(0);
+    let streams =
+        doing("opening the FIFOs", Streams::open(&directory, has(layout::TERMINAL), has(layout::OPEN_STDIN)))?;
+    let lock =
+        doing("opening the capture lock", sys::open(At::Dir(&directory), layout::CAPTURE_LOCK, flag::O_RDWR, 0))?;
+    let network = if has(layout::OWN_NETWORK) { namespace::NET } else { 0 };
+    doing("making namespaces", sys::unshare(namespace::MOUNT | namespace::UTS | namespace::IPC | network))?;
+    leave_host()?;
+    doing("setting the hostname", sys::set_hostname(hostname))?;
+    Ok(Monitor::new(directory, Fd::inherited(1), lock, streams))
+}
+
+/// Changes to a root that is empty but for the directory `rootfs`, and forgets every mount of the host.
+fn leave_host() -> Result<(), Failed> {
+    // /proc is only a directory that surely exists; in this namespace nobody else sees what is on it.
+    const PLACE: &CStr = c"/proc";
+    const FLAGS: u64 = mounting::NOSUID | mounting::NODEV | mounting::NOEXEC;
+    doing("making mounts private", sys::mount(c"none", c"/", c"", mounting::REC | mounting::PRIVATE, c""))?;
+    doing("mounting a root", sys::mount(c"cctl", PLACE, c"tmpfs", FLAGS, c"mode=0755,size=64k"))?;
+    doing("entering the root", sys::change_directory(PLACE))?;
+    doing("making the rootfs directory", sys::make_directory(c"rootfs", 0o755))?;
+    doing("changing the root", sys::pivot_here())
+}

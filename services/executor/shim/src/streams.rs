@@ -1,0 +1,86 @@
+//! The FIFOs of a sandbox, both ends of each.
+
+use crate::sys::{self, At, Fd, Result, flag};
+use core::ffi::CStr;
+use shim_protocol::layout;
+
+/// One output.
+pub struct Output {
+    /// Keeps what nobody captures yet.
+    pub reader: Fd,
+    /// PID 1's own, or where a terminal's output goes; closed when the run has ended.
+    pub writer: Option<Fd>,
+}
+
+impl Output {
+    fn open(directory: &Fd, name: &CStr, copied: bool) -> Result<Self> {
+        let reader = sys::open(At::Dir(directory), name, flag::O_RDONLY | flag::O_NONBLOCK, 0)?;
+        let waits = if copied { flag::O_NONBLOCK } else { 0 };
+        let writer = sys::open(At::Dir(directory), name, flag::O_WRONLY | waits, 0)?;
+        Ok(Self { reader, writer: Some(writer) })
+    }
+}
+
+/// The input.
+pub struct Input {
+    /// PID 1's own, or what is copied to its terminal.
+    pub reader: Fd,
+    /// As long as it is open, the reader does not see the end.
+    pub holder: Option<Fd>,
+    /// Says when to close the holder.
+    pub close: Fd,
+    /// Kept alive for whoever writes to the input.
+    _stage: Fd,
+}
+
+impl Input {
+    fn open(directory: &Fd, copied: bool) -> Result<Self> {
+        let at = At::Dir(directory);
+        let holder = sys::open(at, layout::STDIN, flag::O_RDWR, 0)?;
+        // With the holder open, this does not wait for a writer.
+        let waits = if copied { flag::O_NONBLOCK } else { 0 };
+        Ok(Self {
+            reader: sys::open(at, layout::STDIN, flag::O_RDONLY | waits, 0)?,
+            holder: Some(holder),
+            close: sys::open(at, layout::STDIN_CLOSE, flag::O_RDWR | flag::O_NONBLOCK, 0)?,
+            _stage: sys::open(at, layout::STDIN_STAGE, flag::O_RDWR | flag::O_NONBLOCK, 0)?,
+        })
+    }
+
+    /// Somebody wants the input to end: what is in the FIFO is still read, and then the end is seen.
+    pub fn end(&mut self) {
+        let mut ignored = [0; 16];
+        let _ = sys::read(&self.close, &mut ignored);
+        self.holder = None;
+    }
+}
+
+/// All of them.
+pub struct Streams {
+    /// Output.
+    pub stdout: Output,
+    /// Errors; none with a terminal.
+    pub stderr: Option<Output>,
+    /// Input; none if PID 1 has /dev/null, or the terminal's input has ended.
+    pub stdin: Option<Input>,
+}
+
+impl Streams {
+    /// Opens both ends of each.
+    pub fn open(directory: &Fd, terminal: bool, open_stdin: bool) -> Result<Self> {
+        Ok(Self {
+            stdout: Output::open(directory, layout::STDOUT, terminal)?,
+            stderr: if terminal { None } else { Some(Output::open(directory, layout::STDERR, false)?) },
+            stdin: if open_stdin { Some(Input::open(directory, terminal)?) } else { None },
+        })
+    }
+
+    /// The run is over: lets readers see the end, and keeps what they have not read.
+    pub fn close_writers(&mut self) {
+        self.stdout.writer = None;
+        if let Some(stderr) = &mut self.stderr {
+            stderr.writer = None;
+        }
+        self.stdin = None;
+    }
+}
