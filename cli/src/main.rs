@@ -1,2 +1,5 @@
-//! x
-fn main() {}
+//! The command line client of cctl.
+
+fn main() -> ! {
+    cli::main()
+}

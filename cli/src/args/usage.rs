@@ -1,0 +1,104 @@
+//! What is said when a command line asks for help, or cannot be understood.
+
+use crate::console;
+use crate::error::{ENGINE, USAGE};
+use clap::error::{Error, ErrorKind};
+use schema::Failure;
+use std::ffi::OsString;
+
+/// An answer that needs no service.
+#[derive(Debug)]
+pub(crate) enum Usage {
+    /// Something that was asked for.
+    Text(String),
+    /// What is wrong, and the exit status.
+    Wrong(Failure, u8),
+}
+
+impl Usage {
+    /// The help text.
+    pub(crate) fn help(mut command: clap::Command) -> Self {
+        Self::Text(command.render_help().to_string())
+    }
+
+    /// From what clap says of these words.
+    pub(crate) fn new(error: &Error, words: &[OsString]) -> Self {
+        let text = error.to_string();
+        match error.kind() {
+            ErrorKind::DisplayHelp
+            | ErrorKind::DisplayVersion
+            | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => Self::Text(text),
+            _ => {
+                let run = words.get(1).is_some_and(|word| word == "run");
+                Self::Wrong(failure(&text, words), if run { ENGINE } else { USAGE })
+            }
+        }
+    }
+
+    /// Prints it; answers the exit status.
+    pub(crate) fn answer(&self) -> u8 {
+        match self {
+            Self::Text(text) => {
+                console::print(text).map_or_else(|error| error.answer(crate::error::Kind::Plain), |()| 0)
+            }
+            Self::Wrong(failure, status) => {
+                console::complain(failure);
+                *status
+            }
+        }
+    }
+}
+
+/// Clap's paragraphs in two lines: what is wrong, and what to do.
+fn failure(text: &str, words: &[OsString]) -> Failure {
+    let text = text.strip_prefix("error: ").unwrap_or(text);
+    let (wrong, rest) = text.split_once("\n\n").unwrap_or((text, ""));
+    let wrong = wrong.split_whitespace().collect::<Vec<_>>().join(" ");
+    let tip = rest.lines().find_map(|line| line.trim().strip_prefix("tip: "));
+    let verb = words.get(1).and_then(|word| word.to_str()).filter(|word| !word.starts_with('-'));
+    let known = verb.filter(|_| !wrong.starts_with("unrecognized subcommand"));
+    let help = known.map_or_else(|| "see `cctl --help`".to_owned(), |verb| format!("see `cctl {verb} --help`"));
+    Failure::invalid(wrong).hint(tip.map_or(help.clone(), |tip| format!("{tip}; {help}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wrong(line: &str) -> (Failure, u8) {
+        match crate::args::parse(line.split(' ').map(OsString::from)) {
+            Err(Usage::Wrong(failure, status)) => (failure, status),
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn one_line_names_the_value() {
+        let (failure, status) = wrong("cctl run -m abc base true");
+        assert_eq!(status, 125);
+        assert!(failure.message.contains("'abc'") && failure.message.contains("64m"), "{failure}");
+        assert!(!failure.message.contains('\n'));
+        assert!(failure.hint.contains("cctl run --help"));
+    }
+
+    #[test]
+    fn unknown_verbs_and_flags_are_named() {
+        let (failure, status) = wrong("cctl pss");
+        assert_eq!(status, 2);
+        assert!(failure.message.contains("'pss'") && failure.hint.contains("'ps'"), "{failure:?}");
+        let (failure, status) = wrong("cctl run -z base true");
+        assert_eq!(status, 125);
+        assert!(failure.message.contains("-z"), "{failure}");
+        let (failure, status) = wrong("cctl stop");
+        assert_eq!(status, 2);
+        assert!(failure.message.contains("CONTAINER"), "{failure}");
+    }
+
+    #[test]
+    fn help_is_no_error() {
+        for line in ["cctl", "cctl --help", "cctl run --help", "cctl system", "cctl --version", "cctl help run"] {
+            let answer = crate::args::parse(line.split(' ').map(OsString::from));
+            assert!(matches!(answer, Err(Usage::Text(_))), "{line}: {answer:?}");
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! What each verb does: one module a verb.
+
+mod attach;
+mod images;
+mod import;
+mod info;
+mod inspect;
+mod lifecycle;
+mod logs;
+mod port;
+mod ps;
+mod run;
+mod spec;
+mod start;
+mod system;
+mod version;
+
+use crate::args::Command;
+use crate::console;
+use crate::engine::{Engine, call};
+use crate::error::{ENGINE, Error, Result, signalled};
+use crate::session::End;
+use futures::StreamExt;
+use schema::Code;
+use schema::containers::{AutoRemove, Container};
+use std::future::Future;
+
+/// Does what a command says; answers the exit status.
+pub(crate) async fn run(command: Command) -> Result<u8> {
+    let engine = Engine::from_env()?;
+    match command {
+        Command::Run(arguments) => run::run(&engine, &arguments).await,
+        Command::Ps(arguments) => ps::run(&engine, &arguments).await,
+        Command::Logs(arguments) => logs::run(&engine, &arguments).await,
+        Command::Attach(arguments) => attach::run(&engine, &arguments).await,
+        Command::Start(arguments) => start::run(&engine, &arguments).await,
+        Command::Stop(arguments) => lifecycle::stop(&engine, &arguments).await,
+        Command::Restart(arguments) => lifecycle::restart(&engine, &arguments).await,
+        Command::Kill(arguments) => lifecycle::kill(&engine, &arguments).await,
+        Command::Wait(arguments) => lifecycle::wait(&engine, &arguments.containers).await,
+        Command::Rm(arguments) => lifecycle::remove(&engine, &arguments).await,
+        Command::Inspect(arguments) => inspect::run(&engine, &arguments.names).await,
+        Command::Port(arguments) => port::run(&engine, &arguments).await,
+        Command::Import(arguments) => import::run(&engine, &arguments).await,
+        Command::Images(arguments) => images::run(&engine, &arguments).await,
+        Command::System(arguments) => system::run(&engine, &arguments).await,
+        Command::Info => info::run(&engine).await,
+        Command::Version => version::run(&engine).await,
+    }
+}
+
+/// Does something for each name, up to `at_once` of them at a time, and prints in the given order what it
+/// answers. A failure is told and does not keep the others from being done; the exit status is then 1.
+async fn each<'a, Fut>(names: &'a [String], at_once: usize, one: impl Fn(&'a str) -> Fut) -> Result<u8>
+where
+    Fut: Future<Output = Result<String>>,
+{
+    let mut answers = futures::stream::iter(names).map(|name| one(name)).buffered(at_once);
+    let mut status = 0;
+    while let Some(answer) = answers.next().await {
+        match answer {
+            Ok(line) => console::print_line(line)?,
+            Err(Error::Failure(failure)) => {
+                console::complain(&failure);
+                status = 1;
+            }
+            Err(Error::Closed) => return Err(Error::Closed),
+        }
+    }
+    Ok(status)
+}
+
+/// Tells what the host could not do for a container.
+fn tell_warnings(container: &Container) {
+    for warning in &container.warnings {
+        console::note(format_args!("warning: {warning}"));
+    }
+}
+
+/// What is left to do when a session has ended; answers the exit status: the container's own if it has ended.
+async fn finish(engine: &Engine, container: &Container, end: End) -> Result<u8> {
+    match end {
+        End::Exited(ended) => {
+            remove_if_asked(engine, container).await;
+            Ok(exit_status(&ended))
+        }
+        End::Detached => {
+            let Container { id, spec, .. } = container;
+            console::note(format_args!("detached: {} goes on; `cctl attach {}` returns to it", spec.name, id.short()));
+            Ok(0)
+        }
+        End::Signalled(signal) => Ok(signalled(signal)),
+        End::Sent => Ok(0),
+    }
+}
+
+/// Removes a container whose client was to be waited for. If that fails, the container manager tries again.
+async fn remove_if_asked(engine: &Engine, container: &Container) {
+    if container.spec.auto_remove != AutoRemove::AfterClient {
+        return;
+    }
+    match engine.containers.remove(&call(), container.id.as_str(), false).await {
+        Err(failure) if failure.code != Code::NotFound => {
+            console::complain(&failure.context("removing the container"));
+        }
+        _ => {}
+    }
+}
+
+/// The exit status of a container that has ended; 125 if it cannot be known.
+fn exit_status(container: &Container) -> u8 {
+    let Some(exit) = &container.exit else {
+        console::note("the container has ended before its exit code was known");
+        return ENGINE;
+    };
+    u8::try_from(exit.code).unwrap_or_else(|_| {
+        console::note(format_args!("the container's exit code is unknown: {}", exit.note));
+        ENGINE
+    })
+}

@@ -1,0 +1,100 @@
+//! `run`.
+
+use super::spec::{Surroundings, discards_ports, specification, streams};
+use super::{finish, tell_warnings};
+use crate::args::Run;
+use crate::console;
+use crate::engine::{Engine, call, new_id};
+use crate::error::{Result, signalled};
+use crate::session::{Session, Signals, pass_on};
+use schema::containers::{AutoRemove, Container, ContainerSpec};
+use schema::{Call, Code, ContainerId, Failure};
+use std::time::Duration;
+
+/// How long a start may take: the layers of a new image are unpacked first.
+const START: Duration = Duration::from_secs(600);
+/// How long the removal of a container that did not start may take.
+const CLEAN_UP: Duration = Duration::from_secs(20);
+
+/// Creates and starts a container; unless it is detached, connects its streams and waits for its end.
+pub(crate) async fn run(engine: &Engine, arguments: &Run) -> Result<u8> {
+    let spec = specification(arguments, &Surroundings::own()?)?;
+    if discards_ports(arguments) {
+        console::note("warning: published ports are discarded: they need `--network bridge`");
+    }
+    let streams = streams(arguments);
+    if !streams.any() {
+        let container = launch(engine, &new_id()?, &spec).await?;
+        console::print_line(&container.id)?;
+        return Ok(0);
+    }
+    let mut signals = Signals::watch()?;
+    let id = new_id()?;
+    let container = match launch_unless_signalled(engine, &id, &spec, &mut signals).await? {
+        Ok(container) => container,
+        Err(signal) => return Ok(signalled(signal)),
+    };
+    if !streams.output() {
+        console::print_line(&container.id)?;
+    }
+    let session =
+        Session { engine, container: &container, streams, position: container.run_position, pass_signals: true };
+    let end = session.run(&mut signals).await?;
+    finish(engine, &container, end).await
+}
+
+/// Creates and starts. What did not start stays for a look at it, unless it was to be removed anyway.
+async fn launch(engine: &Engine, id: &ContainerId, spec: &ContainerSpec) -> Result<Container, Failure> {
+    engine.containers.create(&call(), id, spec).await?;
+    match engine.containers.start(&Call::within(START), id.as_str()).await {
+        Ok(container) => {
+            tell_warnings(&container);
+            Ok(container)
+        }
+        Err(failure) => {
+            discard(engine, id, spec).await;
+            Err(failure)
+        }
+    }
+}
+
+/// Removes a container that did not start, if it was to be removed at its end.
+async fn discard(engine: &Engine, id: &ContainerId, spec: &ContainerSpec) {
+    if spec.auto_remove == AutoRemove::Never {
+        return;
+    }
+    match engine.containers.remove(&Call::within(CLEAN_UP), id.as_str(), true).await {
+        Err(failure) if failure.code != Code::NotFound => console::complain(&failure.context("removing the container")),
+        _ => {}
+    }
+}
+
+/// The same as `launch`, for a client that may be told to go meanwhile. A first signal is passed on to the
+/// container as soon as it runs. A second one says that nobody wants to wait for that.
+async fn launch_unless_signalled(
+    engine: &Engine,
+    id: &ContainerId,
+    spec: &ContainerSpec,
+    signals: &mut Signals,
+) -> Result<Result<Container, i32>> {
+    let launching = launch(engine, id, spec);
+    tokio::pin!(launching);
+    let mut held = None;
+    loop {
+        tokio::select! {
+            launched = &mut launching => {
+                let container = launched?;
+                if let Some(signal) = held {
+                    pass_on(engine, &container, signal).await?;
+                }
+                return Ok(Ok(container));
+            }
+            signal = signals.next() => {
+                if held.replace(signal).is_some() {
+                    discard(engine, id, spec).await;
+                    return Ok(Err(signal));
+                }
+            }
+        }
+    }
+}

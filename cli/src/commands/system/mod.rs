@@ -1,0 +1,58 @@
+//! `system`: the services themselves.
+
+mod boot;
+mod logs;
+mod program;
+mod stop;
+
+use crate::args::{Format, System};
+use crate::console;
+use crate::engine::{Engine, call};
+use crate::error::Result;
+use crate::render;
+use schema::Call;
+use schema::supervisor::{ServiceStatus, State};
+use std::time::Duration;
+
+/// How long all services may take to come up again, one after the other.
+const RESTART: Duration = Duration::from_secs(300);
+
+/// Does what a verb of `system` says.
+pub(crate) async fn run(engine: &Engine, arguments: &System) -> Result<u8> {
+    match arguments {
+        System::Start => boot::run(engine).await,
+        System::Stop { containers, timeout_ms } => stop::run(engine, containers.then_some(*timeout_ms)).await,
+        System::Status { format } => status(engine, *format).await,
+        System::Restart { service } => restart(engine, service.as_deref()).await,
+        System::Logs { service } => logs::run(engine, service).await,
+    }
+}
+
+async fn status(engine: &Engine, format: Format) -> Result<u8> {
+    let services = engine.supervisor.status(&call()).await?;
+    match format {
+        Format::Json => console::print_line(render::json_pretty(&render::system::statuses(&services))?)?,
+        Format::Table => {
+            console::print(&render::system::table(&services))?;
+            for service in &services {
+                tell_trouble(service);
+            }
+        }
+    }
+    Ok(0)
+}
+
+/// Says why a service does not serve.
+fn tell_trouble(status: &ServiceStatus) {
+    let ServiceStatus { service, state, last_error, .. } = status;
+    if matches!(state, State::Backoff | State::Failed) {
+        let why = if last_error.is_empty() { "it ended" } else { last_error };
+        console::note(format_args!("{service}: {why}; see `cctl system logs {service}`"));
+    }
+}
+
+async fn restart(engine: &Engine, service: Option<&str>) -> Result<u8> {
+    engine.supervisor.restart(&Call::within(RESTART), service.unwrap_or_default()).await?;
+    console::print_line(service.unwrap_or("all services"))?;
+    Ok(0)
+}

@@ -1,0 +1,49 @@
+//! `cctl`: parses a command line, calls the services, and renders what they answer.
+//!
+//! [`args`] and [`parse`] turn words into values, [`render`] turns values into words; both are pure.
+//! [`commands`] has one module a verb, [`session`] connects the caller's streams with a container's, and
+//! everything that leaves this process goes through [`console`].
+
+mod args;
+mod commands;
+mod console;
+mod engine;
+mod error;
+mod parse;
+mod render;
+mod session;
+mod sys;
+mod terminal;
+
+use error::Result;
+use std::future::Future;
+
+/// Does what the command line says, and ends the process with the command's exit status.
+pub fn main() -> ! {
+    terminal::restore_on_panic();
+    let code = match args::parse(std::env::args_os()) {
+        Ok(command) => obey(command),
+        Err(usage) => usage.answer(),
+    };
+    terminal::restore();
+    std::process::exit(code.into())
+}
+
+fn obey(command: args::Command) -> u8 {
+    let kind = error::Kind::of(&command);
+    match in_runtime(async { commands::run(command).await }) {
+        Ok(code) => code,
+        Err(error) => error.answer(kind),
+    }
+}
+
+/// Runs a future on this thread. What blocks on a stream meanwhile does not hold up the end.
+fn in_runtime<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| schema::Failure::io("starting the client's runtime", &error))?;
+    let answer = tokio::task::LocalSet::new().block_on(&runtime, future);
+    runtime.shutdown_background();
+    answer
+}

@@ -1,0 +1,95 @@
+//! Volumes: `-v`.
+
+use super::Parsed;
+use schema::common::Volume;
+use std::path::{Component, Path, PathBuf};
+
+const EXPECTED: &str = "expected /HOST/PATH:/CONTAINER/PATH[:ro|:rw]";
+
+/// A directory or file of the host, as the user wrote it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Bind {
+    source: String,
+    target: String,
+    read_only: bool,
+}
+
+/// `/host:/container[:ro|rw]`; the host's path may be relative if it begins with a dot.
+pub(crate) fn bind(text: &str) -> Parsed<Bind> {
+    let parts: Vec<&str> = text.split(':').collect();
+    let (source, target, mode) = match parts[..] {
+        [source, target] => (source, target, "rw"),
+        [source, target, mode] => (source, target, mode),
+        [target] if target.starts_with('/') => return Err(format!("anonymous volumes are not supported: {EXPECTED}")),
+        _ => return Err(EXPECTED.to_owned()),
+    };
+    if source.is_empty() {
+        return Err(EXPECTED.to_owned());
+    }
+    if !source.starts_with('/') && !matches!(source.split('/').next(), Some("." | "..")) {
+        return Err(format!(
+            "named volumes are not supported: for a directory write an absolute path, or ./{source} for one in this directory"
+        ));
+    }
+    if !target.starts_with('/') {
+        return Err(format!("the path in the container, {target:?}, is not absolute: {EXPECTED}"));
+    }
+    if Path::new(target).components().all(|part| matches!(part, Component::RootDir | Component::CurDir)) {
+        return Err("a volume cannot be mounted on / of the container".to_owned());
+    }
+    let read_only = match mode {
+        "ro" => true,
+        "rw" => false,
+        other => return Err(format!("{other:?} is not a mode of a volume: expected ro or rw")),
+    };
+    Ok(Bind { source: source.to_owned(), target: target.to_owned(), read_only })
+}
+
+impl Bind {
+    /// The volume that it means in a working directory.
+    pub(crate) fn resolve(&self, working_directory: &Path) -> Parsed<Volume> {
+        // `..` is kept: only the kernel knows where it leads behind a symbolic link.
+        let source: PathBuf = working_directory.join(&self.source).components().collect();
+        let source = source.into_os_string().into_string().map_err(|path| format!("{path:?} is not UTF-8"))?;
+        Ok(Volume { source, target: self.target.clone(), read_only: self.read_only })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn resolved(text: &str) -> (String, String, bool) {
+        let volume = bind(text).unwrap().resolve(Path::new("/work")).unwrap();
+        (volume.source, volume.target, volume.read_only)
+    }
+
+    #[test]
+    fn relative_paths_belong_to_the_working_directory() {
+        assert_eq!(resolved("/a:/b"), ("/a".into(), "/b".into(), false));
+        assert_eq!(resolved("/a:/b:ro"), ("/a".into(), "/b".into(), true));
+        assert_eq!(resolved("./x:/b:rw"), ("/work/x".into(), "/b".into(), false));
+        assert_eq!(resolved(".:/b"), ("/work".into(), "/b".into(), false));
+        assert_eq!(resolved("../x:/b"), ("/work/../x".into(), "/b".into(), false));
+    }
+
+    #[test]
+    fn what_is_not_supported_is_said() {
+        assert!(bind("data:/b").unwrap_err().contains("named volumes"));
+        assert!(bind("/b").unwrap_err().contains("anonymous"));
+        for bad in ["", ":", "/a:", "/a:b", ":/b", "/a:/b:xx", "/a:/b:ro:z", "/a:/", ".hidden:/b", "/a:/."] {
+            assert!(bind(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn sources_are_always_absolute(text in "[a/.:]{0,12}") {
+            if let Ok(bind) = bind(&text) {
+                let volume = bind.resolve(Path::new("/work")).unwrap();
+                prop_assert!(volume.source.starts_with('/') && volume.target.starts_with('/'));
+            }
+        }
+    }
+}

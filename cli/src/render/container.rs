@@ -1,0 +1,178 @@
+//! Containers in a list.
+
+use super::duration::{ago, between, words};
+use super::table::Table;
+use super::text::cut;
+use super::time::rfc3339;
+use super::{json_line, port};
+use crate::error::Result;
+use schema::containers::{Container, State};
+use serde::Serialize;
+
+const COMMAND_WIDTH: usize = 20;
+
+/// How much of each container is shown.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct View {
+    /// Whole ids and commands.
+    pub(crate) whole: bool,
+    /// What time it is, nanoseconds since the Unix epoch.
+    pub(crate) now: i64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Line {
+    #[serde(rename = "ID")]
+    id: String,
+    image: String,
+    command: String,
+    created_at: String,
+    running_for: String,
+    state: State,
+    status: String,
+    ports: String,
+    names: String,
+}
+
+impl View {
+    /// The id.
+    pub(crate) fn id(self, container: &Container) -> String {
+        if self.whole { container.id.to_string() } else { container.id.short().to_owned() }
+    }
+
+    /// A table.
+    pub(crate) fn table(self, containers: &[Container]) -> String {
+        let mut table = Table::new(&["CONTAINER ID", "IMAGE", "COMMAND", "CREATED", "STATUS", "PORTS", "NAMES"]);
+        for container in containers {
+            let Line { id, image, command, created_at: _, running_for, state: _, status, ports, names } =
+                self.line(container);
+            table.row([id, image, command, running_for, status, ports, names]);
+        }
+        table.render()
+    }
+
+    /// An object a line.
+    pub(crate) fn json(self, containers: &[Container]) -> Result<String> {
+        let lines: Result<Vec<String>> = containers.iter().map(|container| json_line(&self.line(container))).collect();
+        Ok(lines?.iter().map(|line| format!("{line}\n")).collect())
+    }
+
+    fn line(self, container: &Container) -> Line {
+        Line {
+            id: self.id(container),
+            image: container.spec.image.clone(),
+            command: self.command(&container.arguments),
+            created_at: rfc3339(container.created_at),
+            running_for: ago(container.created_at, self.now),
+            state: container.state,
+            status: status(container, self.now),
+            ports: container.attachment.as_ref().map_or_else(String::new, |attachment| port::arrows(&attachment.ports)),
+            names: container.spec.name.clone(),
+        }
+    }
+
+    fn command(self, arguments: &[String]) -> String {
+        let command = arguments.join(" ");
+        let shown = if self.whole { command } else { cut(&command, COMMAND_WIDTH) };
+        format!("{shown:?}")
+    }
+}
+
+/// What a container does, and since when.
+fn status(container: &Container, now: i64) -> String {
+    let up = || words(between(container.started_at, now));
+    match (container.state, &container.exit) {
+        (State::Created, _) => "Created".to_owned(),
+        (State::Starting, _) => "Starting".to_owned(),
+        (State::Running, _) => format!("Up {}", up()),
+        (State::Stopping, _) => format!("Up {} (stopping)", up()),
+        (State::Removing, _) => "Removal In Progress".to_owned(),
+        (State::Exited, _) if container.error.is_some() => "Created (failed to start)".to_owned(),
+        (State::Exited, Some(exit)) if exit.code < 0 => format!("Exited (unknown) {}", ago(exit.finished_at, now)),
+        (State::Exited, Some(exit)) => format!("Exited ({}) {}", exit.code, ago(exit.finished_at, now)),
+        (State::Exited, None) => "Exited".to_owned(),
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use schema::common::{ExitRecord, PortBinding, Protocol};
+    use schema::containers::{ContainerSpec, StartError};
+    use schema::network::Attachment;
+    use schema::{Code, ContainerId, Digest};
+
+    const SECOND: i64 = 1_000_000_000;
+    const VIEW: View = View { whole: false, now: 1000 * SECOND };
+
+    pub(crate) fn container() -> Container {
+        Container {
+            id: ContainerId::from_bytes([0xab; 32]),
+            spec: ContainerSpec { image: "base".into(), name: "web".into(), ..ContainerSpec::default() },
+            image_id: Digest::from_sha256(&[1; 32]),
+            arguments: vec!["sh".into(), "-c".into(), "while :; do echo x; done".into()],
+            created_at: 880 * SECOND,
+            state: State::Running,
+            pid: 4711,
+            started_at: 997 * SECOND,
+            exit: None,
+            error: None,
+            attachment: Some(Attachment {
+                ports: vec![PortBinding {
+                    host_address: None,
+                    host_port: 8080,
+                    container_port: 80,
+                    protocol: Protocol::Tcp,
+                }],
+                ..Attachment::default()
+            }),
+            run_position: 0,
+            warnings: Vec::new(),
+        }
+    }
+
+    fn exited(code: i32) -> Container {
+        let exit = ExitRecord { code, signal: 0, oom_killed: false, finished_at: 880 * SECOND, note: String::new() };
+        Container { state: State::Exited, exit: Some(exit), attachment: None, ..container() }
+    }
+
+    #[test]
+    fn a_row_says_what_matters() {
+        let table = VIEW.table(&[container()]);
+        let mut lines = table.lines();
+        assert_eq!(
+            lines.next().unwrap().split_whitespace().collect::<Vec<_>>().join(" "),
+            "CONTAINER ID IMAGE COMMAND CREATED STATUS PORTS NAMES"
+        );
+        let row = lines.next().unwrap();
+        assert!(row.starts_with("abababababab   base"), "{row}");
+        for cell in ["\"sh -c while :; do e…\"", "2 minutes ago", "Up 3 seconds", "0.0.0.0:8080->80/tcp", "web"] {
+            assert!(row.contains(cell), "{row}");
+        }
+    }
+
+    #[test]
+    fn each_state_has_its_words() {
+        assert_eq!(status(&exited(7), VIEW.now), "Exited (7) 2 minutes ago");
+        assert_eq!(status(&exited(-1), VIEW.now), "Exited (unknown) 2 minutes ago");
+        let failed = StartError { code: Code::CommandNotFound.into(), message: "no such command".into() };
+        assert_eq!(status(&Container { error: Some(failed), ..exited(0) }, VIEW.now), "Created (failed to start)");
+        assert_eq!(status(&Container { state: State::Created, ..container() }, VIEW.now), "Created");
+    }
+
+    #[test]
+    fn json_is_an_object_a_line() {
+        let text = VIEW.json(&[container(), exited(0)]).unwrap();
+        let objects: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(objects[0]["ID"], "abababababab");
+        assert_eq!(objects[0]["State"], "running");
+        assert_eq!(objects[1]["Status"], "Exited (0) 2 minutes ago");
+    }
+
+    #[test]
+    fn commands_cannot_move_the_cursor() {
+        let hostile = Container { arguments: vec!["\u{1b}[2J\n".into()], ..container() };
+        assert!(!VIEW.table(&[hostile]).contains('\u{1b}'));
+    }
+}

@@ -1,0 +1,277 @@
+//! Containers and images in full, with Docker's names for what Docker has.
+
+use super::port;
+use super::time::{rfc3339, rfc3339_or_never};
+use schema::common::PortBinding;
+use schema::containers::{AutoRemove, Container, State};
+use schema::image_store::Image;
+use schema::network::Mode;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// A container in full.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct InspectedContainer<'a> {
+    id: &'a str,
+    name: &'a str,
+    created: String,
+    path: &'a str,
+    args: &'a [String],
+    state: StateObject<'a>,
+    image: &'a str,
+    config: Config<'a>,
+    host_config: HostConfig<'a>,
+    network_settings: NetworkSettings<'a>,
+    warnings: &'a [String],
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct StateObject<'a> {
+    status: State,
+    running: bool,
+    #[serde(rename = "OOMKilled")]
+    oom_killed: bool,
+    pid: i32,
+    exit_code: i32,
+    error: &'a str,
+    started_at: String,
+    finished_at: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Config<'a> {
+    hostname: &'a str,
+    user: &'a str,
+    tty: bool,
+    open_stdin: bool,
+    stdin_once: bool,
+    env: &'a [String],
+    cmd: &'a [String],
+    image: &'a str,
+    working_dir: &'a str,
+    entrypoint: Option<&'a [String]>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct HostConfig<'a> {
+    binds: Vec<String>,
+    network_mode: Mode,
+    port_bindings: Ports,
+    auto_remove: bool,
+    memory: u64,
+    memory_swap: i64,
+    nano_cpus: u64,
+    pids_limit: u64,
+    log_config: LogConfig<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct LogConfig<'a> {
+    config: BTreeMap<&'a str, String>,
+}
+
+#[derive(Serialize)]
+struct NetworkSettings<'a> {
+    #[serde(rename = "IPAddress")]
+    address: String,
+    #[serde(rename = "IPPrefixLen")]
+    prefix_length: u8,
+    #[serde(rename = "Gateway")]
+    gateway: String,
+    #[serde(rename = "MacAddress")]
+    mac: &'a str,
+    #[serde(rename = "Ports")]
+    ports: Ports,
+}
+
+type Ports = BTreeMap<String, Vec<HostPort>>;
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct HostPort {
+    host_ip: String,
+    host_port: String,
+}
+
+/// An image in full.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct InspectedImage<'a> {
+    id: &'a str,
+    repo_tags: &'a [String],
+    comment: &'a str,
+    created: String,
+    architecture: &'a str,
+    os: &'a str,
+    size: u64,
+    config: ImageConfig<'a>,
+    #[serde(rename = "RootFS")]
+    root: Root<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct ImageConfig<'a> {
+    user: &'a str,
+    env: &'a [String],
+    entrypoint: &'a [String],
+    cmd: &'a [String],
+    working_dir: &'a str,
+    stop_signal: &'a str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Root<'a> {
+    r#type: &'static str,
+    layers: Vec<&'a str>,
+}
+
+fn ports(bindings: &[PortBinding]) -> Ports {
+    let host = |binding: &&PortBinding| HostPort {
+        host_ip: port::address(binding),
+        // 0 in a request lets the engine choose.
+        host_port: if binding.host_port == 0 { String::new() } else { binding.host_port.to_string() },
+    };
+    port::by_private(bindings).into_iter().map(|(port, hosts)| (port, hosts.iter().map(host).collect())).collect()
+}
+
+impl<'a> From<&'a Container> for InspectedContainer<'a> {
+    fn from(container: &'a Container) -> Self {
+        let Container { id, spec, image_id, arguments, created_at, attachment, warnings, .. } = container;
+        let (path, args) = arguments.split_first().map_or(("", &arguments[..]), |(path, args)| (path.as_str(), args));
+        let hostname = if spec.hostname.is_empty() { id.short() } else { &spec.hostname };
+        let text =
+            |address: Option<std::net::Ipv4Addr>| address.map_or_else(String::new, |address| address.to_string());
+        Self {
+            id: id.as_str(),
+            name: &spec.name,
+            created: rfc3339(*created_at),
+            path,
+            args,
+            state: container.into(),
+            image: image_id.as_str(),
+            config: Config {
+                hostname,
+                user: &spec.user,
+                tty: spec.terminal,
+                open_stdin: spec.open_stdin,
+                stdin_once: spec.stdin_once,
+                env: &spec.environment,
+                cmd: &spec.command,
+                image: &spec.image,
+                working_dir: &spec.working_directory,
+                entrypoint: spec.entrypoint.as_deref(),
+            },
+            host_config: container.into(),
+            network_settings: NetworkSettings {
+                address: text(attachment.as_ref().and_then(|attachment| attachment.address)),
+                prefix_length: attachment.as_ref().map_or(0, |attachment| attachment.prefix_length),
+                gateway: text(attachment.as_ref().and_then(|attachment| attachment.gateway)),
+                mac: attachment.as_ref().map_or("", |attachment| &attachment.mac),
+                ports: attachment.as_ref().map(|attachment| ports(&attachment.ports)).unwrap_or_default(),
+            },
+            warnings,
+        }
+    }
+}
+
+impl<'a> From<&'a Container> for StateObject<'a> {
+    fn from(container: &'a Container) -> Self {
+        let exit = container.exit.as_ref();
+        Self {
+            status: container.state,
+            running: matches!(container.state, State::Running | State::Stopping),
+            oom_killed: exit.is_some_and(|exit| exit.oom_killed),
+            pid: container.pid,
+            exit_code: exit.map_or(0, |exit| exit.code),
+            error: match (&container.error, exit) {
+                (Some(error), _) => &error.message,
+                (None, Some(exit)) => &exit.note,
+                (None, None) => "",
+            },
+            started_at: rfc3339_or_never(container.started_at),
+            finished_at: rfc3339_or_never(exit.map_or(0, |exit| exit.finished_at)),
+        }
+    }
+}
+
+impl<'a> From<&'a Container> for HostConfig<'a> {
+    fn from(container: &'a Container) -> Self {
+        let spec = &container.spec;
+        let bind = |volume: &schema::common::Volume| {
+            format!("{}:{}{}", volume.source, volume.target, if volume.read_only { ":ro" } else { "" })
+        };
+        let mut log = BTreeMap::new();
+        if spec.log_max_size > 0 {
+            log.insert("max-size", spec.log_max_size.to_string());
+        }
+        if spec.log_max_files > 0 {
+            log.insert("max-file", spec.log_max_files.to_string());
+        }
+        Self {
+            binds: spec.volumes.iter().map(bind).collect(),
+            network_mode: spec.network,
+            port_bindings: ports(&spec.ports),
+            auto_remove: spec.auto_remove != AutoRemove::Never,
+            memory: spec.limits.memory,
+            memory_swap: spec.limits.memory_swap,
+            nano_cpus: spec.limits.nano_cpus,
+            pids_limit: spec.limits.pids,
+            log_config: LogConfig { config: log },
+        }
+    }
+}
+
+impl<'a> From<&'a Image> for InspectedImage<'a> {
+    fn from(image: &'a Image) -> Self {
+        let Image { id, references, created_at, size, layers, config } = image;
+        Self {
+            id: id.as_str(),
+            repo_tags: references,
+            comment: &config.comment,
+            created: rfc3339(*created_at),
+            architecture: &config.architecture,
+            os: &config.os,
+            size: *size,
+            config: ImageConfig {
+                user: &config.user,
+                env: &config.environment,
+                entrypoint: &config.entrypoint,
+                cmd: &config.command,
+                working_dir: &config.working_directory,
+                stop_signal: &config.stop_signal,
+            },
+            root: Root { r#type: "layers", layers: layers.iter().map(|layer| layer.diff_id.as_str()).collect() },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::render::container::tests::container;
+
+    #[test]
+    fn docker_s_names() {
+        let container = container();
+        let object = serde_json::to_value(InspectedContainer::from(&container)).unwrap();
+        assert_eq!(object["Id"], "ab".repeat(32));
+        assert_eq!(object["Path"], "sh");
+        assert_eq!(object["Args"][0], "-c");
+        assert_eq!(object["State"]["Status"], "running");
+        assert_eq!(object["State"]["Running"], true);
+        assert_eq!(object["State"]["OOMKilled"], false);
+        assert_eq!(object["State"]["FinishedAt"], "0001-01-01T00:00:00Z");
+        assert_eq!(object["Config"]["Hostname"], "abababababab");
+        assert_eq!(object["NetworkSettings"]["Ports"]["80/tcp"][0]["HostPort"], "8080");
+        assert_eq!(object["NetworkSettings"]["Ports"]["80/tcp"][0]["HostIp"], "0.0.0.0");
+        assert_eq!(object["HostConfig"]["NetworkMode"], "bridge");
+        assert_eq!(object["Image"], container.image_id.as_str());
+    }
+}

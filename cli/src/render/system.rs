@@ -1,0 +1,83 @@
+//! The services in words.
+
+use super::table::Table;
+use super::{duration, size};
+use schema::supervisor::{ServiceStatus, State};
+use serde::Serialize;
+use std::time::Duration;
+
+/// What `system status --format json` says of a service.
+#[derive(Serialize)]
+pub(crate) struct Status<'a> {
+    name: &'a str,
+    pid: i32,
+    state: State,
+    restarts: u32,
+    /// Seconds.
+    uptime: f64,
+    /// Bytes.
+    memory: u64,
+}
+
+/// All services, for programs.
+pub(crate) fn statuses(services: &[ServiceStatus]) -> Vec<Status<'_>> {
+    services.iter().map(Status::from).collect()
+}
+
+impl<'a> From<&'a ServiceStatus> for Status<'a> {
+    fn from(status: &'a ServiceStatus) -> Self {
+        let ServiceStatus { service, pid, state, restarts, uptime_ms, memory, last_error: _ } = status;
+        let uptime = Duration::from_millis(*uptime_ms).as_secs_f64();
+        Self { name: service, pid: *pid, state: *state, restarts: *restarts, uptime, memory: *memory }
+    }
+}
+
+/// All services, for people.
+pub(crate) fn table(services: &[ServiceStatus]) -> String {
+    let mut table = Table::new(&["NAME", "PID", "STATE", "RESTARTS", "UPTIME", "MEMORY"]);
+    for ServiceStatus { service, pid, state, restarts, uptime_ms, memory, last_error: _ } in services {
+        let running = *pid != 0;
+        let shown = |text: String| if running { text } else { "-".to_owned() };
+        table.row([
+            service.clone(),
+            shown(pid.to_string()),
+            state.to_string(),
+            restarts.to_string(),
+            shown(duration::words(Duration::from_millis(*uptime_ms))),
+            shown(size::memory(*memory)),
+        ]);
+    }
+    table.render()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn services() -> Vec<ServiceStatus> {
+        let service = ServiceStatus {
+            service: "executor".into(),
+            pid: 42,
+            state: State::Ready,
+            restarts: 1,
+            uptime_ms: 3500,
+            memory: 1 << 20,
+            last_error: String::new(),
+        };
+        vec![service.clone(), ServiceStatus { pid: 0, state: State::Failed, ..service }]
+    }
+
+    #[test]
+    fn rows_and_objects() {
+        let table = table(&services());
+        let rows: Vec<Vec<&str>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
+        assert_eq!(rows[0], ["NAME", "PID", "STATE", "RESTARTS", "UPTIME", "MEMORY"]);
+        assert_eq!(rows[1], ["executor", "42", "ready", "1", "3", "seconds", "1MiB"]);
+        assert_eq!(rows[2], ["executor", "-", "failed", "1", "-", "-"]);
+        let json = serde_json::to_value(statuses(&services())).unwrap();
+        assert_eq!(
+            json[0],
+            serde_json::json!({"name": "executor", "pid": 42, "state": "ready", "restarts": 1, "uptime": 3.5, "memory": 1_048_576})
+        );
+    }
+}

@@ -1,0 +1,166 @@
+//! A caller's streams, connected with those of a running container.
+//!
+//! Output is read from the log by position and input is sent by offset, so that a service may be restarted
+//! meanwhile and neither loses nor repeats a byte.
+
+mod detach;
+mod input;
+pub(crate) mod output;
+mod signals;
+
+pub(crate) use signals::Signals;
+
+use crate::engine::{Engine, call, patient_call};
+use crate::error::Result;
+use crate::terminal::{self, Raw};
+use schema::containers::{AutoRemove, Container};
+use schema::{Code, Failure};
+use std::convert::Infallible;
+use std::time::Duration;
+
+/// How often the container manager hears that its client is there, and how long it believes it.
+const LEASE_INTERVAL: Duration = Duration::from_secs(3);
+const LEASE_MS: u32 = 15_000;
+
+/// Which streams are connected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Streams {
+    /// Ours goes to the container's.
+    pub(crate) stdin: bool,
+    /// The container's comes to ours.
+    pub(crate) stdout: bool,
+    /// The container's comes to ours.
+    pub(crate) stderr: bool,
+}
+
+impl Streams {
+    /// Whether any output is connected.
+    pub(crate) fn output(self) -> bool {
+        self.stdout || self.stderr
+    }
+
+    /// Whether anything is connected.
+    pub(crate) fn any(self) -> bool {
+        self.stdin || self.output()
+    }
+}
+
+/// How a session ended.
+#[derive(Debug)]
+pub(crate) enum End {
+    /// The container has ended, and all its output has been written.
+    Exited(Box<Container>),
+    /// The user has typed the detach keys.
+    Detached,
+    /// This client was told to go by a signal.
+    Signalled(i32),
+    /// All input was sent, and there is no output to wait for.
+    Sent,
+}
+
+/// What to connect.
+pub(crate) struct Session<'a> {
+    /// Whose services.
+    pub(crate) engine: &'a Engine,
+    /// The container, running.
+    pub(crate) container: &'a Container,
+    /// Its streams.
+    pub(crate) streams: Streams,
+    /// The first byte of output that is wanted.
+    pub(crate) position: u64,
+    /// Whether signals go to the container. Otherwise, and in raw mode, they end the session.
+    pub(crate) pass_signals: bool,
+}
+
+impl Session<'_> {
+    /// Connects the streams until one side is done.
+    pub(crate) async fn run(&self, signals: &mut Signals) -> Result<End> {
+        let raw = self.raw_mode()?;
+        let pass_signals = self.pass_signals && raw.is_none();
+        tokio::select! {
+            end = self.until_exit() => end,
+            end = self.feed() => end,
+            end = self.heed(signals, pass_signals) => end,
+            never = self.follow_size() => match never {},
+            never = self.renew_lease() => match never {},
+        }
+    }
+
+    /// With a terminal on both sides, every key belongs to the container.
+    fn raw_mode(&self) -> Result<Option<Raw>, Failure> {
+        let raw = self.container.spec.terminal && self.streams.stdin && terminal::on_stdin();
+        raw.then(Raw::enter).transpose()
+    }
+
+    /// Writes output until the container has ended.
+    async fn until_exit(&self) -> Result<End> {
+        let output = async { if self.streams.output() { self.copy_output().await } else { Ok(()) } };
+        let ((), container) = futures::try_join!(output, self.exited())?;
+        Ok(End::Exited(Box::new(container)))
+    }
+
+    async fn exited(&self) -> Result<Container> {
+        let id = self.container.id.as_str();
+        self.engine.containers.wait(&patient_call(), id).await.map_err(|failure| {
+            let gone = failure.code == Code::NotFound;
+            let removed = || Failure::not_found(format_args!("{} was removed meanwhile", self.container.spec.name));
+            if gone { removed().into() } else { failure.into() }
+        })
+    }
+
+    /// Sends input. Goes on for ever when it has ended, unless nothing else is connected.
+    async fn feed(&self) -> Result<End> {
+        if self.streams.stdin && self.copy_input().await? == input::Ended::ByUser {
+            return Ok(End::Detached);
+        }
+        if self.streams.stdin && !self.streams.output() { Ok(End::Sent) } else { std::future::pending().await }
+    }
+
+    /// Deals with the signals that this process gets.
+    async fn heed(&self, signals: &mut Signals, pass: bool) -> Result<End> {
+        loop {
+            let signal = signals.next().await;
+            if !pass {
+                return Ok(End::Signalled(signal));
+            }
+            pass_on(self.engine, self.container, signal).await?;
+        }
+    }
+
+    /// Tells the container's terminal the size of ours, now and when it changes.
+    async fn follow_size(&self) -> Infallible {
+        use tokio::signal::unix::{SignalKind, signal};
+        let changed = signal(SignalKind::window_change());
+        let (true, Ok(mut changed)) = (self.container.spec.terminal && self.streams.output(), changed) else {
+            return std::future::pending().await;
+        };
+        loop {
+            if let Some(size) = terminal::size() {
+                let id = self.container.id.as_str();
+                // A container that has just ended has no terminal to resize.
+                let _ = self.engine.containers.resize(&call(), id, size.rows, size.columns).await;
+            }
+            changed.recv().await;
+        }
+    }
+
+    /// Keeps a container that is to be removed with its client.
+    async fn renew_lease(&self) -> Infallible {
+        if self.container.spec.auto_remove != AutoRemove::AfterClient {
+            return std::future::pending().await;
+        }
+        loop {
+            // If it is gone, reading its output or waiting for it says so.
+            let _ = self.engine.containers.keep(&call(), self.container.id.as_str(), LEASE_MS).await;
+            tokio::time::sleep(LEASE_INTERVAL).await;
+        }
+    }
+}
+
+/// Sends a signal to a container; nothing happens if it has just ended.
+pub(crate) async fn pass_on(engine: &Engine, container: &Container, signal: i32) -> Result<(), Failure> {
+    match engine.containers.kill(&call(), container.id.as_str(), signal).await {
+        Err(failure) if !matches!(failure.code, Code::Conflict | Code::NotFound) => Err(failure),
+        _ => Ok(()),
+    }
+}
