@@ -1,1 +1,52 @@
-//! x
+//! The supervisor starts the services, holds their sockets, and restarts them.
+//!
+//! Two processes run this program. The *keeper* creates the listening sockets and keeps a *supervisor*
+//! running; it knows no RPC and awaits nothing but signals. The supervisor runs the services, an actor for
+//! each, and answers `schema/supervisor.capnp`. Either may be killed at any time: the keeper starts the next
+//! supervisor on the same sockets, and a supervisor without a keeper becomes one.
+
+mod api;
+mod arguments;
+mod directories;
+mod duration;
+mod handover;
+mod keeper;
+mod launch;
+mod libexec;
+mod lifecycle;
+mod lock;
+mod manifest;
+mod notify;
+mod predecessor;
+mod program;
+mod restart;
+mod service;
+mod signals;
+mod sockets;
+mod supervise;
+mod sys;
+
+use arguments::{Arguments, Role};
+use schema::Failure;
+use std::ffi::OsString;
+
+/// Version of the program.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Runs the program with these arguments, until an ordered shut-down.
+pub fn run(arguments: impl Iterator<Item = OsString>) -> Result<(), Failure> {
+    let arguments = Arguments::parse(arguments)?;
+    match arguments.role {
+        Role::Keeper => keeper::run(&arguments),
+        Role::Supervisor => supervise::run(&arguments),
+    }
+}
+
+/// A failure and its hint, as one line for people.
+pub fn one_line(failure: &Failure) -> String {
+    let text = match failure.hint.as_str() {
+        "" => failure.message.clone(),
+        hint => format!("{}; {hint}", failure.message),
+    };
+    text.replace('\n', " ")
+}

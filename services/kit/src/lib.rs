@@ -13,7 +13,7 @@ pub mod log;
 pub mod notify;
 pub mod peer;
 pub mod process;
-mod serve;
+pub mod serve;
 pub mod store;
 mod sys;
 

@@ -1,9 +1,12 @@
 //! Readiness and liveness, by the protocol of systemd's `sd_notify(3)`.
 
+use rustix::fs::{Mode, OFlags};
 use std::env;
 use std::io;
+use std::os::fd::AsRawFd;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::path::Path;
 use std::time::Duration;
 
 /// Tells the process that started us how we are. Does nothing if nobody asked to be told.
@@ -20,13 +23,12 @@ impl Notifier {
         let Some(path) = env::var_os("NOTIFY_SOCKET") else {
             return Ok(Self { socket: None, watchdog });
         };
-        let address = match path.as_encoded_bytes().strip_prefix(b"@") {
-            Some(name) => SocketAddr::from_abstract_name(name)?,
-            None => SocketAddr::from_pathname(&path)?,
-        };
         let socket = UnixDatagram::unbound()?;
         socket.set_nonblocking(true)?;
-        socket.connect_addr(&address)?;
+        match path.as_encoded_bytes().strip_prefix(b"@") {
+            Some(name) => socket.connect_addr(&SocketAddr::from_abstract_name(name)?)?,
+            None => connect(&socket, Path::new(&path))?,
+        }
         Ok(Self { socket: Some(socket), watchdog })
     }
 
@@ -51,5 +53,33 @@ impl Notifier {
         {
             tracing::warn!(%error, message, "cannot notify the supervisor");
         }
+    }
+}
+
+/// Connects by way of the open directory: the kernel takes paths of up to 107 bytes only.
+fn connect(socket: &UnixDatagram, path: &Path) -> io::Result<()> {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(io::ErrorKind::InvalidInput.into());
+    };
+    let directory = rustix::fs::open(parent, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    socket.connect(Path::new("/proc/self/fd").join(directory.as_raw_fd().to_string()).join(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_socket_with_a_long_path_is_reached() {
+        let directory = tempfile::tempdir().unwrap();
+        let deep = directory.path().join("d".repeat(200));
+        std::fs::create_dir(&deep).unwrap();
+        let short = directory.path().join("s");
+        let theirs = UnixDatagram::bind(&short).unwrap();
+        std::fs::rename(short, deep.join("s")).unwrap();
+        let ours = UnixDatagram::unbound().unwrap();
+        connect(&ours, &deep.join("s")).unwrap();
+        ours.send(b"READY=1").unwrap();
+        assert_eq!(theirs.recv(&mut [0; 16]).unwrap(), 7);
     }
 }

@@ -13,7 +13,7 @@ use tokio_util::compat::{TokioAsyncReadCompatExt, TokioAsyncWriteCompatExt};
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Accepts connections for ever; each permitted peer gets the capability.
-pub(crate) async fn serve<C: FromClientHook + Clone + 'static>(listener: UnixListener, bootstrap: C) {
+pub async fn serve<C: FromClientHook + Clone + 'static>(listener: UnixListener, bootstrap: C) {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => admit(stream, bootstrap.clone()),

@@ -1,0 +1,84 @@
+//! The methods of `schema/supervisor.capnp`.
+
+use crate::handover::Past;
+use crate::keeper;
+use crate::service::{Query, Restart, Service};
+use actix::Addr;
+use kit::actor::ask;
+use schema::supervisor::{SERVICE, Server, ServiceStatus, State};
+use schema::{Call, Failure, Instance};
+use std::path::PathBuf;
+use std::time::Instant;
+use tokio::sync::mpsc::UnboundedSender;
+
+/// What the methods work on.
+pub(crate) struct Api {
+    pub(crate) instance: Instance,
+    /// In the manifest's order.
+    pub(crate) services: Vec<(String, Addr<Service>)>,
+    pub(crate) past: Past,
+    pub(crate) started: Instant,
+    /// Wants the end.
+    pub(crate) end: UnboundedSender<()>,
+}
+
+impl Api {
+    fn own_status(&self) -> ServiceStatus {
+        ServiceStatus {
+            service: SERVICE.to_owned(),
+            pid: rustix::process::getpid().as_raw_nonzero().get(),
+            state: State::Ready,
+            restarts: self.past.restarts,
+            uptime_ms: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            memory: 0,
+            last_error: self.past.last_error.clone(),
+        }
+    }
+
+    fn unknown(&self, service: &str) -> Failure {
+        let names: Vec<&str> = self.services.iter().map(|(name, _)| name.as_str()).collect();
+        Failure::not_found(format_args!("there is no service {service:?}"))
+            .hint(format_args!("services are {}", names.join(", ")))
+    }
+}
+
+impl Server for Api {
+    async fn status(&self, _: &Call) -> Result<Vec<ServiceStatus>, Failure> {
+        let mut rows = vec![self.own_status()];
+        for (_, service) in &self.services {
+            rows.push(ask(service, Query).await?);
+        }
+        // The kernel walks all pages of a process for this: not on the main loop.
+        let measured = tokio::task::spawn_blocking(move || {
+            for row in rows.iter_mut().filter(|row| row.pid != 0) {
+                // A process that has just ended uses none.
+                row.memory = kit::process::memory(row.pid).unwrap_or_default();
+            }
+            rows
+        });
+        measured.await.map_err(|error| Failure::internal(format_args!("measuring memory: {error}")))
+    }
+
+    async fn restart(&self, _: &Call, service: String) -> Result<(), Failure> {
+        let mut chosen = self.services.iter().filter(|(name, _)| service.is_empty() || *name == service).peekable();
+        if chosen.peek().is_none() {
+            return Err(self.unknown(&service));
+        }
+        for (name, service) in chosen {
+            ask(service, Restart).await.map_err(|failure| failure.context(format_args!("restarting {name}")))?;
+        }
+        Ok(())
+    }
+
+    async fn log_file(&self, _: &Call, service: String) -> Result<PathBuf, Failure> {
+        let known = [SERVICE, keeper::NAME].contains(&service.as_str())
+            || self.services.iter().any(|(name, _)| *name == service);
+        if known { Ok(self.instance.log(&service)) } else { Err(self.unknown(&service)) }
+    }
+
+    async fn shut_down(&self, _: &Call) -> Result<(), Failure> {
+        // Nobody listens any more: it ends already.
+        let _ = self.end.send(());
+        Ok(())
+    }
+}

@@ -1,0 +1,38 @@
+//! The directories of an instance.
+
+use schema::{Failure, Instance};
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+/// Makes the directories of an instance, where they are missing. What is in them has modes of its own; only
+/// the runtime directory is open to all, so that everybody can connect to a socket that lets them.
+pub(crate) fn make(instance: &Instance) -> Result<(), Failure> {
+    make_one(instance.root(), 0o711)?;
+    make_one(instance.run(), 0o755)?;
+    make_one(&notify(instance), 0o700)?;
+    if let Some(logs) = instance.log("").parent() {
+        make_one(logs, 0o700)?;
+    }
+    Ok(())
+}
+
+/// Where the services' notification sockets are.
+pub(crate) fn notify(instance: &Instance) -> PathBuf {
+    instance.run().join("notify")
+}
+
+/// Where the running process of a service is recorded.
+pub(crate) fn pid_file(instance: &Instance, service: &str) -> PathBuf {
+    instance.run().join(format!("{service}.pid"))
+}
+
+fn make_one(path: &Path, mode: u32) -> Result<(), Failure> {
+    DirBuilder::new().recursive(true).mode(mode).create(path).map_err(|error| {
+        let failure = Failure::io(format_args!("making the directory {}", path.display()), &error);
+        match error.kind() {
+            std::io::ErrorKind::PermissionDenied => failure.hint("run cctl as root"),
+            _ => failure,
+        }
+    })
+}

@@ -1,0 +1,178 @@
+//! The keeper: holds the listening sockets, and keeps a supervisor running on them.
+
+use crate::arguments::Arguments;
+use crate::handover::{Handover, Past};
+use crate::manifest::Manifest;
+use crate::program::{Bond, describe};
+use crate::restart::{Backoff, Series};
+use crate::signals::{Signals, Told};
+use crate::{directories, libexec, lock, sockets};
+use rustix::process::{self, Pid, Signal, WaitOptions, WaitStatus};
+use schema::supervisor::SERVICE;
+use schema::{Failure, Instance};
+use std::io;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+/// The name of the keeper's log.
+pub(crate) const NAME: &str = "keeper";
+/// How long an ordered shut-down may take before the supervisor is killed.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Pauses between supervisors that end soon. The keeper never gives up.
+const BACKOFF: Backoff = Backoff { first: Duration::from_millis(50), longest: Duration::from_secs(1) };
+
+struct Keeper<'a> {
+    arguments: &'a Arguments,
+    instance: Instance,
+    libexec: PathBuf,
+    handover: Handover,
+    signals: Signals,
+    /// Somebody wants the end: by then the supervisor has to be gone.
+    ending: Option<Instant>,
+}
+
+/// Keeps a supervisor running until an ordered shut-down. Wrong arguments, a wrong manifest, missing programs
+/// and another keeper are found before anything is started.
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let received = Handover::receive()?;
+    let instance = Instance::from_env()?;
+    let arguments = &absolute(arguments)?;
+    let failed = |doing: &'static str| move |error: io::Error| Failure::io(doing, &error);
+    // What a supervisor hands over is kept whatever has become of manifest and programs.
+    let (libexec, handover) = match received {
+        Some(received) => (libexec::given()?, Ok(received)),
+        None => {
+            let manifest = Manifest::load(arguments.manifest.as_deref())?;
+            (libexec::find(&manifest.executables())?, Err(manifest))
+        }
+    };
+    detach().map_err(failed("becoming a background process"))?;
+    directories::make(&instance)?;
+    let handover = handover.or_else(|manifest| make(&instance, &manifest))?;
+    lock::sign(&handover.lock).map_err(failed("writing into the keeper's lock"))?;
+    kit::log::init(&instance.log(NAME)).map_err(failed("opening the log"))?;
+    let signals = Signals::open().map_err(failed("preparing for signals"))?;
+    // Monitors of containers outlive their executor: they become our children, and we reap them.
+    process::set_child_subreaper(Some(process::getpid())).map_err(|error| failed("adopting orphans")(error.into()))?;
+    let_go().map_err(failed("letting go of the standard streams"))?;
+    let mut keeper = Keeper { arguments, instance, libexec, handover, signals, ending: None };
+    keeper.keep().map_err(failed("keeping a supervisor"))?;
+    sockets::remove(&keeper.instance, keeper.handover.sockets.iter().map(|(name, _)| name.as_str()))
+        .map_err(failed("removing the sockets"))?;
+    tracing::info!("ended in order");
+    Ok(())
+}
+
+/// Makes the lock and the sockets of an instance that does not run yet.
+fn make(instance: &Instance, manifest: &Manifest) -> Result<Handover, Failure> {
+    let lock = lock::take(instance)?;
+    let sockets = std::iter::once(SERVICE)
+        .chain(manifest.names())
+        .map(|name| Ok((name.to_owned(), sockets::listen(instance, name)?)))
+        .collect::<Result<_, Failure>>()?;
+    Ok(Handover { lock, sockets, past: Past::default() })
+}
+
+/// Lets go of the standard streams: whoever waits for our first words learns that there are none to come.
+fn let_go() -> io::Result<()> {
+    let null = std::fs::OpenOptions::new().read(true).write(true).open("/dev/null")?;
+    rustix::stdio::dup2_stdin(&null)?;
+    rustix::stdio::dup2_stdout(&null)?;
+    rustix::stdio::dup2_stderr(&null)?;
+    Ok(())
+}
+
+/// The same arguments, whatever the working directory.
+fn absolute(arguments: &Arguments) -> Result<Arguments, Failure> {
+    let manifest = arguments.manifest.as_deref().map(std::path::absolute).transpose();
+    let manifest = manifest.map_err(|error| Failure::io("finding the manifest", &error))?;
+    Ok(Arguments { manifest, ..*arguments })
+}
+
+/// Leaves the session, the working directory and the file mode mask of whoever started us.
+fn detach() -> io::Result<()> {
+    // Fails for the leader of a process group, who was put there on purpose.
+    let _ = process::setsid();
+    process::chdir("/")?;
+    process::umask(rustix::fs::Mode::WGRP | rustix::fs::Mode::WOTH);
+    rustix::thread::set_name(c"cctl-keeper")?;
+    Ok(())
+}
+
+impl Keeper<'_> {
+    /// Runs supervisors until one ends in order, or the end was wanted.
+    fn keep(&mut self) -> io::Result<()> {
+        let mut series = Series::default();
+        loop {
+            let started = Instant::now();
+            let ended = match self.start() {
+                Ok(supervisor) => match self.attend(supervisor)? {
+                    status if status.exit_status() == Some(0) => return Ok(()),
+                    status => describe(status.exit_status(), status.terminating_signal()),
+                },
+                Err(error) => format!("cannot be started: {error}"),
+            };
+            tracing::error!(ended, "the supervisor is gone");
+            self.handover.past.restarts += 1;
+            self.handover.past.last_error = ended;
+            self.pause(series.pause(&BACKOFF, started.elapsed()))?;
+            if self.ending.is_some() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn start(&self) -> io::Result<Pid> {
+        let program = self.handover.program("supervise", self.arguments, &self.instance, &self.libexec);
+        let child = program.spawn(&self.instance.log(SERVICE), Bond::None)?;
+        tracing::info!(pid = child.pid.as_raw_nonzero(), "started the supervisor");
+        Ok(child.pid)
+    }
+
+    /// Waits until the supervisor has ended.
+    fn attend(&mut self, supervisor: Pid) -> io::Result<WaitStatus> {
+        loop {
+            match self.signals.next(self.ending)? {
+                Told::ChildEnded => {
+                    if let Some(status) = reap(Some(supervisor))? {
+                        return Ok(status);
+                    }
+                }
+                Told::ToEnd => {
+                    self.ending.get_or_insert_with(|| Instant::now() + PATIENCE);
+                    process::kill_process(supervisor, Signal::TERM)?;
+                }
+                Told::Nothing => {
+                    tracing::error!("the supervisor does not end: killing it");
+                    process::kill_process(supervisor, Signal::KILL)?;
+                    self.ending = Some(Instant::now() + PATIENCE);
+                }
+            }
+        }
+    }
+
+    fn pause(&mut self, length: Duration) -> io::Result<()> {
+        let deadline = Instant::now() + length;
+        while self.ending.is_none() {
+            match self.signals.next(Some(deadline))? {
+                Told::Nothing => return Ok(()),
+                Told::ChildEnded => drop(reap(None)?),
+                Told::ToEnd => self.ending = Some(deadline),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Reaps every child that has ended, orphans too, and says how the one of interest ended.
+fn reap(interest: Option<Pid>) -> io::Result<Option<WaitStatus>> {
+    let mut found = None;
+    loop {
+        match process::wait(WaitOptions::NOHANG) {
+            Ok(Some((pid, status))) if Some(pid) == interest => found = Some(status),
+            Ok(Some(_)) => {}
+            Ok(None) | Err(rustix::io::Errno::CHILD) => return Ok(found),
+            Err(error) => return Err(error.into()),
+        }
+    }
+}

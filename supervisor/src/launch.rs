@@ -1,0 +1,42 @@
+//! Starting a process of a service.
+
+use crate::manifest::Definition;
+use crate::program::{Bond, Child, Program};
+use crate::{libexec, predecessor, sockets};
+use schema::Instance;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+use std::rc::Rc;
+
+/// All that is needed to start a service, again and again.
+#[derive(Clone, Debug)]
+pub(crate) struct Launcher {
+    pub(crate) definition: Definition,
+    pub(crate) instance: Instance,
+    pub(crate) libexec: PathBuf,
+    /// Where it will listen.
+    pub(crate) socket: Rc<OwnedFd>,
+}
+
+impl Launcher {
+    /// Starts a process. To be called on the main thread: the process dies with the thread that started it.
+    pub(crate) fn launch(&self) -> io::Result<Child> {
+        let Self { definition, instance, libexec, socket } = self;
+        let executable = libexec.join(&definition.executable);
+        let child = Program::new(&executable, &definition.name)
+            .variable("CCTL_ROOT", instance.root())
+            .variable("CCTL_RUN", instance.run())
+            .variable(libexec::VARIABLE, libexec)
+            .inherit("CCTL_LOG")
+            .variable("NOTIFY_SOCKET", sockets::notification_path(instance, &definition.name))
+            .variable("WATCHDOG_USEC", definition.watchdog.as_micros().to_string())
+            .pass(&definition.name, socket.as_fd())
+            .spawn(&instance.log(&definition.name), Bond::DiesWithParent)
+            .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", executable.display())))?;
+        if let Err(error) = predecessor::record(instance, &definition.name, child.pid) {
+            tracing::warn!(service = definition.name, %error, "cannot record the process: a successor of this supervisor will not wait for its end");
+        }
+        Ok(child)
+    }
+}

@@ -1,0 +1,220 @@
+//! The life of a service: which event leads to which state and action. Pure; the actor carries the actions out.
+
+use crate::manifest::Definition;
+use crate::restart::{Decision, History, Policy};
+use schema::supervisor::State as Shown;
+use std::time::{Duration, Instant};
+
+/// What the actor has to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Action {
+    /// Start a process. There is none.
+    Start,
+    /// Kill the process.
+    Kill,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum State {
+    Starting { deadline: Instant },
+    Ready { since: Instant, deadline: Instant },
+    Draining(Then),
+    Backoff { until: Instant },
+    Failed,
+    Stopped,
+}
+
+/// What follows when a process that is being ended has ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Then {
+    Start,
+    /// The watchdog killed it, after it had served for so long.
+    Judge(Option<Duration>),
+    Stop,
+}
+
+/// The state of one service, and what is remembered of its past.
+#[derive(Clone, Debug)]
+pub(crate) struct Lifecycle {
+    watchdog: Duration,
+    start_timeout: Duration,
+    policy: Policy,
+    history: History,
+    state: State,
+    starts: u32,
+    last_error: String,
+}
+
+impl Lifecycle {
+    /// Before the first start: a process of the service may be left from an earlier supervisor. When none is,
+    /// [`ended`](Self::ended) starts the first.
+    pub(crate) fn new(definition: &Definition) -> Self {
+        Self {
+            watchdog: definition.watchdog,
+            start_timeout: definition.start_timeout,
+            policy: definition.restart,
+            history: History::default(),
+            state: State::Draining(Then::Start),
+            starts: 0,
+            last_error: String::new(),
+        }
+    }
+
+    /// No process of the service is left, for this reason; also when one could not be started.
+    pub(crate) fn ended(&mut self, reason: String, now: Instant) -> Option<Action> {
+        match self.state {
+            State::Starting { .. } => self.judge(None, reason, now),
+            State::Ready { since, .. } => self.judge(Some(now.saturating_duration_since(since)), reason, now),
+            State::Draining(Then::Start) => self.start(now),
+            State::Draining(Then::Judge(served)) => {
+                let reason = std::mem::take(&mut self.last_error);
+                self.judge(served, reason, now)
+            }
+            State::Draining(Then::Stop) => {
+                self.state = State::Stopped;
+                None
+            }
+            State::Backoff { .. } | State::Failed | State::Stopped => None,
+        }
+    }
+
+    /// The process says that it serves.
+    pub(crate) fn ready(&mut self, now: Instant) {
+        if matches!(self.state, State::Starting { .. }) {
+            self.state = State::Ready { since: now, deadline: now + self.watchdog };
+        }
+    }
+
+    /// The process says that it is alive.
+    pub(crate) fn alive(&mut self, now: Instant) {
+        if let State::Ready { deadline, .. } = &mut self.state {
+            *deadline = now + self.watchdog;
+        }
+    }
+
+    /// When [`tick`](Self::tick) is to be called, if nothing else happens before.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        match self.state {
+            State::Starting { deadline } | State::Ready { deadline, .. } => Some(deadline),
+            State::Backoff { until } => Some(until),
+            State::Draining(_) | State::Failed | State::Stopped => None,
+        }
+    }
+
+    /// Time has passed.
+    pub(crate) fn tick(&mut self, now: Instant) -> Option<Action> {
+        if self.deadline().is_none_or(|deadline| now < deadline) {
+            return None;
+        }
+        let (limit, served, deadline, complaint) = match &mut self.state {
+            State::Backoff { .. } => return self.start(now),
+            State::Starting { deadline } => (self.start_timeout, None, deadline, "was not ready"),
+            State::Ready { since, deadline } => {
+                let served = now.saturating_duration_since(*since);
+                (self.watchdog, Some(served), deadline, "gave no sign of life")
+            }
+            State::Draining(_) | State::Failed | State::Stopped => return None,
+        };
+        // If we ourselves did not get to run in time, the service may not have either.
+        if now.saturating_duration_since(*deadline) > limit / 4 {
+            *deadline = now + limit;
+            return None;
+        }
+        self.last_error = format!("{complaint} for {limit:?}: killed");
+        self.state = State::Draining(Then::Judge(served));
+        Some(Action::Kill)
+    }
+
+    /// Somebody asks for a new process.
+    pub(crate) fn restart(&mut self, now: Instant) -> Option<Action> {
+        if self.is_stopping() {
+            return None;
+        }
+        self.history = History::default();
+        "a restart was asked for".clone_into(&mut self.last_error);
+        match self.state {
+            State::Starting { .. } | State::Ready { .. } => {
+                self.state = State::Draining(Then::Start);
+                Some(Action::Kill)
+            }
+            State::Draining(_) => {
+                self.state = State::Draining(Then::Start);
+                None
+            }
+            State::Backoff { .. } | State::Failed | State::Stopped => self.start(now),
+        }
+    }
+
+    /// No process of the service is to run any more.
+    pub(crate) fn stop(&mut self) -> Option<Action> {
+        match self.state {
+            State::Starting { .. } | State::Ready { .. } => {
+                self.state = State::Draining(Then::Stop);
+                Some(Action::Kill)
+            }
+            State::Draining(_) => {
+                self.state = State::Draining(Then::Stop);
+                None
+            }
+            State::Backoff { .. } | State::Failed | State::Stopped => {
+                self.state = State::Stopped;
+                None
+            }
+        }
+    }
+
+    /// How far it is, as the contract says it.
+    pub(crate) fn shown(&self) -> Shown {
+        match self.state {
+            State::Starting { .. } => Shown::Starting,
+            State::Ready { .. } => Shown::Ready,
+            State::Draining(_) | State::Stopped => Shown::Draining,
+            State::Backoff { .. } => Shown::Backoff,
+            State::Failed => Shown::Failed,
+        }
+    }
+
+    /// Whether it has been told to stop.
+    pub(crate) fn is_stopping(&self) -> bool {
+        matches!(self.state, State::Draining(Then::Stop) | State::Stopped)
+    }
+
+    /// Whether it has been told to stop, and has stopped.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.state == State::Stopped
+    }
+
+    /// Starts after the first.
+    pub(crate) fn restarts(&self) -> u32 {
+        self.starts.saturating_sub(1)
+    }
+
+    /// Why it was restarted last; empty if it never was.
+    pub(crate) fn last_error(&self) -> &str {
+        &self.last_error
+    }
+
+    fn start(&mut self, now: Instant) -> Option<Action> {
+        self.starts = self.starts.saturating_add(1);
+        self.state = State::Starting { deadline: now + self.start_timeout };
+        Some(Action::Start)
+    }
+
+    fn judge(&mut self, served: Option<Duration>, reason: String, now: Instant) -> Option<Action> {
+        self.last_error = reason;
+        match self.history.judge(&self.policy, served, now) {
+            Decision::GiveUp => {
+                self.state = State::Failed;
+                None
+            }
+            Decision::Restart(Duration::ZERO) => self.start(now),
+            Decision::Restart(pause) => {
+                self.state = State::Backoff { until: now + pause };
+                None
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,101 @@
+use super::*;
+use proptest::prelude::*;
+
+fn entry(name: &str, needs: &[&str]) -> String {
+    format!(
+        r#"
+        [[service]]
+        name = "{name}"
+        interface = "executor"
+        executable = "{name}"
+        needs = {needs:?}
+        watchdog = "2s"
+        start-timeout = "30s"
+        restart = {{ intensity = 5, period = "1m", backoff = {{ first = "50ms", longest = "1s" }} }}
+        "#
+    )
+}
+
+fn refusal(text: &str) -> String {
+    Manifest::parse("m.toml", text).unwrap_err().message
+}
+
+#[test]
+fn the_built_in_manifest_has_the_six_services_in_order_of_their_needs() {
+    let manifest = Manifest::load(None).unwrap();
+    let names: Vec<_> = manifest.names().collect();
+    assert_eq!(names, ["image-store", "filesystem", "network", "executor", "log-collector", "containers"]);
+    for (index, service) in manifest.services.iter().enumerate() {
+        assert!(service.needs.iter().all(|need| names[..index].contains(&need.as_str())), "{}", service.name);
+    }
+}
+
+#[test]
+fn unknown_keys_are_named_with_their_line() {
+    let text = entry("a", &[]).replace("watchdog", "wachdog");
+    let message = refusal(&text);
+    assert!(message.contains("m.toml, line 7") && message.contains("wachdog"), "{message}");
+    let message = refusal(&format!("colour = 1\n{}", entry("a", &[])));
+    assert!(message.contains("line 1") && message.contains("colour"), "{message}");
+}
+
+#[test]
+fn bad_durations_and_missing_keys_are_named() {
+    let message = refusal(&entry("a", &[]).replace("\"30s\"", "\"soon\""));
+    assert!(message.contains("\"soon\""), "{message}");
+    let message = refusal(&entry("a", &[]).replace("interface = \"executor\"", ""));
+    assert!(message.contains("interface"), "{message}");
+    assert!(refusal("service = []").contains("no service"));
+}
+
+#[test]
+fn wrong_references_are_named() {
+    let twice = refusal(&(entry("a", &[]) + &entry("a", &[])));
+    assert!(twice.contains("\"a\" is there twice"), "{twice}");
+    let unknown = refusal(&entry("a", &["b"]));
+    assert!(unknown.contains("\"a\" needs \"b\""), "{unknown}");
+    let double = refusal(&(entry("a", &["b", "b"]) + &entry("b", &[])));
+    assert!(double.contains("\"b\" twice"), "{double}");
+    let itself = refusal(&entry("a", &["a"]));
+    assert!(itself.contains("a -> a"), "{itself}");
+    let circle = refusal(&(entry("x", &["a"]) + &entry("a", &["b"]) + &entry("b", &["c"]) + &entry("c", &["a"])));
+    assert!(circle.contains("a -> b -> c -> a"), "{circle}");
+}
+
+#[test]
+fn wrong_values_are_named() {
+    for (from, to, named) in [
+        ("name = \"a\"", "name = \"A b\"", "\"A b\""),
+        ("name = \"a\"", "name = \"supervisor\"", "\"supervisor\""),
+        ("interface = \"executor\"", "interface = \"exec\"", "\"exec\""),
+        ("executable = \"a\"", "executable = \"../sh\"", "\"../sh\""),
+        ("first = \"50ms\"", "first = \"5s\"", "backoff.first"),
+    ] {
+        let message = refusal(&entry("a", &[]).replace(from, to));
+        assert!(message.contains(named), "{message}");
+    }
+}
+
+proptest! {
+    /// Needs that point only at earlier services never make a circle; one edge back does.
+    #[test]
+    fn circles_are_found_exactly(edges in prop::collection::vec((0usize..8, 0usize..8), 0..20), back in any::<bool>()) {
+        let name = |index: usize| format!("s{index}");
+        let mut needs = vec![std::collections::BTreeSet::new(); 8];
+        for (one, other) in edges {
+            if one != other {
+                needs[one.max(other)].insert(name(one.min(other)));
+            }
+        }
+        if back {
+            needs[7].insert(name(0));
+            needs[0].insert(name(7));
+        }
+        let text: String = needs
+            .iter()
+            .enumerate()
+            .map(|(index, needs)| entry(&name(index), &needs.iter().map(String::as_str).collect::<Vec<_>>()))
+            .collect();
+        prop_assert_eq!(Manifest::parse("m.toml", &text).is_err(), back);
+    }
+}

@@ -1,0 +1,282 @@
+//! The actor of one service: carries out what its life cycle wants.
+
+use crate::launch::Launcher;
+use crate::lifecycle::{Action, Lifecycle};
+use crate::notify::{Inbox, Notice};
+use crate::predecessor;
+use crate::program::{Child, abandon, describe};
+use crate::sys::watch;
+use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, ResponseFuture, SpawnHandle, WrapFuture};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
+use schema::supervisor::{ServiceStatus, State};
+use schema::{Failure, Instance};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+use tokio::io::unix::AsyncFd;
+use tokio::sync::oneshot;
+
+/// Before the end of the predecessor is asked for again, if that failed.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// One service: its state, and its process if there is one.
+pub(crate) struct Service {
+    launcher: Launcher,
+    lifecycle: Lifecycle,
+    inbox: Rc<Inbox>,
+    process: Option<Process>,
+    alarm: Option<SpawnHandle>,
+    waiting_for_ready: Vec<oneshot::Sender<Result<(), Failure>>>,
+    waiting_for_stop: Vec<oneshot::Sender<()>>,
+}
+
+struct Process {
+    pid: Pid,
+    pidfd: Rc<AsyncFd<OwnedFd>>,
+    started: Instant,
+}
+
+impl Service {
+    /// A service that is started as soon as the actor runs.
+    pub(crate) fn new(launcher: Launcher) -> Result<Self, Failure> {
+        let inbox = Rc::new(Inbox::open(&launcher.instance, &launcher.definition.name)?);
+        let lifecycle = Lifecycle::new(&launcher.definition);
+        Ok(Self {
+            launcher,
+            lifecycle,
+            inbox,
+            process: None,
+            alarm: None,
+            waiting_for_ready: Vec::new(),
+            waiting_for_stop: Vec::new(),
+        })
+    }
+
+    fn name(&self) -> &str {
+        &self.launcher.definition.name
+    }
+
+    /// Does what the life cycle wants, and whatever follows from it.
+    fn follow(&mut self, mut wanted: Option<Action>, context: &mut Context<Self>) {
+        while let Some(action) = wanted.take() {
+            match action {
+                Action::Start => wanted = self.start(context),
+                Action::Kill => self.kill(),
+            }
+        }
+        self.set_alarm(context);
+        self.answer();
+    }
+
+    fn start(&mut self, context: &mut Context<Self>) -> Option<Action> {
+        match self.launcher.launch().and_then(|child| self.adopt(child, context)) {
+            Ok(()) => None,
+            Err(error) => self.has_ended(format!("cannot be started: {error}")),
+        }
+    }
+
+    fn adopt(&mut self, child: Child, context: &mut Context<Self>) -> io::Result<()> {
+        let Child { pid, pidfd } = child;
+        tracing::info!(service = self.name(), pid = pid.as_raw_nonzero(), "started");
+        let pidfd = Rc::new(watch(pidfd).inspect_err(|_| abandon(pid))?);
+        self.process = Some(Process { pid, pidfd: Rc::clone(&pidfd), started: Instant::now() });
+        context.spawn(end_of(pidfd).into_actor(self).map(|how, service, context| {
+            service.process = None;
+            let wanted = service.has_ended(how);
+            service.follow(wanted, context);
+        }));
+        Ok(())
+    }
+
+    fn kill(&self) {
+        if let Some(process) = &self.process
+            && let Err(error) = pidfd_send_signal(process.pidfd.as_fd(), Signal::KILL)
+        {
+            tracing::error!(service = self.name(), %error, "cannot be killed");
+        }
+    }
+
+    fn has_ended(&mut self, how: String) -> Option<Action> {
+        let wanted = self.lifecycle.ended(how, Instant::now());
+        let (service, why) = (self.name(), self.lifecycle.last_error());
+        match self.lifecycle.shown() {
+            State::Failed => tracing::error!(service, why, "given up: it fails to start again and again"),
+            _ => tracing::warn!(service, why, "ended"),
+        }
+        wanted
+    }
+
+    fn set_alarm(&mut self, context: &mut Context<Self>) {
+        if let Some(alarm) = self.alarm.take() {
+            context.cancel_future(alarm);
+        }
+        let Some(deadline) = self.lifecycle.deadline() else { return };
+        let left = deadline.saturating_duration_since(Instant::now());
+        self.alarm = Some(context.run_later(left, |service, context| {
+            service.alarm = None;
+            let wanted = service.lifecycle.tick(Instant::now());
+            service.follow(wanted, context);
+        }));
+    }
+
+    /// Tells those who wait what they wait for.
+    fn answer(&mut self) {
+        let name = &self.launcher.definition.name;
+        let outcome = match self.lifecycle.shown() {
+            State::Ready => Some(Ok(())),
+            State::Failed => {
+                Some(Err(Failure::unavailable(format_args!("{name} was given up: {}", self.lifecycle.last_error()))
+                    .hint(format_args!("see {}", self.launcher.instance.log(name).display()))))
+            }
+            _ if self.lifecycle.is_stopping() => Some(Err(Failure::conflict("cctl is being stopped"))),
+            _ => None,
+        };
+        if let Some(outcome) = outcome {
+            for waiting in self.waiting_for_ready.drain(..) {
+                // Whoever does not wait any more needs no answer.
+                let _ = waiting.send(outcome.clone());
+            }
+        }
+        if self.lifecycle.is_stopped() {
+            for waiting in self.waiting_for_stop.drain(..) {
+                let _ = waiting.send(());
+            }
+        }
+    }
+
+    fn heard(&mut self, sender: Option<Pid>, notice: Notice, context: &mut Context<Self>) {
+        // A child of the service, or a message of a process that is gone, says nothing about this one.
+        if self.process.as_ref().is_none_or(|process| Some(process.pid) != sender) {
+            return;
+        }
+        let now = Instant::now();
+        if notice.ready {
+            tracing::info!(service = self.name(), "ready");
+            self.lifecycle.ready(now);
+        }
+        if notice.alive {
+            self.lifecycle.alive(now);
+        }
+        self.follow(None, context);
+    }
+}
+
+impl Actor for Service {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        let inbox = Rc::clone(&self.inbox);
+        let address = context.address();
+        actix::spawn(async move {
+            loop {
+                match inbox.receive().await {
+                    Ok((sender, notice)) => address.do_send(Heard(sender, notice)),
+                    Err(error) => {
+                        tracing::warn!(%error, "cannot receive notifications");
+                        tokio::time::sleep(PAUSE).await;
+                    }
+                }
+            }
+        });
+        let (instance, name) = (self.launcher.instance.clone(), self.name().to_owned());
+        context.spawn(end_predecessor(instance, name).into_actor(self).map(|(), service, context| {
+            let wanted = service.lifecycle.ended(String::new(), Instant::now());
+            service.follow(wanted, context);
+        }));
+    }
+}
+
+/// Two processes of one service must not be: there is no giving up.
+async fn end_predecessor(instance: Instance, service: String) {
+    while let Err(error) = predecessor::end(&instance, &service).await {
+        tracing::error!(service, %error, "cannot end the predecessor");
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Waits for the end of a child, and reaps it.
+async fn end_of(pidfd: Rc<AsyncFd<OwnedFd>>) -> String {
+    loop {
+        match pidfd.readable().await {
+            Ok(mut ready) => ready.clear_ready(),
+            Err(error) => return format!("cannot be watched: {error}"),
+        }
+        match waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED | WaitIdOptions::NOHANG) {
+            Ok(Some(status)) => return describe(status.exit_status(), status.terminating_signal()),
+            Ok(None) => {}
+            Err(error) => return format!("ended, its status is unknown: {error}"),
+        }
+    }
+}
+
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Heard(Option<Pid>, Notice);
+
+impl Handler<Heard> for Service {
+    type Result = ();
+
+    fn handle(&mut self, Heard(sender, notice): Heard, context: &mut Self::Context) {
+        self.heard(sender, notice, context);
+    }
+}
+
+/// How is it? The memory is left for the asker to look up.
+#[derive(Message)]
+#[rtype(result = "Result<ServiceStatus, Failure>")]
+pub(crate) struct Query;
+
+impl Handler<Query> for Service {
+    type Result = Result<ServiceStatus, Failure>;
+
+    fn handle(&mut self, _: Query, _: &mut Self::Context) -> Self::Result {
+        let process = self.process.as_ref();
+        let uptime = process.map(|process| process.started.elapsed()).unwrap_or_default();
+        Ok(ServiceStatus {
+            service: self.name().to_owned(),
+            pid: process.map_or(0, |process| process.pid.as_raw_nonzero().get()),
+            state: self.lifecycle.shown(),
+            restarts: self.lifecycle.restarts(),
+            uptime_ms: u64::try_from(uptime.as_millis()).unwrap_or(u64::MAX),
+            memory: 0,
+            last_error: self.lifecycle.last_error().to_owned(),
+        })
+    }
+}
+
+/// Start a new process; answered when it is ready.
+#[derive(Message)]
+#[rtype(result = "Result<(), Failure>")]
+pub(crate) struct Restart;
+
+impl Handler<Restart> for Service {
+    type Result = ResponseFuture<Result<(), Failure>>;
+
+    fn handle(&mut self, _: Restart, context: &mut Self::Context) -> Self::Result {
+        let (sender, receiver) = oneshot::channel();
+        let wanted = self.lifecycle.restart(Instant::now());
+        self.waiting_for_ready.push(sender);
+        self.follow(wanted, context);
+        Box::pin(async {
+            receiver.await.unwrap_or_else(|_| Err(Failure::internal("the service's actor has forgotten the restart")))
+        })
+    }
+}
+
+/// End the process, and start none any more; answered when there is none.
+#[derive(Message)]
+#[rtype(result = "Result<(), Failure>")]
+pub(crate) struct Stop;
+
+impl Handler<Stop> for Service {
+    type Result = ResponseFuture<Result<(), Failure>>;
+
+    fn handle(&mut self, _: Stop, context: &mut Self::Context) -> Self::Result {
+        let (sender, receiver) = oneshot::channel();
+        let wanted = self.lifecycle.stop();
+        self.waiting_for_stop.push(sender);
+        self.follow(wanted, context);
+        Box::pin(async { receiver.await.map_err(|_| Failure::internal("the service's actor has forgotten the stop")) })
+    }
+}

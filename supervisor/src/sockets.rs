@@ -1,0 +1,101 @@
+//! The listening sockets of an instance.
+
+use crate::{directories, lock};
+use rustix::fs::{AtFlags, Mode, OFlags, chmodat, unlinkat};
+use rustix::io::Errno;
+use rustix::net::{self, AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+use schema::{Failure, Instance};
+use std::fs;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
+
+/// Connections that may wait while a service restarts; the kernel's own limit (net.core.somaxconn) holds too.
+const BACKLOG: i32 = 4096;
+
+/// Makes the listening socket of a service, for its own user alone. A file that is left from an earlier
+/// instance is replaced.
+pub(crate) fn listen(instance: &Instance, service: &str) -> Result<OwnedFd, Failure> {
+    let path = instance.socket(service);
+    let listening = bind(&path, SocketType::STREAM).and_then(|socket| {
+        net::listen(&socket, BACKLOG)?;
+        Ok(socket)
+    });
+    listening.map_err(|error| Failure::io(format_args!("listening on {}", path.display()), &error))
+}
+
+/// Makes a service's notification socket.
+pub(crate) fn notification(instance: &Instance, service: &str) -> Result<UnixDatagram, Failure> {
+    let path = notification_path(instance, service);
+    bind(&path, SocketType::DGRAM)
+        .map(UnixDatagram::from)
+        .map_err(|error| Failure::io(format_args!("making the socket {}", path.display()), &error))
+}
+
+/// Where a service's notification socket is.
+pub(crate) fn notification_path(instance: &Instance, service: &str) -> PathBuf {
+    directories::notify(instance).join(service)
+}
+
+/// Removes what an instance has in its runtime directory for these services. The lock goes last: whoever gets
+/// it next finds nothing of ours.
+pub(crate) fn remove<'a>(instance: &Instance, services: impl Iterator<Item = &'a str>) -> io::Result<()> {
+    for service in services {
+        remove_file(&instance.socket(service))?;
+        remove_file(&directories::pid_file(instance, service))?;
+    }
+    match fs::remove_dir_all(directories::notify(instance)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    remove_file(&lock::path(instance))
+}
+
+fn remove_file(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Binds a socket of mode 0600 by way of its open directory: the kernel takes paths of up to 107 bytes only.
+fn bind(path: &Path, kind: SocketType) -> io::Result<OwnedFd> {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(io::ErrorKind::InvalidInput.into());
+    };
+    let directory = rustix::fs::open(parent, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    match unlinkat(&directory, name, AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let socket = net::socket_with(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None)?;
+    let short = Path::new("/proc/self/fd").join(directory.as_raw_fd().to_string()).join(name);
+    net::bind(&socket, &SocketAddrUnix::new(&short)?)?;
+    // Nobody can connect before the mode is right: it does not listen yet, or its directory is closed.
+    chmodat(&directory, name, Mode::RUSR | Mode::WUSR, AtFlags::empty())?;
+    Ok(socket)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn sockets_have_long_paths_and_tight_modes_and_replace_stale_files() {
+        let directory = tempfile::tempdir().unwrap();
+        let run = directory.path().join("r".repeat(200));
+        let instance = Instance::new(directory.path(), &run);
+        directories::make(&instance).unwrap();
+        for _ in 0..2 {
+            listen(&instance, "a").unwrap();
+            notification(&instance, "a").unwrap();
+        }
+        for path in [instance.socket("a"), notification_path(&instance, "a")] {
+            assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        }
+        remove(&instance, ["a", "b"].into_iter()).unwrap();
+        assert_eq!(fs::read_dir(&run).unwrap().count(), 0);
+    }
+}

@@ -1,0 +1,148 @@
+//! The supervisor: runs the services and answers questions about them, until the end or until its keeper dies.
+
+use crate::api::Api;
+use crate::arguments::Arguments;
+use crate::handover::Handover;
+use crate::launch::Launcher;
+use crate::manifest::Manifest;
+use crate::service::{Service, Stop};
+use crate::{VERSION, libexec, predecessor};
+use actix::{Actor, Addr};
+use futures::future::join_all;
+use kit::actor::ask;
+use kit::{Context, Identity};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, getppid, pidfd_open};
+use schema::supervisor::{SERVICE, serve};
+use schema::{Failure, Instance};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixListener;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+/// Time for the answer to the one who wants the end to get out.
+const GRACE: Duration = Duration::from_millis(50);
+
+/// Why a supervisor ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// Somebody wants it.
+    Wanted,
+    /// Its keeper is gone.
+    Orphaned,
+}
+
+/// Runs the services until the end is wanted. If the keeper dies, this process becomes the next one.
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let Some(mut handover) = Handover::receive()? else {
+        return Err(Failure::invalid("a supervisor is started by its keeper").hint("run `cctl system start`"));
+    };
+    let failed = |doing: &'static str| move |error: io::Error| Failure::io(doing, &error);
+    let instance = Instance::from_env()?;
+    kit::log::init(&instance.log(SERVICE)).map_err(failed("opening the log"))?;
+    rustix::thread::set_name(c"cctl-supervisor").map_err(|error| failed("naming this process")(error.into()))?;
+    let libexec = libexec::given()?;
+    let manifest = Manifest::load(arguments.manifest.as_deref())?;
+    let keeper = keeper().map_err(failed("watching the keeper"))?;
+    tracing::info!(version = VERSION, restarts = handover.past.restarts, "starting");
+    let launchers = manifest
+        .services
+        .into_iter()
+        .map(|definition| {
+            let socket = handover.socket(&definition.name)?.try_clone().map_err(failed("preparing the sockets"))?;
+            Ok(Launcher { definition, instance: instance.clone(), libexec: libexec.clone(), socket: Rc::new(socket) })
+        })
+        .collect::<Result<Vec<_>, Failure>>()?;
+    // One thread runs everything: the services live as long as it does.
+    let end = actix::System::new().block_on(supervise(&handover, &instance, launchers, keeper))?;
+    if end == End::Wanted {
+        tracing::info!("ended in order");
+        return Ok(());
+    }
+    tracing::error!("the keeper is gone: becoming the keeper");
+    handover.past.restarts += 1;
+    "the keeper was gone".clone_into(&mut handover.past.last_error);
+    let error = handover.program("keeper", arguments, &instance, &libexec).become_it();
+    Err(Failure::io("becoming the keeper", &error))
+}
+
+/// A handle on the keeper; none if it is gone already.
+fn keeper() -> io::Result<Option<OwnedFd>> {
+    let Some(keeper) = Handover::keeper().and_then(Pid::from_raw) else { return Ok(None) };
+    let pidfd = match pidfd_open(keeper, PidfdFlags::empty()) {
+        Err(Errno::SRCH) => return Ok(None),
+        other => other?,
+    };
+    // Asked after it was opened: so it is our parent, and no other process with its number.
+    Ok((getppid() == Some(keeper)).then_some(pidfd))
+}
+
+async fn supervise(
+    handover: &Handover,
+    instance: &Instance,
+    launchers: Vec<Launcher>,
+    keeper: Option<OwnedFd>,
+) -> Result<End, Failure> {
+    let failed = |doing: &'static str| move |error: io::Error| Failure::io(doing, &error);
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed("preparing for signals"))?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed("preparing for signals"))?;
+    let mut services = Vec::new();
+    for launcher in launchers {
+        let name = launcher.definition.name.clone();
+        services.push((name, Service::new(launcher)?.start()));
+    }
+    let (end, mut ends) = unbounded_channel();
+    let api = Api {
+        instance: instance.clone(),
+        services: services.clone(),
+        past: handover.past.clone(),
+        started: Instant::now(),
+        end,
+    };
+    listen(handover, instance, api)?;
+    let end = tokio::select! {
+        _ = terminate.recv() => End::Wanted,
+        _ = interrupt.recv() => End::Wanted,
+        () = wanted(&mut ends) => End::Wanted,
+        gone = gone(keeper) => gone.map(|()| End::Orphaned).map_err(failed("watching the keeper"))?,
+    };
+    tracing::info!(?end, "ending the services");
+    stop(&services).await?;
+    Ok(end)
+}
+
+/// Serves the methods on our own socket.
+fn listen(handover: &Handover, instance: &Instance, api: Api) -> Result<(), Failure> {
+    let failed = |error: io::Error| Failure::io("preparing the socket", &error);
+    let socket = UnixListener::from(handover.socket(SERVICE)?.try_clone().map_err(failed)?);
+    socket.set_nonblocking(true).map_err(failed)?;
+    let listener = tokio::net::UnixListener::from_std(socket).map_err(failed)?;
+    let identity = Identity { service: SERVICE, needs: &[], version: VERSION };
+    let epoch = schema::call::RequestId::random().0;
+    let about = Context { identity, instance: instance.clone(), epoch }.about();
+    actix::spawn(kit::serve::serve(listener, serve(about, api)));
+    Ok(())
+}
+
+async fn wanted(ends: &mut UnboundedReceiver<()>) {
+    if ends.recv().await.is_none() {
+        std::future::pending().await
+    }
+    tokio::time::sleep(GRACE).await;
+}
+
+async fn gone(keeper: Option<OwnedFd>) -> io::Result<()> {
+    match keeper {
+        Some(pidfd) => predecessor::ended(pidfd).await,
+        None => Ok(()),
+    }
+}
+
+/// Ends all services at once, and waits until no process is left.
+async fn stop(services: &[(String, Addr<Service>)]) -> Result<(), Failure> {
+    let stopped = join_all(services.iter().map(|(_, service)| ask(service, Stop))).await;
+    stopped.into_iter().collect()
+}

@@ -1,0 +1,70 @@
+//! A service that speaks only the protocol of socket passing and notification. Its name says how it behaves.
+
+use std::io::Write;
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+use std::time::Duration;
+use std::{env, fs, thread};
+
+/// What the supervisor executes: a script that becomes this test program, at the test below.
+pub(crate) fn install(libexec: &Path, name: &str) {
+    use std::os::unix::fs::PermissionsExt;
+    let program = env::current_exe().unwrap();
+    let script = format!("#!/bin/sh\nFAKE={name} exec {} --exact fake::service --nocapture\n", program.display());
+    let path = libexec.join(name);
+    fs::write(&path, script).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// Not a test: what a fake service does.
+#[test]
+fn service() {
+    let Ok(name) = env::var("FAKE") else { return };
+    match name.as_str() {
+        "crashing" => std::process::exit(3),
+        "shy" => thread::sleep(Duration::from_secs(3600)),
+        name => serve(name),
+    }
+}
+
+fn serve(name: &str) {
+    assert_eq!(env::var("LISTEN_PID").unwrap(), std::process::id().to_string());
+    assert_eq!((env::var("LISTEN_FDS").unwrap().as_str(), env::var("LISTEN_FDNAMES").unwrap().as_str()), ("1", name));
+    // Before this process opens any: what the supervisor let through. The directory listing itself is one.
+    let open: Vec<String> = fs::read_dir("/proc/self/fd")
+        .unwrap()
+        .flatten()
+        .filter_map(|entry| {
+            Some(format!("{}={}", entry.file_name().to_str()?, fs::read_link(entry.path()).ok()?.display()))
+        })
+        .filter(|text| !text.contains("/proc/"))
+        .collect();
+    if name == "parent" {
+        leave_an_orphan();
+    }
+    let listener = crate::sys::take(3);
+    listener.set_nonblocking(false).unwrap();
+    let notify = UnixDatagram::unbound().unwrap();
+    notify.connect(env::var("NOTIFY_SOCKET").unwrap()).unwrap();
+    notify.send(b"READY=1").unwrap();
+    let interval = Duration::from_micros(env::var("WATCHDOG_USEC").unwrap().parse().unwrap()) / 2;
+    thread::spawn(move || {
+        loop {
+            thread::sleep(interval);
+            notify.send(b"WATCHDOG=1").unwrap();
+        }
+    });
+    for stream in listener.incoming() {
+        let mut stream = stream.unwrap();
+        let names: Vec<String> = env::vars().map(|(name, _)| name).collect();
+        writeln!(stream, "{}\n{}\n{}", std::process::id(), open.join(" "), names.join(" ")).unwrap();
+    }
+}
+
+/// A process that outlives us, as a monitor of a container does. It is not ours to wait for.
+#[allow(clippy::zombie_processes)]
+fn leave_an_orphan() {
+    let file = Path::new(&env::var_os("CCTL_RUN").unwrap()).join("orphan");
+    let child = std::process::Command::new("sleep").arg("3600").spawn().unwrap();
+    fs::write(file, child.id().to_string()).unwrap();
+}

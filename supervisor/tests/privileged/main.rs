@@ -1,0 +1,213 @@
+//! Keeper and supervisor on the real kernel, with services that are nothing but their protocol.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod fake;
+mod instance;
+mod sys;
+
+use instance::{Instance, Process, eventually, names, signal, stop};
+use rustix::process::Signal;
+use schema::Code;
+use schema::supervisor::State;
+use std::fs;
+use std::io::Read;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+#[test]
+fn a_service_gets_its_socket_and_nothing_else() {
+    let instance = Instance::start(&["one", "two"]);
+    let rows = instance.status().unwrap();
+    let shown: Vec<_> = rows.iter().map(|row| (row.service.as_str(), row.state, row.restarts)).collect();
+    assert_eq!(shown, [("supervisor", State::Ready, 0), ("one", State::Ready, 0), ("two", State::Ready, 0)]);
+    assert!(rows.iter().all(|row| row.pid > 0 && row.memory > 0 && row.last_error.is_empty()), "{rows:?}");
+    let (pid, open, environment) = instance.talk("one");
+    assert_eq!(pid, rows[1].pid);
+    let mut numbers: Vec<&str> = open.split(' ').map(|text| text.split_once('=').unwrap().0).collect();
+    numbers.sort_unstable();
+    assert_eq!(numbers, ["0", "1", "2", "3"], "{open}");
+    assert!(open.contains("0=/dev/null") && open.contains("3=socket:"), "{open}");
+    assert!(open.contains("1=") && open.matches("/logs/one.log").count() == 2, "{open}");
+    assert!(environment.contains("NOTIFY_SOCKET") && !environment.contains("SECRET"), "{environment}");
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    assert!(status.contains("SigBlk:\t0000000000000000"), "{status}");
+}
+
+#[test]
+fn a_killed_service_comes_back_and_serves_who_connected_meanwhile() {
+    let instance = Instance::start(&["steady"]);
+    let (before, inode) = (instance.row("steady").pid, instance.inode("steady"));
+    // While it is stopped, a connection waits; and it waits on when the process is killed.
+    stop(before);
+    let mut waiting = instance.connect("steady");
+    signal(before, Signal::KILL);
+    let mut text = String::new();
+    waiting.read_to_string(&mut text).unwrap();
+    let served_by: i32 = text.lines().next().unwrap().parse().unwrap();
+    let after = instance.successor("steady", before);
+    assert_eq!(served_by, after.pid);
+    assert_eq!((after.restarts, after.last_error.as_str()), (1, "killed by SIGKILL"));
+    assert_eq!(instance.inode("steady"), inode);
+}
+
+#[test]
+fn a_hung_service_is_killed_by_the_watchdog() {
+    let instance = Instance::start(&["steady"]);
+    let before = instance.row("steady").pid;
+    let start = Instant::now();
+    signal(before, Signal::STOP);
+    let after = instance.successor("steady", before);
+    assert!(after.last_error.contains("no sign of life for 1s"), "{}", after.last_error);
+    assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
+}
+
+#[test]
+fn a_service_that_cannot_start_is_given_up_and_others_live() {
+    let instance = Instance::start(&["crashing", "steady", "shy"]);
+    let failed = |name| eventually("given up", || Some(instance.row(name)).filter(|row| row.state == State::Failed));
+    let (crashing, shy) = (failed("crashing"), failed("shy"));
+    assert_eq!((crashing.restarts, crashing.last_error.as_str(), crashing.pid), (3, "exited with status 3", 0));
+    assert!(shy.last_error.contains("was not ready for 500ms"), "{}", shy.last_error);
+    assert_eq!(instance.talk("steady").0, instance.row("steady").pid);
+    // A restart that is asked for tries again, and says how it went.
+    let refusal = instance.ask(async |supervisor, call| supervisor.restart(call, "crashing").await).unwrap_err();
+    assert_eq!(refusal.code, Code::Unavailable);
+    assert!(refusal.message.contains("exited with status 3") && refusal.hint.contains("crashing.log"), "{refusal:?}");
+}
+
+#[test]
+fn restart_answers_when_the_successor_is_ready() {
+    let instance = Instance::start(&["one", "two"]);
+    let before = [instance.row("one").pid, instance.row("two").pid];
+    instance.ask(async |supervisor, call| supervisor.restart(call, "two").await).unwrap();
+    let now = instance.row("two");
+    assert!(now.state == State::Ready && now.pid != before[1] && instance.row("one").pid == before[0], "{now:?}");
+    instance.ask(async |supervisor, call| supervisor.restart(call, "").await).unwrap();
+    assert_ne!(instance.row("one").pid, before[0]);
+    assert_ne!(instance.row("two").pid, now.pid);
+    let refusal = instance.ask(async |supervisor, call| supervisor.restart(call, "three").await).unwrap_err();
+    assert_eq!(refusal.code, Code::NotFound);
+    assert!(refusal.message.contains("\"three\"") && refusal.hint.contains("one, two"), "{refusal:?}");
+    let log = instance.ask(async |supervisor, call| supervisor.log_file(call, "two").await).unwrap();
+    assert!(log.exists());
+}
+
+#[test]
+fn a_killed_supervisor_comes_back_on_the_same_sockets() {
+    let instance = Instance::start(&["one", "two"]);
+    let rows = instance.status().unwrap();
+    let inodes = ["supervisor", "one", "two"].map(|name| instance.inode(name));
+    let services = [Process::of(rows[1].pid), Process::of(rows[2].pid)];
+    signal(rows[0].pid, Signal::KILL);
+    for row in &rows {
+        instance.successor(&row.service, row.pid);
+    }
+    assert!(services.iter().all(Process::is_gone), "services of the dead supervisor are left");
+    assert_eq!(inodes, ["supervisor", "one", "two"].map(|name| instance.inode(name)));
+    let supervisor = instance.row("supervisor");
+    assert_eq!((supervisor.restarts, supervisor.last_error.as_str()), (1, "killed by SIGKILL"));
+    assert_eq!(instance.processes().len(), 4);
+}
+
+#[test]
+fn a_supervisor_without_a_keeper_becomes_one() {
+    let mut instance = Instance::start(&["steady"]);
+    let rows = instance.status().unwrap();
+    let (keeper, inode) = (instance.keeper(), instance.inode("steady"));
+    signal(keeper, Signal::KILL);
+    assert!(!instance.wait_for_keeper());
+    let after = instance.successor("supervisor", rows[0].pid);
+    assert_eq!((after.restarts, after.last_error.as_str()), (1, "the keeper was gone"));
+    assert_eq!(instance.keeper(), rows[0].pid, "the supervisor has become the keeper");
+    instance.successor("steady", rows[1].pid);
+    assert_eq!(instance.inode("steady"), inode);
+    // It keeps: the lock, the sockets, and a supervisor.
+    assert!(!instance.command().stderr(Stdio::null()).status().unwrap().success());
+    signal(after.pid, Signal::KILL);
+    assert_eq!(instance.successor("supervisor", after.pid).restarts, 2);
+    assert_eq!(instance.talk("steady").0, instance.row("steady").pid);
+}
+
+#[test]
+fn shut_down_leaves_no_process_and_no_socket() {
+    let mut instance = Instance::start(&["one", "two", "crashing"]);
+    let start = Instant::now();
+    instance.ask(async |supervisor, call| supervisor.shut_down(call).await).unwrap();
+    assert!(instance.wait_for_keeper());
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    assert_eq!(instance.processes(), Vec::<i32>::new());
+    assert_eq!(names(&instance.run()), Vec::<String>::new());
+}
+
+#[test]
+fn the_keeper_ends_in_order_when_told_to() {
+    let mut instance = Instance::start(&["one"]);
+    let start = Instant::now();
+    signal(instance.keeper(), Signal::TERM);
+    assert!(instance.wait_for_keeper());
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    assert_eq!(instance.processes(), Vec::<i32>::new());
+    assert_eq!(names(&instance.run()), Vec::<String>::new());
+}
+
+#[test]
+fn a_second_keeper_is_refused() {
+    let instance = Instance::start(&["one"]);
+    let inode = instance.inode("one");
+    let output = instance.command().output().unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success());
+    assert!(error.contains("runs already") && error.contains(&instance.keeper().to_string()), "{error}");
+    assert_eq!(error.lines().count(), 1, "{error}");
+    assert_eq!(instance.inode("one"), inode);
+    assert_eq!(instance.talk("one").0, instance.row("one").pid);
+}
+
+#[test]
+fn an_orphan_of_a_service_lives_on_and_is_reaped() {
+    let instance = Instance::start(&["parent"]);
+    let before = instance.row("parent");
+    let orphan: i32 = fs::read_to_string(instance.run().join("orphan")).unwrap().parse().unwrap();
+    let process = Process::of(orphan);
+    signal(before.pid, Signal::KILL);
+    let after = instance.successor("parent", before.pid);
+    assert!(process.is_alive());
+    let parent = fs::read_to_string(format!("/proc/{orphan}/status")).unwrap();
+    assert!(parent.contains(&format!("PPid:\t{}\n", instance.keeper())), "{parent}");
+    signal(orphan, Signal::KILL);
+    eventually("the orphan is reaped", || process.is_gone().then_some(()));
+    let now = instance.row("parent");
+    assert_eq!((now.pid, now.restarts, now.state), (after.pid, after.restarts, State::Ready));
+}
+
+#[test]
+fn both_killed_at_once_leave_what_the_next_keeper_replaces() {
+    let mut instance = Instance::start(&["steady"]);
+    let rows = instance.status().unwrap();
+    let service = Process::of(rows[1].pid);
+    signal(rows[0].pid, Signal::STOP);
+    signal(instance.keeper(), Signal::KILL);
+    signal(rows[0].pid, Signal::KILL);
+    assert!(!instance.wait_for_keeper());
+    eventually("the service dies with its supervisor", || (!service.is_alive()).then_some(()));
+    let mut next = instance.command().spawn().unwrap();
+    instance.successor("steady", rows[1].pid);
+    assert_eq!(instance.row("supervisor").restarts, 0);
+    instance.ask(async |supervisor, call| supervisor.shut_down(call).await).unwrap();
+    assert!(next.wait().unwrap().success());
+}
+
+#[test]
+fn what_cannot_start_says_so_in_one_line_and_leaves_nothing() {
+    let instance = Instance::prepare(&["one", "two"]);
+    fs::remove_file(instance.path("libexec/two")).unwrap();
+    let output = instance.command().output().unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success());
+    assert!(error.contains("libexec/two is missing") && error.lines().count() == 1, "{error}");
+    fs::write(instance.path("services.toml"), "service = 1").unwrap();
+    let output = instance.command().output().unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(error.contains("services.toml, line 1") && error.lines().count() == 1, "{error}");
+    assert!(!instance.run().exists() && !instance.path("root").exists());
+}
