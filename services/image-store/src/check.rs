@@ -1,9 +1,8 @@
 //! Reading an upload to its end: is it a sound archive, and what are its digests?
 
-use crate::hashed::Hashed;
 use crate::uploads::{UploadName, Uploads};
 use flate2::write::GzEncoder;
-use layer_archive::{Bounded, Compression, Error, Members, decoder, expanded_limit};
+use layer_archive::{Bounded, Compression, Error, Hashed, Members, decoder, expanded_limit};
 use schema::common::Layer;
 use schema::{Digest, Failure};
 use std::fs::File;
@@ -49,20 +48,20 @@ fn read(file: File, length: u64, limit: u64, packed: &Path, cancelled: &AtomicBo
         Compression::Gzip | Compression::Zstd => {
             let mut hashed = Hashed::new(expanded);
             members(&mut hashed)?;
-            (Some(hashed.finish().0), None)
+            (Some(Digest::from_sha256(&hashed.finish().0)), None)
         }
         Compression::Bzip2 | Compression::Xz => {
             let mut hashed = Hashed::new(Packing::new(expanded, packed)?);
             members(&mut hashed)?;
             let (diff_id, _, packing) = hashed.finish();
-            (Some(diff_id), Some(packing.finish()?))
+            (Some(Digest::from_sha256(&diff_id)), Some(packing.finish()?))
         }
     };
     let (digest, read, _) = stored.finish();
     if read != length {
         return Err(Error::Invalid("something follows the compressed data".to_owned()));
     }
-    Ok(checked(digest, length, diff_id, compression, made))
+    Ok(checked(Digest::from_sha256(&digest), length, diff_id, compression, made))
 }
 
 fn checked(
@@ -118,7 +117,7 @@ impl<R> Packing<R> {
         let hashed = self.encoder.finish()?.into_inner().map_err(io::IntoInnerError::into_error)?;
         let (digest, size, file) = hashed.finish();
         file.sync_all()?;
-        Ok((digest, size))
+        Ok((Digest::from_sha256(&digest), size))
     }
 }
 

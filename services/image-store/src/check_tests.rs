@@ -1,5 +1,5 @@
 use super::*;
-use crate::hashed::digest;
+use crate::oci::digest;
 use schema::Code;
 use std::fs;
 

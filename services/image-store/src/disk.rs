@@ -1,9 +1,9 @@
 //! What the store has on the disk, and the order in which an import writes it.
 
 use crate::blobs::Blobs;
-use crate::hashed;
 use crate::import::{Plan, Progress, UploadRecord};
 use crate::index::{ImageRecord, Index};
+use crate::oci::digest;
 use crate::uploads::{UploadName, Uploads};
 use kit::store::{Durability, Store};
 use schema::{Digest, Failure};
@@ -100,7 +100,7 @@ impl Disk {
         self.images.put(image.id().hex(), image, Durability::Disk)?;
         if let Some(reference) = reference {
             let record = TagRecord { reference: reference.clone(), image: image.id().clone() };
-            self.tags.put(hashed::digest(reference.as_bytes()).hex(), &record, Durability::Disk)?;
+            self.tags.put(digest(reference.as_bytes()).hex(), &record, Durability::Disk)?;
         }
         self.note(upload, at, Progress::Done(image.id().clone()))?;
         self.uploads.remove(upload)

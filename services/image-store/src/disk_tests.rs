@@ -36,7 +36,7 @@ fn an_import_survives_a_restart() {
     assert_eq!(fs::read_dir(state.path().join("uploads")).unwrap().count(), 0);
     for layer in &image.layers {
         let blob = disk.blobs.find(&layer.digest, Some(layer.size)).unwrap();
-        assert_eq!(hashed::digest(&fs::read(blob.path).unwrap()), layer.digest);
+        assert_eq!(digest(&fs::read(blob.path).unwrap()), layer.digest);
     }
     disk.forget(&name).unwrap();
     assert!(disk.recover().unwrap().imported.is_empty());
@@ -99,5 +99,5 @@ fn a_blob_of_another_length_is_corrupt() {
     let layer = &plan.image.layers[0];
     let code = |result: Result<schema::image_store::Blob, Failure>| result.unwrap_err().code;
     assert_eq!(code(disk.blobs.find(&layer.digest, Some(layer.size + 1))), schema::Code::Corrupt);
-    assert_eq!(code(disk.blobs.find(&hashed::digest(b"x"), None)), schema::Code::NotFound);
+    assert_eq!(code(disk.blobs.find(&digest(b"x"), None)), schema::Code::NotFound);
 }

@@ -81,7 +81,7 @@ pub(crate) enum Progress {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hashed::digest;
+    use crate::oci::digest;
     use schema::common::Layer;
 
     #[test]

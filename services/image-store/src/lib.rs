@@ -12,7 +12,6 @@
 mod blobs;
 mod check;
 mod disk;
-mod hashed;
 mod import;
 mod index;
 mod oci;

@@ -1,12 +1,12 @@
 //! The JSON documents of an image, as the OCI image specification has them.
 
-use crate::hashed;
 use crate::timestamp::rfc3339;
 use schema::common::Layer;
 use schema::image_store::ImageConfig;
 use schema::{Digest, Failure};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use sha2::Digest as _;
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
@@ -22,7 +22,7 @@ impl Document {
     fn of(value: &serde_json::Value) -> Result<Self, Failure> {
         let text = serde_json::to_string(value)
             .map_err(|error| Failure::internal(format_args!("writing a document of an image: {error}")))?;
-        Ok(Self { digest: hashed::digest(text.as_bytes()), text })
+        Ok(Self { digest: digest(text.as_bytes()), text })
     }
 
     pub(crate) fn size(&self) -> u64 {
@@ -61,6 +61,11 @@ pub(crate) fn manifest(config: &Document, layer: &Layer) -> Result<Document, Fai
         "config": { "mediaType": CONFIG, "digest": config.digest, "size": config.size() },
         "layers": [{ "mediaType": layer.media_type, "digest": layer.digest, "size": layer.size }],
     }))
+}
+
+/// The digest of what is in memory.
+pub(crate) fn digest(content: &[u8]) -> Digest {
+    Digest::from_sha256(&sha2::Sha256::digest(content).into())
 }
 
 /// This machine's, by the name that OCI took from Go.

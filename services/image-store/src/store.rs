@@ -14,6 +14,7 @@ use crate::disk::{Disk, Found};
 use crate::index::Index;
 use crate::uploads::UploadName;
 use actix::{Actor, AsyncContext, Context, Handler, ResponseFuture};
+use kit::actor::on_thread;
 use schema::image_store::{Blob, Image};
 use schema::{Digest, Failure};
 use std::collections::HashMap;
@@ -92,16 +93,6 @@ impl Handler<FindBlob> for Store {
         let (disk, stored) = (Arc::clone(&self.disk), self.index.blob_size(&digest));
         Box::pin(on_thread(move || disk.blobs.find(&digest, stored)))
     }
-}
-
-/// Runs work that blocks. A thread that cannot be had or that panicked is a bug.
-async fn on_thread<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
-) -> Result<T, Failure> {
-    let span = tracing::Span::current();
-    tokio::task::spawn_blocking(move || span.in_scope(work))
-        .await
-        .unwrap_or_else(|error| Err(Failure::internal(format_args!("a thread ended early: {error}"))))
 }
 
 #[cfg(test)]

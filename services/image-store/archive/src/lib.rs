@@ -6,6 +6,7 @@
 
 mod compression;
 mod error;
+mod hashed;
 mod limits;
 mod members;
 mod path;
@@ -15,6 +16,7 @@ mod sparse;
 
 pub use compression::{Compression, decoder};
 pub use error::Error;
+pub use hashed::Hashed;
 pub use limits::{Bounded, LONGEST_METADATA, MOST_MEMBERS, MOST_PIECES, expanded_limit};
 pub use members::{Kind, Member, Members};
 pub use path::{MemberPath, Whiteout};

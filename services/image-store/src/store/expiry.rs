@@ -1,7 +1,8 @@
 //! Uploads that nobody wants any more.
 
-use super::{Store, on_thread};
+use super::Store;
 use crate::uploads::UploadName;
+use kit::actor::on_thread;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 

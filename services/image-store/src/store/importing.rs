@@ -1,12 +1,13 @@
 //! From an upload to an image.
 
 use super::upload::Importing;
-use super::{Import, Imported, Store, on_thread};
+use super::{Import, Imported, Store};
 use crate::check::check;
 use crate::disk::Disk;
 use crate::import::{Plan, Request};
 use crate::uploads::{UploadName, missing};
 use actix::{ActorFutureExt, AsyncContext, Context, Handler, ResponseFuture, WrapFuture};
+use kit::actor::on_thread;
 use schema::Failure;
 use schema::image_store::Image;
 use std::sync::atomic::{AtomicBool, Ordering};

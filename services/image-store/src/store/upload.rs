@@ -1,7 +1,8 @@
 //! The state of an upload, and what changes it.
 
-use super::{Abandon, Append, Store, on_thread};
+use super::{Abandon, Append, Store};
 use actix::{Handler, ResponseFuture};
+use kit::actor::on_thread;
 use schema::Failure;
 use schema::image_store::Image;
 use std::sync::atomic::{AtomicBool, Ordering};

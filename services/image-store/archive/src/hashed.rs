@@ -1,25 +1,25 @@
 //! Hashing on the way.
 
-use schema::Digest;
-use sha2::{Digest as _, Sha256};
+use sha2::{Digest, Sha256};
 use std::io::{self, Read, Write};
 
 /// A reader or writer that hashes and counts what goes through it.
 #[derive(Debug)]
-pub(crate) struct Hashed<T> {
+pub struct Hashed<T> {
     inner: T,
     hasher: Sha256,
     length: u64,
 }
 
 impl<T> Hashed<T> {
-    pub(crate) fn new(inner: T) -> Self {
+    /// On top of `inner`.
+    pub fn new(inner: T) -> Self {
         Self { inner, hasher: Sha256::new(), length: 0 }
     }
 
-    /// What went through: its digest and length; and what is beneath.
-    pub(crate) fn finish(self) -> (Digest, u64, T) {
-        (Digest::from_sha256(&self.hasher.finalize().into()), self.length, self.inner)
+    /// What went through: its SHA-256 and length; and what is beneath.
+    pub fn finish(self) -> ([u8; 32], u64, T) {
+        (self.hasher.finalize().into(), self.length, self.inner)
     }
 
     fn note(&mut self, bytes: &[u8]) {
@@ -46,9 +46,4 @@ impl<T: Write> Write for Hashed<T> {
     fn flush(&mut self) -> io::Result<()> {
         self.inner.flush()
     }
-}
-
-/// The digest of what is in memory.
-pub(crate) fn digest(content: &[u8]) -> Digest {
-    Digest::from_sha256(&Sha256::digest(content).into())
 }
