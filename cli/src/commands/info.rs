@@ -16,7 +16,7 @@ pub(crate) async fn run(engine: &Engine) -> Result<u8> {
     let mut text = String::new();
     let mut line = |name: &str, value: &dyn std::fmt::Display| {
         // Writing to a string cannot fail.
-        let _ = writeln!(text, "{:<20}{value}", format!("{name}:"));
+        let _ = writeln!(text, "{name}: {value}");
     };
     line("Containers", &info.containers);
     line("  Running", &info.running);

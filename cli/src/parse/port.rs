@@ -5,7 +5,8 @@ use schema::common::{PortBinding, Protocol};
 use std::net::Ipv4Addr;
 use std::ops::RangeInclusive;
 
-const EXPECTED: &str = "expected [[ADDRESS:]HOST_PORT:]PORT[/tcp|/udp], such as 80, 8080:80, 127.0.0.1:8080:80/udp";
+const EXPECTED: &str =
+    "expected a port: [[ADDRESS:]HOST_PORT:]PORT[/tcp|/udp], such as 80, 8080:80, 127.0.0.1:8080:80/udp";
 
 /// What one `-p` publishes: several ports where ranges are given.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,0 +1,131 @@
+//! The made-up log collector. As the real one does, it ends an input whose client does not return.
+
+use super::program;
+use super::world::World;
+use schema::log_collector::{Chunk, From, InputServer, LogSpec, Record, Server};
+use schema::{Call, ContainerId, Failure};
+use std::time::Duration;
+
+const RETURN_WITHIN: Duration = Duration::from_secs(2);
+
+pub struct Api(pub World);
+
+impl Server for Api {
+    type Input = Input;
+
+    async fn open(&self, _: &Call, _: ContainerId, _: LogSpec) -> Result<u64, Failure> {
+        Ok(0)
+    }
+
+    async fn read(&self, _: &Call, id: ContainerId, position: u64, most: u32, wait_ms: u32) -> Result<Chunk, Failure> {
+        let ready = self.0.when(id.as_str(), |thing| (thing.written() > position || !thing.runs()).then_some(()));
+        if let Ok(gone) = tokio::time::timeout(Duration::from_millis(wait_ms.into()), ready).await {
+            gone?;
+        }
+        self.0.with(id.as_str(), |thing| {
+            let mut chunk = Chunk { next: position, ..Chunk::default() };
+            let mut begin = 0;
+            for record in &thing.output {
+                let end = begin + record.data.len() as u64;
+                if end > position && chunk.next < position + u64::from(most) {
+                    let data = record.data[usize::try_from(position.saturating_sub(begin)).unwrap()..].to_vec();
+                    chunk.next += data.len() as u64;
+                    chunk.records.push(Record { data, ..record.clone() });
+                }
+                begin = end;
+            }
+            chunk.ended = !thing.runs() && chunk.next == begin;
+            chunk
+        })
+    }
+
+    async fn locate(&self, _: &Call, id: ContainerId, from: From) -> Result<u64, Failure> {
+        self.0.with(id.as_str(), |thing| {
+            let lines = thing.output.iter().rev();
+            match from {
+                From::Start => 0,
+                From::End => thing.written(),
+                // Each record is one line here.
+                From::LastLines(count) => {
+                    let count = usize::try_from(count).unwrap();
+                    thing.written() - lines.take(count).map(|line| line.data.len() as u64).sum::<u64>()
+                }
+                From::Since(time) => {
+                    thing.written()
+                        - lines.take_while(|line| line.at >= time).map(|line| line.data.len() as u64).sum::<u64>()
+                }
+            }
+        })
+    }
+
+    async fn remove(&self, _: &Call, _: ContainerId) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    async fn reconcile(&self, _: &Call, _: Vec<ContainerId>) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    async fn open_input(
+        &self,
+        _: &Call,
+        id: ContainerId,
+        session: String,
+        once: bool,
+    ) -> Result<(Input, u64), Failure> {
+        self.0.note(format!("input once={once}"));
+        let accepted = self.0.with(id.as_str(), |thing| {
+            if !thing.runs() {
+                return Err(Failure::conflict("it has ended"));
+            }
+            thing.open += 1;
+            Ok(*thing.sessions.entry(session.clone()).or_default())
+        })??;
+        Ok((Input { world: self.0.clone(), id, session, once }, accepted))
+    }
+}
+
+pub struct Input {
+    world: World,
+    id: ContainerId,
+    session: String,
+    once: bool,
+}
+
+impl InputServer for Input {
+    async fn write(&self, _: &Call, offset: u64, data: Vec<u8>) -> Result<u64, Failure> {
+        self.world.with(self.id.as_str(), |thing| {
+            let accepted = thing.sessions[&self.session];
+            assert!(offset <= accepted, "a gap in the input: {offset} after {accepted}");
+            let new = data.get(usize::try_from(accepted - offset).unwrap()..).unwrap_or_default();
+            program::input(thing, new);
+            let total = accepted + new.len() as u64;
+            thing.sessions.insert(self.session.clone(), total);
+            total
+        })
+    }
+
+    async fn close(&self, _: &Call) -> Result<(), Failure> {
+        self.world.note("input closed".into());
+        self.world.with(self.id.as_str(), |thing| {
+            if self.once {
+                program::end_of_input(thing);
+            }
+        })
+    }
+}
+
+impl Drop for Input {
+    fn drop(&mut self) {
+        let (world, id, once) = (self.world.clone(), self.id.clone(), self.once);
+        let _ = world.with(id.as_str(), |thing| thing.open -= 1);
+        tokio::task::spawn_local(async move {
+            tokio::time::sleep(RETURN_WITHIN).await;
+            let _ = world.with(id.as_str(), |thing| {
+                if once && thing.open == 0 {
+                    program::end_of_input(thing);
+                }
+            });
+        });
+    }
+}
