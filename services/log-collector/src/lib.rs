@@ -1,1 +1,46 @@
-//! The log collector: capture, storage and retrieval of output.
+//! The log collector: captures the output of containers exactly once, keeps it within bounds, hands it out, and
+//! carries input to them.
+//!
+//! * Capture: [`capture`] is one thread that splices from all FIFOs into the files of [`writer`]; [`run`] takes
+//!   hold of a run, [`recover`] finds out where a log stands.
+//! * Retrieval: [`view`] is what readers see of a log; [`reader`] and [`locate`] answer from the files.
+//! * Input: [`input`], through a staging pipe and a journal.
+//! * Ownership: [`logs`] owns the list, [`log`] one log; [`startup`] fills the list.
+//!
+//! What is captured survives the death of this process at any instant. It is not synced to the disk: after a
+//! power cut the end of a log may be missing, and what is there is told from what is damaged.
+
+mod api;
+mod bounds;
+mod capture;
+mod entry;
+mod files;
+mod index;
+mod input;
+mod locate;
+mod log;
+mod logs;
+mod reader;
+mod record;
+mod recover;
+mod run;
+mod segment;
+mod source;
+mod startup;
+mod view;
+mod writer;
+
+use actix::Actor;
+use schema::Failure;
+use schema::bindings::log_collector_capnp::log_collector;
+use schema::log_collector::{SERVICE, serve};
+
+/// What this service is.
+pub const IDENTITY: kit::Identity = kit::Identity { service: SERVICE, needs: &[], version: env!("CARGO_PKG_VERSION") };
+
+/// Takes up every log that there is, then serves. Fails if the state directory cannot be read.
+pub async fn start(context: kit::Context) -> Result<log_collector::Client, Failure> {
+    let logs = startup::recover(context.state()?).await?;
+    tracing::info!(logs = logs.entries.len(), "took up the logs");
+    Ok(serve(context.about(), api::Api::new(logs.start())))
+}

@@ -1,2 +1,5 @@
-//! The log collector: capture, storage and retrieval of output.
-fn main() {}
+//! The log collector: captures, keeps and hands out the output of containers, and carries their input.
+
+fn main() -> std::process::ExitCode {
+    kit::boot::run(log_collector::IDENTITY, log_collector::start)
+}

@@ -1,0 +1,122 @@
+//! The contract, answered by the actors and the files.
+
+use crate::input::{Attach, Session};
+use crate::log::Open;
+use crate::logs::{Find, FindStdin, Logs, OpenLog, Others, RemoveLog, no_log};
+use crate::view::{Phase, Shared, View};
+use crate::{locate, reader};
+use actix::Addr;
+use futures::{StreamExt, TryStreamExt};
+use kit::actor::ask;
+use schema::log_collector::{Chunk, From, LogSpec, Server};
+use schema::{Call, ContainerId, Failure};
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout_at};
+
+/// Answers that are read from the files at one time: bounds threads and memory.
+const READS: usize = 16;
+/// Logs that are removed at one time.
+const REMOVALS: usize = 16;
+
+/// The served object.
+#[derive(Debug)]
+pub(crate) struct Api {
+    logs: Addr<Logs>,
+    reads: Semaphore,
+}
+
+impl Api {
+    /// Answers for these logs.
+    pub(crate) fn new(logs: Addr<Logs>) -> Self {
+        Self { logs, reads: Semaphore::new(READS) }
+    }
+
+    /// A log that can be read.
+    async fn find(&self, id: &ContainerId) -> Result<Arc<Shared>, Failure> {
+        let shared = ask(&self.logs, Find(id.clone())).await?;
+        let phase = shared.view.borrow().phase;
+        if matches!(phase, Phase::Absent | Phase::Removed) { Err(no_log(id)) } else { Ok(shared) }
+    }
+
+    /// Reads files, away from the main loop.
+    async fn look<T, F>(&self, id: &ContainerId, shared: &Arc<Shared>, view: &View, work: F) -> Result<T, Failure>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Shared, &View) -> io::Result<T> + Send + 'static,
+    {
+        let (shared, view) = (Arc::clone(shared), view.clone());
+        let _turn = self.reads.acquire().await;
+        let done = tokio::task::spawn_blocking(move || work(&shared, &view)).await;
+        done.map_err(io::Error::other)
+            .flatten()
+            .map_err(|error| Failure::io(format_args!("reading the log of container {}", id.short()), &error))
+    }
+}
+
+impl Server for Api {
+    type Input = Session;
+
+    async fn open(&self, _call: &Call, id: ContainerId, spec: LogSpec) -> Result<u64, Failure> {
+        ask(&self.logs, OpenLog(id, Open { spec })).await
+    }
+
+    async fn read(
+        &self,
+        _call: &Call,
+        id: ContainerId,
+        position: u64,
+        max_bytes: u32,
+        wait_ms: u32,
+    ) -> Result<Chunk, Failure> {
+        let shared = self.find(&id).await?;
+        let deadline = Instant::now() + Duration::from_millis(wait_ms.into());
+        let max = if max_bytes == 0 { reader::LARGEST } else { max_bytes as usize };
+        let mut changes = shared.view.subscribe();
+        let position = position.min(shared.view.borrow().end);
+        // What is there, has ended or was removed is an answer; else wait for it, and at last answer nothing.
+        let answer = |view: &View| view.end > position || view.phase != Phase::Running;
+        let _ = timeout_at(deadline, changes.wait_for(answer)).await;
+        let view = shared.view();
+        if view.phase == Phase::Removed {
+            return Err(no_log(&id));
+        }
+        let chunk =
+            self.look(&id, &shared, &view, move |shared, view| reader::chunk(shared, view, position, max)).await?;
+        let ended = view.phase == Phase::Ended && chunk.next >= view.end;
+        Ok(Chunk { ended, ..chunk })
+    }
+
+    async fn locate(&self, _call: &Call, id: ContainerId, from: From) -> Result<u64, Failure> {
+        let shared = self.find(&id).await?;
+        let view = shared.view();
+        self.look(&id, &shared, &view, move |shared, view| locate::locate(shared, view, from)).await
+    }
+
+    async fn remove(&self, _call: &Call, id: ContainerId) -> Result<(), Failure> {
+        ask(&self.logs, RemoveLog(id)).await
+    }
+
+    async fn reconcile(&self, _call: &Call, live: Vec<ContainerId>) -> Result<(), Failure> {
+        let others = ask(&self.logs, Others(live)).await?;
+        futures::stream::iter(others)
+            .map(|id| ask(&self.logs, RemoveLog(id)))
+            .buffer_unordered(REMOVALS)
+            .try_collect()
+            .await
+    }
+
+    async fn open_input(
+        &self,
+        _call: &Call,
+        id: ContainerId,
+        session: String,
+        once: bool,
+    ) -> Result<(Session, u64), Failure> {
+        let input = ask(&self.logs, FindStdin(id)).await?;
+        let (handle, accepted) = ask(&input, Attach { session, once }).await?;
+        Ok((Session::new(input, handle), accepted))
+    }
+}

@@ -1,0 +1,168 @@
+//! One thread that captures the output of all containers.
+//!
+//! It waits for all FIFOs at once (epoll, level-triggered) and takes at most one chunk from each that has
+//! something, turn by turn: a container that writes without end slows nobody's capture by more than a chunk.
+
+use crate::run::Run;
+use crate::writer::Taken;
+use crate::{entry, files::BOTH};
+use rustix::buffer::spare_capacity;
+use rustix::event::{EventfdFlags, epoll, eventfd};
+use rustix::io::Errno;
+use schema::log_collector::Stream;
+use schema::{ContainerId, Failure};
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, mpsc};
+use tokio::sync::oneshot;
+
+const EVENTS: usize = 128;
+/// The key of the descriptor that announces commands.
+const COMMANDS: u64 = 0;
+/// Chunks that a run which is cut short may still leave.
+const LAST_CHUNKS: usize = 16;
+
+enum Command {
+    Add(Box<Run>),
+    Release(ContainerId, oneshot::Sender<()>),
+}
+
+/// The handle of the thread.
+#[derive(Clone, Debug)]
+pub(crate) struct Capture {
+    commands: mpsc::Sender<Command>,
+    bell: Arc<OwnedFd>,
+}
+
+impl Capture {
+    /// Starts the thread.
+    pub(crate) fn start() -> Result<Self, Failure> {
+        let failed = |error: io::Error| Failure::io("starting to capture", &error);
+        let (sender, commands) = mpsc::channel();
+        let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(|error| failed(error.into()))?;
+        let bell = Arc::new(bell);
+        let poll = epoll::create(epoll::CreateFlags::CLOEXEC).map_err(|error| failed(error.into()))?;
+        watch(&poll, &bell, COMMANDS).map_err(failed)?;
+        let worker = Worker { poll, bell: Arc::clone(&bell), commands, runs: HashMap::new(), last: 0 };
+        std::thread::Builder::new().name("capture".into()).spawn(move || worker.work()).map_err(failed)?;
+        Ok(Self { commands: sender, bell })
+    }
+
+    /// Captures a run to its end.
+    pub(crate) fn add(&self, run: Box<Run>) {
+        self.send(Command::Add(run));
+    }
+
+    /// Takes what a container's run has left, and ends it. Answers when nothing of it is held any more; at once
+    /// if it had ended.
+    pub(crate) async fn release(&self, id: &ContainerId) {
+        let (done, released) = oneshot::channel();
+        self.send(Command::Release(id.clone(), done));
+        // The thread lives as long as the process, and drops no sender without answering.
+        let _ = released.await;
+    }
+
+    fn send(&self, command: Command) {
+        if self.commands.send(command).is_err() {
+            broken("the capturing thread is gone");
+        }
+        // Fails only if the counter is full: then the thread is being woken anyway.
+        let _ = rustix::io::write(&*self.bell, &1_u64.to_ne_bytes());
+    }
+}
+
+/// Nothing can be captured any more: the next process can.
+fn broken(reason: &str) -> ! {
+    tracing::error!(reason, "this process ends");
+    std::process::abort()
+}
+
+fn watch(poll: &OwnedFd, descriptor: &OwnedFd, key: u64) -> io::Result<()> {
+    Ok(epoll::add(poll, descriptor, epoll::EventData::new_u64(key), epoll::EventFlags::IN)?)
+}
+
+struct Worker {
+    poll: OwnedFd,
+    bell: Arc<OwnedFd>,
+    commands: mpsc::Receiver<Command>,
+    runs: HashMap<u64, Box<Run>>,
+    /// The number that was given to a run last; the keys of its FIFOs are twice that and one more.
+    last: u64,
+}
+
+fn key(run: u64, stream: Stream) -> u64 {
+    run * 2 + entry::number(stream) as u64
+}
+
+impl Worker {
+    fn work(mut self) {
+        let mut events = Vec::with_capacity(EVENTS);
+        loop {
+            match epoll::wait(&self.poll, spare_capacity(&mut events), None) {
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(error) => broken(&format!("cannot wait for output: {error}")),
+            }
+            for event in events.drain(..) {
+                match event.data.u64() {
+                    COMMANDS => self.obey(),
+                    key => self.take(key / 2, if key % 2 == 0 { Stream::Stdout } else { Stream::Stderr }),
+                }
+            }
+        }
+    }
+
+    fn obey(&mut self) {
+        let _ = rustix::io::read(&*self.bell, &mut [0_u8; 8]);
+        while let Ok(command) = self.commands.try_recv() {
+            match command {
+                Command::Add(run) => self.add(run),
+                Command::Release(id, done) => {
+                    self.release(&id);
+                    let _ = done.send(());
+                }
+            }
+        }
+    }
+
+    fn add(&mut self, run: Box<Run>) {
+        self.last += 1;
+        let number = self.last;
+        for stream in BOTH {
+            if let Some(pipe) = &run.pipes[entry::number(stream)]
+                && let Err(error) = watch(&self.poll, &pipe.0, key(number, stream))
+            {
+                broken(&format!("cannot watch a FIFO: {error}"));
+            }
+        }
+        self.runs.insert(number, run);
+        // The end of a FIFO that had no writer when it was opened is not an event.
+        BOTH.into_iter().for_each(|stream| self.take(number, stream));
+    }
+
+    fn take(&mut self, number: u64, stream: Stream) {
+        let Some(run) = self.runs.get_mut(&number) else { return };
+        if run.take(stream) == Taken::End && run.is_drained() {
+            self.finish(number);
+        }
+    }
+
+    fn finish(&mut self, number: u64) {
+        if let Some(run) = self.runs.remove(&number) {
+            run.finish();
+        }
+    }
+
+    fn release(&mut self, id: &ContainerId) {
+        let numbers: Vec<u64> =
+            self.runs.iter().filter(|(_, run)| run.place.id == *id).map(|(number, _)| *number).collect();
+        for number in numbers {
+            for stream in BOTH {
+                if let Some(run) = self.runs.get_mut(&number) {
+                    (0..LAST_CHUNKS).take_while(|_| run.take(stream) == Taken::Some).for_each(drop);
+                }
+            }
+            self.finish(number);
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! The owner of one log: its operations happen one after the other.
+
+use crate::bounds::Bounds;
+use crate::capture::Capture;
+use crate::input::Input;
+use crate::record::LogRecord;
+use crate::recover::recover;
+use crate::run::{Hold, Place, Run, Wait, hold, identify};
+use crate::view::Phase;
+use actix::{Actor, ActorFutureExt, Addr, AsyncContext, AtomicResponse, Context, Handler, Message, WrapFuture};
+use schema::Failure;
+use schema::log_collector::LogSpec;
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// When to try again to take hold of a run that is there.
+const RETRY: Duration = Duration::from_secs(1);
+/// The ending of a directory that is being removed.
+pub(crate) const REMOVED: &str = "removed";
+
+/// The actor.
+#[derive(Debug)]
+pub(crate) struct Log {
+    place: Place,
+    capture: Capture,
+    record: Option<LogRecord>,
+    /// The run of the record is captured, or has ended.
+    settled: bool,
+    input: Option<Addr<Input>>,
+}
+
+/// Begins to capture a run. Answers its first position.
+#[derive(Message)]
+#[rtype(result = "Result<u64, Failure>")]
+pub(crate) struct Open {
+    /// Of which sandbox, and how.
+    pub(crate) spec: LogSpec,
+}
+
+/// Forgets everything.
+#[derive(Message)]
+#[rtype(result = "Result<(), Failure>")]
+pub(crate) struct Remove;
+
+/// Asks for the owner of the container's stdin.
+#[derive(Message)]
+#[rtype(result = "Result<Addr<Input>, Failure>")]
+pub(crate) struct Stdin;
+
+impl Log {
+    /// A log of which nothing is known yet.
+    pub(crate) fn new(place: Place, capture: Capture) -> Self {
+        Self { place, capture, record: None, settled: false, input: None }
+    }
+
+    /// A log that was found at the start. Needs the main loop.
+    pub(crate) fn found(place: Place, capture: Capture, record: Option<LogRecord>, hold: Option<Hold>) -> Self {
+        let mut log = Self { settled: record.is_none(), record, ..Self::new(place, capture) };
+        if let Some(hold) = hold {
+            log.settle(hold);
+        }
+        log
+    }
+
+    /// What the attempt to take hold of the run has changed.
+    fn settle(&mut self, hold: Hold) {
+        match hold {
+            Hold::Taken(run) => self.follow(run),
+            Hold::Gone => self.settled = true,
+            Hold::Busy => {}
+        }
+    }
+
+    /// Captures the run, and carries its input.
+    fn follow(&mut self, run: Box<Run>) {
+        if run.record.spec.open_stdin && !run.is_drained() {
+            let directory = &run.record.spec.directory;
+            match Input::open(self.place.id.clone(), self.place.shared.clone(), directory) {
+                Ok(input) => self.input = Some(input.start()),
+                Err(failure) => tracing::error!(%failure, id = %self.place.id, "this container takes no input"),
+            }
+        }
+        self.record = Some(run.record.clone());
+        self.settled = true;
+        self.capture.add(run);
+    }
+
+    /// Waits for the monitor to let go of the run that the record describes, and takes hold of it.
+    fn wait_for_run(&mut self, ctx: &mut Context<Self>) {
+        let Some(record) = self.record.clone().filter(|_| !self.settled) else { return };
+        let place = self.place.clone();
+        let work = async move { blocking(move || take_hold(&place, record, Wait::Yes)).await };
+        ctx.wait(work.into_actor(self).map(|outcome, this, ctx| match outcome {
+            Ok(hold) => this.settle(hold),
+            Err(failure) => {
+                tracing::error!(%failure, id = %this.place.id, "cannot capture, trying again");
+                ctx.run_later(RETRY, |this, ctx| this.wait_for_run(ctx));
+            }
+        }));
+    }
+}
+
+/// Takes hold of a run; a sandbox that is gone leaves a log whose end is recorded. Blocks.
+pub(crate) fn take_hold(place: &Place, record: LogRecord, wait: Wait) -> Result<Hold, Failure> {
+    let outcome = hold(place, record.clone(), wait)?;
+    if matches!(outcome, Hold::Gone) {
+        show(place, Phase::Ended)?;
+        place.put(&LogRecord { ended: true, ..record })?;
+    }
+    Ok(outcome)
+}
+
+/// Shows readers what is in the files of a log that nobody writes. Blocks.
+pub(crate) fn show(place: &Place, phase: Phase) -> Result<(), Failure> {
+    recover(&place.shared, Bounds::default(), None)
+        .map_err(|error| Failure::io(format_args!("reading the log of {}", place.id), &error))?;
+    place.shared.enter(phase);
+    Ok(())
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Failure> + Send + 'static) -> Result<T, Failure> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|error| Err(Failure::internal(format_args!("a thread ended: {error}"))))
+}
+
+/// What `open` does away from the main loop.
+struct Opening {
+    place: Place,
+    capture: Capture,
+    record: Option<LogRecord>,
+    settled: bool,
+    spec: LogSpec,
+}
+
+impl Opening {
+    /// The run, if it is a new one, and its first position.
+    async fn work(self) -> Result<(Option<Box<Run>>, u64), Failure> {
+        Bounds::of(&self.spec)?;
+        let spec = self.spec.clone();
+        let sandbox = blocking(move || identify(&spec)).await?;
+        let (run, again) = match &self.record {
+            Some(record) if record.sandbox == sandbox && self.settled => return Ok((None, record.first)),
+            Some(record) if record.sandbox == sandbox => (record.run, Some(record.first)),
+            Some(record) => (record.run + 1, None),
+            None => (1, None),
+        };
+        // A run that was cut short: its sandbox is not the container's any more.
+        self.capture.release(&self.place.id).await;
+        let Self { place, spec, .. } = self;
+        blocking(move || {
+            let first = match again {
+                Some(first) => first,
+                None => end_of(&place)?,
+            };
+            let record = LogRecord { spec, run, first, sandbox, ended: false, spilled_from: None };
+            place.put(&record)?;
+            match hold(&place, record, Wait::Yes)? {
+                Hold::Taken(run) => Ok((Some(run), first)),
+                Hold::Gone | Hold::Busy => {
+                    Err(Failure::not_found(format_args!("the sandbox of {} is gone", place.id.short()))
+                        .hint("prepare it again"))
+                }
+            }
+        })
+        .await
+    }
+}
+
+/// Makes a log's directory, if there is none; answers where the log ends. Blocks.
+fn end_of(place: &Place) -> Result<u64, Failure> {
+    let failed = |error: io::Error| Failure::io(format_args!("opening the log of {}", place.id), &error);
+    match fs::create_dir(place.shared.files.directory()) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(failed(error)),
+        _ => {}
+    }
+    Ok(recover(&place.shared, Bounds::default(), None).map_err(failed)?.end)
+}
+
+/// Removes a log. After the first step it is not one any more, and the next start finishes what is left. Blocks.
+pub(crate) fn remove(place: &Place) -> Result<(), Failure> {
+    let directory = place.shared.files.directory();
+    let failed = |error: io::Error| Failure::io(format_args!("removing the log of {}", place.id), &error);
+    let doomed: PathBuf = directory.with_extension(REMOVED);
+    let absent = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
+    fs::rename(directory, &doomed).or_else(|error| if absent(&error) { Ok(()) } else { Err(error) }).map_err(failed)?;
+    place.store.delete(place.id.as_str())?;
+    fs::remove_dir_all(&doomed).or_else(|error| if absent(&error) { Ok(()) } else { Err(error) }).map_err(failed)
+}
+
+impl Actor for Log {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        self.wait_for_run(ctx);
+    }
+}
+
+impl Handler<Open> for Log {
+    type Result = AtomicResponse<Self, Result<u64, Failure>>;
+
+    fn handle(&mut self, Open { spec }: Open, _: &mut Context<Self>) -> Self::Result {
+        let opening = Opening {
+            place: self.place.clone(),
+            capture: self.capture.clone(),
+            record: self.record.clone(),
+            settled: self.settled,
+            spec,
+        };
+        AtomicResponse::new(Box::pin(opening.work().into_actor(self).map(|outcome, this, _| {
+            let (run, first) = outcome?;
+            if let Some(run) = run {
+                this.input = None;
+                this.follow(run);
+            }
+            Ok(first)
+        })))
+    }
+}
+
+impl Handler<Remove> for Log {
+    type Result = AtomicResponse<Self, Result<(), Failure>>;
+
+    fn handle(&mut self, _: Remove, _: &mut Context<Self>) -> Self::Result {
+        let (place, capture) = (self.place.clone(), self.capture.clone());
+        (self.record, self.settled, self.input) = (None, false, None);
+        let work = async move {
+            capture.release(&place.id).await;
+            place.shared.enter(Phase::Removed);
+            blocking(move || remove(&place)).await
+        };
+        AtomicResponse::new(Box::pin(work.into_actor(self)))
+    }
+}
+
+impl Handler<Stdin> for Log {
+    type Result = Result<Addr<Input>, Failure>;
+
+    fn handle(&mut self, _: Stdin, _: &mut Context<Self>) -> Self::Result {
+        let id = self.place.id.short();
+        match (&self.record, &self.input) {
+            (None, _) => Err(Failure::not_found(format_args!("no log of container {id}"))),
+            (Some(_), Some(input)) => Ok(input.clone()),
+            (Some(record), None) if !record.spec.open_stdin => {
+                Err(Failure::conflict(format_args!("container {id} runs without stdin"))
+                    .hint("start it with `cctl run -i` to attach its input"))
+            }
+            (Some(_), None) => Err(Failure::conflict(format_args!("container {id} has ended: it takes no input"))),
+        }
+    }
+}

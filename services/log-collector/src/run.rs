@@ -1,0 +1,221 @@
+//! Taking hold of a run: its lock, what was spilled, and its FIFOs.
+
+use crate::bounds::Bounds;
+use crate::files::{BOTH, name};
+use crate::record::{Identity, LogRecord};
+use crate::recover::{RunMark, recover};
+use crate::source::{CHUNK, Lost, Pipe, Spill};
+use crate::view::{Phase, Shared};
+use crate::writer::{Taken, Writer};
+use kit::store::{Durability, Store};
+use rustix::fs::{FileType, FlockOperation, Mode, OFlags};
+use rustix::io::Errno;
+use schema::log_collector::{LogSpec, Stream};
+use schema::{ContainerId, Failure};
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+const LOCK: &str = "capture.lock";
+/// Counts what could not be kept.
+const LOST: &str = "log.lost";
+
+/// One log and where its record is.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    /// Whose log it is.
+    pub(crate) id: ContainerId,
+    /// The log.
+    pub(crate) shared: Arc<Shared>,
+    /// All records.
+    pub(crate) store: Arc<Store<LogRecord>>,
+}
+
+impl Place {
+    /// Writes the record. It survives a kill; after a power cut there are no runs to know of.
+    pub(crate) fn put(&self, record: &LogRecord) -> Result<(), Failure> {
+        self.store.put(self.id.as_str(), record, Durability::Process)
+    }
+}
+
+/// A run that is being captured.
+#[derive(Debug)]
+pub(crate) struct Run {
+    /// Whose run it is.
+    pub(crate) place: Place,
+    /// Its record.
+    pub(crate) record: LogRecord,
+    /// The read ends of its FIFOs; none: at its end.
+    pub(crate) pipes: [Option<Pipe>; 2],
+    writer: Writer,
+    lost: Lost,
+    /// As long as this is open, the monitor leaves the FIFOs to us.
+    _lock: File,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub(crate) enum Hold {
+    /// Ours to capture.
+    Taken(Box<Run>),
+    /// The sandbox is gone, or it is another one: there is nothing left to capture.
+    Gone,
+    /// The monitor has the lock: it saves what is left.
+    Busy,
+}
+
+/// Whether to wait for the monitor if it has the lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wait {
+    /// As long as it takes.
+    Yes,
+    /// Answer [`Hold::Busy`].
+    No,
+}
+
+/// Identifies the sandbox in this directory.
+pub(crate) fn identify(spec: &LogSpec) -> Result<Identity, Failure> {
+    let directory = &spec.directory;
+    if !directory.is_absolute() {
+        return Err(Failure::invalid(format_args!("{}: not the absolute path of a sandbox", directory.display())));
+    }
+    let path = directory.join(LOCK);
+    match std::fs::symlink_metadata(&path) {
+        Ok(lock) if lock.is_file() => Ok(Identity::of(&lock)),
+        Ok(_) => Err(Failure::conflict(format_args!("{} is not a file", path.display()))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(Failure::not_found(format_args!("{} is not a sandbox: it has no {LOCK}", directory.display()))
+                .hint("prepare the sandbox first"))
+        }
+        Err(error) => Err(Failure::io(path.display(), &error)),
+    }
+}
+
+/// Takes hold of the run that the record describes. Blocks. What was spilled is in the log afterwards.
+pub(crate) fn hold(place: &Place, mut record: LogRecord, wait: Wait) -> Result<Hold, Failure> {
+    let directory = record.spec.directory.clone();
+    let failed = |error: io::Error| Failure::io(format_args!("capturing from {}", directory.display()), &error);
+    let Some(lock) = open_lock(&directory, record.sandbox).map_err(failed)? else { return Ok(Hold::Gone) };
+    if !acquire(&lock, wait).map_err(failed)? {
+        return Ok(Hold::Busy);
+    }
+    let bounds = Bounds::of(&record.spec)?;
+    let mark = RunMark { number: record.run, first: record.first };
+    let mut writer = recover(&place.shared, bounds, Some(mark)).map_err(failed)?;
+    place.shared.enter(Phase::Running);
+    let Some(mut lost) = unless_gone(Lost::open(&directory.join(LOST))).map_err(failed)? else {
+        return Ok(Hold::Gone);
+    };
+    writer.begin();
+    if let Err(error) = writer.account(lost.total()) {
+        tracing::warn!(%error, "a gap waits for its entry");
+    }
+    adopt(place, &mut record, &mut writer, &mut lost)?;
+    let pipes = open_pipes(&record).map_err(failed)?;
+    Ok(Hold::Taken(Box::new(Run { place: place.clone(), record, pipes, writer, lost, _lock: lock })))
+}
+
+fn unless_gone<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn open_lock(directory: &Path, expected: Identity) -> io::Result<Option<File>> {
+    let opened =
+        rustix::fs::open(directory.join(LOCK), OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty());
+    let Some(lock) = unless_gone(opened.map_err(io::Error::from))?.map(File::from) else { return Ok(None) };
+    Ok((Identity::of(&lock.metadata()?) == expected).then_some(lock))
+}
+
+fn acquire(lock: &File, wait: Wait) -> io::Result<bool> {
+    let operation = match wait {
+        Wait::Yes => FlockOperation::LockExclusive,
+        Wait::No => FlockOperation::NonBlockingLockExclusive,
+    };
+    loop {
+        match rustix::fs::flock(lock, operation) {
+            Ok(()) => return Ok(true),
+            Err(Errno::WOULDBLOCK) => return Ok(false),
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Appends what the monitor has spilled: all of stdout's, then all of stderr's. Where that begins in the log is
+/// recorded first, so a kill in between only makes us go on.
+fn adopt(place: &Place, record: &mut LogRecord, writer: &mut Writer, lost: &mut Lost) -> Result<(), Failure> {
+    let from = record.spilled_from.unwrap_or(writer.end);
+    let mut taken = writer.end.saturating_sub(from);
+    for stream in BOTH {
+        let path = record.spec.directory.join(format!("{}.spill", name(stream)));
+        let spill = Spill::open(&path, &mut taken).map_err(|error| Failure::io(path.display(), &error))?;
+        let Some(mut spill) = spill else { continue };
+        if record.spilled_from.is_none() {
+            record.spilled_from = Some(from);
+            place.put(record)?;
+        }
+        while writer.take(&mut spill, stream, lost) == Taken::Some {}
+        tracing::info!(id = %place.id, file = %path.display(), "took over what was spilled");
+    }
+    Ok(())
+}
+
+fn open_pipes(record: &LogRecord) -> io::Result<[Option<Pipe>; 2]> {
+    let stdout = open_pipe(&record.spec.directory, Stream::Stdout)?;
+    let stderr = if record.spec.terminal { None } else { open_pipe(&record.spec.directory, Stream::Stderr)? };
+    Ok([stdout, stderr])
+}
+
+/// The read end of a FIFO; none: it is gone, and so is the sandbox.
+fn open_pipe(directory: &Path, stream: Stream) -> io::Result<Option<Pipe>> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let path = directory.join(name(stream));
+    let Some(fifo) = unless_gone(rustix::fs::open(&path, flags, Mode::empty()).map_err(io::Error::from))? else {
+        return Ok(None);
+    };
+    if FileType::from_raw_mode(rustix::fs::fstat(&fifo)?.st_mode) != FileType::Fifo {
+        return Err(io::Error::other(format!("{} is not a FIFO", path.display())));
+    }
+    if let Err(error) = rustix::pipe::fcntl_setpipe_size(&fifo, CHUNK) {
+        tracing::debug!(%error, file = %path.display(), "the pipe stays small");
+    }
+    Ok(Some(Pipe(fifo)))
+}
+
+impl Run {
+    /// Takes what a stream has; at its end, closes it.
+    pub(crate) fn take(&mut self, stream: Stream) -> Taken {
+        let slot = &mut self.pipes[crate::entry::number(stream)];
+        let Some(pipe) = slot else { return Taken::End };
+        let taken = self.writer.take(pipe, stream, &mut self.lost);
+        if taken == Taken::End {
+            *slot = None;
+        }
+        taken
+    }
+
+    /// Whether all of its streams are at their end.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.pipes.iter().all(Option::is_none)
+    }
+
+    /// Everything is captured: says so, durably and to the readers, and lets the monitor go on.
+    pub(crate) fn finish(mut self) {
+        if let Err(error) = self.writer.account(self.lost.total()) {
+            tracing::error!(%error, id = %self.place.id, lost = self.lost.total(), "cannot say in the log what was lost");
+        }
+        self.writer.publish();
+        self.record.ended = true;
+        if let Err(failure) = self.place.put(&self.record) {
+            // The next start finds the sandbox gone or at its end, and comes to the same conclusion.
+            tracing::warn!(%failure, id = %self.place.id, "cannot record the end of a run");
+        }
+        self.place.shared.enter(Phase::Ended);
+        tracing::debug!(id = %self.place.id, end = self.writer.end, "captured a whole run");
+    }
+}

@@ -1,0 +1,83 @@
+//! What of a log may be read now: published by its writer, watched by its readers.
+
+use crate::entry::Entry;
+use crate::files::Files;
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// Whether more is to be expected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Nothing was ever opened.
+    Absent,
+    /// A run is captured.
+    Running,
+    /// The last run has ended, and all of it is here.
+    Ended,
+    /// The log was removed.
+    Removed,
+}
+
+/// A segment that exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Segment {
+    /// Names its files.
+    pub(crate) number: u64,
+    /// Position of its first byte.
+    pub(crate) start: u64,
+}
+
+/// A consistent picture of a log. What it describes never changes on disk, it can only be rotated away.
+#[derive(Clone, Debug)]
+pub(crate) struct View {
+    /// Oldest first; the last one is being written.
+    pub(crate) segments: Arc<[Segment]>,
+    /// Entries of the last segment.
+    pub(crate) entries: u64,
+    /// The last of them: it may grow in the file while it is read there, so it is read here.
+    pub(crate) last: Option<Entry>,
+    /// The position after the last byte.
+    pub(crate) end: u64,
+    /// Whether more is to be expected.
+    pub(crate) phase: Phase,
+}
+
+impl View {
+    /// The position of the oldest byte kept.
+    pub(crate) fn start(&self) -> u64 {
+        self.segments.first().map_or(self.end, |oldest| oldest.start)
+    }
+
+    /// Where the segment with this index ends.
+    pub(crate) fn end_of(&self, index: usize) -> u64 {
+        self.segments.get(index + 1).map_or(self.end, |next| next.start)
+    }
+}
+
+/// A log, as its writer and its readers share it.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    /// Where its files are.
+    pub(crate) files: Files,
+    /// What may be read of them.
+    pub(crate) view: watch::Sender<View>,
+}
+
+impl Shared {
+    /// A log in this directory, of which nothing is known yet.
+    pub(crate) fn new(directory: PathBuf) -> Arc<Self> {
+        let view = View { segments: Arc::default(), entries: 0, last: None, end: 0, phase: Phase::Absent };
+        Arc::new(Self { files: Files::new(directory), view: watch::Sender::new(view) })
+    }
+
+    /// The picture of this moment.
+    pub(crate) fn view(&self) -> View {
+        self.view.borrow().clone()
+    }
+
+    /// Says whether more is to be expected, and wakes everybody who waits for more.
+    pub(crate) fn enter(&self, phase: Phase) {
+        self.view.send_modify(|view| view.phase = phase);
+    }
+}
