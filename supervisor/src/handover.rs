@@ -1,8 +1,10 @@
 //! What keeper and supervisor pass to each other when one starts, or becomes, the other.
 
 use crate::arguments::Arguments;
-use crate::libexec;
+use crate::keeper::WATCHDOG;
 use crate::program::Program;
+use crate::{libexec, sockets};
+use schema::supervisor::SERVICE;
 use schema::{Failure, Instance};
 use std::env;
 use std::os::fd::{AsFd, OwnedFd};
@@ -45,7 +47,7 @@ impl Handover {
         let lock = sockets.iter().position(|(name, _)| name == LOCK).ok_or_else(|| {
             Failure::invalid(format_args!("no descriptor named {LOCK} was passed")).hint("run `cctl system start`")
         })?;
-        let (_, lock) = sockets.swap_remove(lock);
+        let (_, lock) = sockets.remove(lock);
         let past = Past {
             restarts: env::var(RESTARTS).ok().and_then(|text| text.parse().ok()).unwrap_or_default(),
             last_error: env::var(LAST_ERROR).unwrap_or_default(),
@@ -82,6 +84,8 @@ impl Handover {
             .variable(KEEPER, std::process::id().to_string())
             .variable(RESTARTS, self.past.restarts.to_string())
             .variable(LAST_ERROR, &self.past.last_error)
+            .variable("NOTIFY_SOCKET", sockets::notification_path(instance, SERVICE))
+            .variable("WATCHDOG_USEC", WATCHDOG.as_micros().to_string())
             .inherit("CCTL_LOG")
             .pass(LOCK, self.lock.as_fd());
         if let Some(file) = &arguments.manifest {

@@ -1,11 +1,11 @@
 //! The keeper: holds the listening sockets, and keeps a supervisor running on them.
 
 use crate::arguments::Arguments;
+use crate::events::{Events, Told};
 use crate::handover::{Handover, Past};
 use crate::manifest::Manifest;
 use crate::program::{Bond, describe};
 use crate::restart::{Backoff, Series};
-use crate::signals::{Signals, Told};
 use crate::{directories, libexec, lock, sockets};
 use rustix::process::{self, Pid, Signal, WaitOptions, WaitStatus};
 use schema::supervisor::SERVICE;
@@ -18,6 +18,9 @@ use std::time::{Duration, Instant};
 pub(crate) const NAME: &str = "keeper";
 /// How long an ordered shut-down may take before the supervisor is killed.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long the supervisor may be silent, how often in a row: once may be our own absence, or the host's.
+pub(crate) const WATCHDOG: Duration = Duration::from_secs(4);
+const SILENCES: u32 = 2;
 /// Pauses between supervisors that end soon. The keeper never gives up.
 const BACKOFF: Backoff = Backoff { first: Duration::from_millis(50), longest: Duration::from_secs(1) };
 
@@ -26,7 +29,7 @@ struct Keeper<'a> {
     instance: Instance,
     libexec: PathBuf,
     handover: Handover,
-    signals: Signals,
+    events: Events,
     /// Somebody wants the end: by then the supervisor has to be gone.
     ending: Option<Instant>,
 }
@@ -51,13 +54,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let handover = handover.or_else(|manifest| make(&instance, &manifest))?;
     lock::sign(&handover.lock).map_err(failed("writing into the keeper's lock"))?;
     kit::log::init(&instance.log(NAME)).map_err(failed("opening the log"))?;
-    let signals = Signals::open().map_err(failed("preparing for signals"))?;
+    let notices = sockets::notification(&instance, SERVICE)?;
+    let events = Events::open(notices).map_err(failed("preparing for signals"))?;
     // Monitors of containers outlive their executor: they become our children, and we reap them.
     process::set_child_subreaper(Some(process::getpid())).map_err(|error| failed("adopting orphans")(error.into()))?;
     let_go().map_err(failed("letting go of the standard streams"))?;
-    let mut keeper = Keeper { arguments, instance, libexec, handover, signals, ending: None };
+    let mut keeper = Keeper { arguments, instance, libexec, handover, events, ending: None };
     keeper.keep().map_err(failed("keeping a supervisor"))?;
-    sockets::remove(&keeper.instance, keeper.handover.sockets.iter().map(|(name, _)| name.as_str()))
+    sockets::remove(&keeper.instance, keeper.handover.sockets.iter().rev().map(|(name, _)| name.as_str()))
         .map_err(failed("removing the sockets"))?;
     tracing::info!("ended in order");
     Ok(())
@@ -129,23 +133,33 @@ impl Keeper<'_> {
         Ok(child.pid)
     }
 
-    /// Waits until the supervisor has ended.
+    /// Waits until the supervisor has ended; kills it if it hangs.
     fn attend(&mut self, supervisor: Pid) -> io::Result<WaitStatus> {
+        let mut expected = Instant::now() + WATCHDOG;
+        let mut silences = 0;
         loop {
-            match self.signals.next(self.ending)? {
+            match self.events.next(self.ending.unwrap_or(expected))? {
                 Told::ChildEnded => {
                     if let Some(status) = reap(Some(supervisor))? {
                         return Ok(status);
                     }
+                }
+                Told::Alive => {
+                    expected = Instant::now() + WATCHDOG;
+                    silences = 0;
                 }
                 Told::ToEnd => {
                     self.ending.get_or_insert_with(|| Instant::now() + PATIENCE);
                     process::kill_process(supervisor, Signal::TERM)?;
                 }
                 Told::Nothing => {
-                    tracing::error!("the supervisor does not end: killing it");
-                    process::kill_process(supervisor, Signal::KILL)?;
-                    self.ending = Some(Instant::now() + PATIENCE);
+                    expected = Instant::now() + WATCHDOG;
+                    silences += 1;
+                    if self.ending.is_some() || silences == SILENCES {
+                        tracing::error!("the supervisor hangs: killing it");
+                        process::kill_process(supervisor, Signal::KILL)?;
+                        self.ending = self.ending.map(|_| Instant::now() + PATIENCE);
+                    }
                 }
             }
         }
@@ -154,8 +168,9 @@ impl Keeper<'_> {
     fn pause(&mut self, length: Duration) -> io::Result<()> {
         let deadline = Instant::now() + length;
         while self.ending.is_none() {
-            match self.signals.next(Some(deadline))? {
+            match self.events.next(deadline)? {
                 Told::Nothing => return Ok(()),
+                Told::Alive => {}
                 Told::ChildEnded => drop(reap(None)?),
                 Told::ToEnd => self.ending = Some(deadline),
             }

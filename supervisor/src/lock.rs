@@ -2,12 +2,18 @@
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
+use schema::supervisor::SERVICE;
 use schema::{Failure, Instance};
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+/// How long a keeper may take to end, once its sockets are gone.
+const PATIENCE: Duration = Duration::from_secs(2);
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// Where the lock is; the file says who the keeper is.
 pub(crate) fn path(instance: &Instance) -> PathBuf {
@@ -15,10 +21,11 @@ pub(crate) fn path(instance: &Instance) -> PathBuf {
 }
 
 /// Takes the lock of an instance. It is held as long as any process has this descriptor, so keeper and
-/// supervisor share it. Fails with `conflict` if another keeper lives.
+/// supervisor share it. Waits for a keeper that is ending; fails with `conflict` if another keeper lives.
 pub(crate) fn take(instance: &Instance) -> Result<OwnedFd, Failure> {
     let path = path(instance);
     let failed = |error: std::io::Error| Failure::io(format_args!("locking {}", path.display()), &error);
+    let deadline = Instant::now() + PATIENCE;
     loop {
         let mut file = OpenOptions::new()
             .read(true)
@@ -30,6 +37,11 @@ pub(crate) fn take(instance: &Instance) -> Result<OwnedFd, Failure> {
             .map_err(failed)?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
+            // The supervisor's socket goes last before the lock: without it, the other is ending.
+            Err(Errno::WOULDBLOCK) if !instance.socket(SERVICE).exists() && Instant::now() < deadline => {
+                std::thread::sleep(PAUSE);
+                continue;
+            }
             Err(Errno::WOULDBLOCK) => return Err(taken(instance, &mut file)),
             Err(error) => return Err(failed(error.into())),
         }
@@ -68,6 +80,7 @@ mod tests {
     fn the_second_is_refused_and_told_who_is_first() {
         let directory = tempfile::tempdir().unwrap();
         let instance = Instance::new(directory.path(), directory.path());
+        std::fs::write(instance.socket(SERVICE), "").unwrap();
         let first = take(&instance).unwrap();
         sign(&first).unwrap();
         let refusal = take(&instance).unwrap_err();
@@ -77,7 +90,12 @@ mod tests {
         let second = take(&instance).unwrap();
         drop(first);
         assert!(take(&instance).is_err());
-        drop(second);
+        std::fs::remove_file(instance.socket(SERVICE)).unwrap();
+        let ending = std::thread::spawn(move || {
+            std::thread::sleep(PAUSE * 5);
+            drop(second);
+        });
         assert!(take(&instance).is_ok());
+        ending.join().unwrap();
     }
 }

@@ -38,7 +38,7 @@ pub(crate) fn notification_path(instance: &Instance, service: &str) -> PathBuf {
     directories::notify(instance).join(service)
 }
 
-/// Removes what an instance has in its runtime directory for these services. The lock goes last: whoever gets
+/// Removes what an instance has in its runtime directory for these services, in this order. The lock goes last: whoever gets
 /// it next finds nothing of ours.
 pub(crate) fn remove<'a>(instance: &Instance, services: impl Iterator<Item = &'a str>) -> io::Result<()> {
     for service in services {

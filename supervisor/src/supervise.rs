@@ -10,6 +10,7 @@ use crate::{VERSION, libexec, predecessor};
 use actix::{Actor, Addr};
 use futures::future::join_all;
 use kit::actor::ask;
+use kit::notify::{Notifier, keep_alive};
 use kit::{Context, Identity};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, getppid, pidfd_open};
@@ -103,6 +104,9 @@ async fn supervise(
         end,
     };
     listen(handover, instance, api)?;
+    let notifier = Notifier::from_env().map_err(failed("opening the keeper's notification socket"))?;
+    notifier.ready();
+    actix::spawn(keep_alive(notifier));
     let end = tokio::select! {
         _ = terminate.recv() => End::Wanted,
         _ = interrupt.recv() => End::Wanted,

@@ -1,6 +1,6 @@
 //! From `main` to serving.
 
-use crate::notify::Notifier;
+use crate::notify::{Notifier, keep_alive};
 use crate::{log, serve, sys};
 use capnp::capability::FromClientHook;
 use schema::common::{About, PROTOCOL};
@@ -118,14 +118,4 @@ where
         serve::serve(listener, bootstrap).await;
         Ok(())
     })
-}
-
-/// Says from the main loop, as long as it turns, that we are alive.
-async fn keep_alive(notifier: Notifier) {
-    let Some(interval) = notifier.interval() else { return };
-    let mut ticks = tokio::time::interval(interval);
-    loop {
-        ticks.tick().await;
-        notifier.alive();
-    }
 }

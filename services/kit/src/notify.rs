@@ -56,6 +56,16 @@ impl Notifier {
     }
 }
 
+/// Says from the main loop, as long as it turns, that we are alive.
+pub async fn keep_alive(notifier: Notifier) {
+    let Some(interval) = notifier.interval() else { return };
+    let mut ticks = tokio::time::interval(interval);
+    loop {
+        ticks.tick().await;
+        notifier.alive();
+    }
+}
+
 /// Connects by way of the open directory: the kernel takes paths of up to 107 bytes only.
 fn connect(socket: &UnixDatagram, path: &Path) -> io::Result<()> {
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {

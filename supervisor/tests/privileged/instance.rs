@@ -135,6 +135,11 @@ impl Instance {
         fs::read_to_string(self.run().join("keeper.lock")).unwrap().trim().parse().unwrap()
     }
 
+    /// Takes charge of a keeper that was started by [`command`](Self::command).
+    pub(crate) fn adopt(&mut self, keeper: Child) {
+        self.keeper = Some(keeper);
+    }
+
     /// Reaps the keeper that was started here, and says whether it ended well.
     pub(crate) fn wait_for_keeper(&mut self) -> bool {
         self.keeper.take().unwrap().wait().unwrap().success()

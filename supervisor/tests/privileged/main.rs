@@ -190,11 +190,12 @@ fn both_killed_at_once_leave_what_the_next_keeper_replaces() {
     signal(rows[0].pid, Signal::KILL);
     assert!(!instance.wait_for_keeper());
     eventually("the service dies with its supervisor", || (!service.is_alive()).then_some(()));
-    let mut next = instance.command().spawn().unwrap();
+    let next = instance.command().spawn().unwrap();
+    instance.adopt(next);
     instance.successor("steady", rows[1].pid);
     assert_eq!(instance.row("supervisor").restarts, 0);
     instance.ask(async |supervisor, call| supervisor.shut_down(call).await).unwrap();
-    assert!(next.wait().unwrap().success());
+    assert!(instance.wait_for_keeper());
 }
 
 #[test]
@@ -210,4 +211,31 @@ fn what_cannot_start_says_so_in_one_line_and_leaves_nothing() {
     let error = String::from_utf8(output.stderr).unwrap();
     assert!(error.contains("services.toml, line 1") && error.lines().count() == 1, "{error}");
     assert!(!instance.run().exists() && !instance.path("root").exists());
+}
+
+#[test]
+fn a_hung_supervisor_is_killed_by_the_keeper() {
+    let instance = Instance::start(&["steady"]);
+    let rows = instance.status().unwrap();
+    signal(rows[0].pid, Signal::STOP);
+    let after = eventually("a successor is ready", || {
+        // Only a process that runs can answer: do not ask the one that is stopped.
+        let gone = fs::read_to_string(format!("/proc/{}/stat", rows[0].pid)).is_err();
+        gone.then(|| instance.successor("supervisor", rows[0].pid))
+    });
+    assert_eq!(after.restarts, 1);
+    instance.successor("steady", rows[1].pid);
+}
+
+#[test]
+fn a_keeper_starts_right_after_another_has_ended() {
+    let mut instance = Instance::start(&["steady"]);
+    for _ in 0..5 {
+        instance.ask(async |supervisor, call| supervisor.shut_down(call).await).unwrap();
+        eventually("the socket is gone", || (!instance.run().join("supervisor.sock").exists()).then_some(()));
+        let next = instance.command().spawn().unwrap();
+        assert!(instance.wait_for_keeper());
+        instance.adopt(next);
+        instance.successor("steady", 0);
+    }
 }
