@@ -1,1 +1,61 @@
-//! The container manager: records and lifecycle.
+//! The container manager: owns the record and the lifecycle of every container. It has no privilege: it keeps
+//! records, and asks five workers to do the rest.
+//!
+//! ```text
+//! api          the contract                       lifecycle  what can follow what (pure)
+//! operations   who waits for what                 decide     what to do about a request (pure)
+//! registry     an actor: names and ids            resume     where to go on after a crash (pure)
+//! container    an actor each: one at a time       plan       which worker does what, in which order
+//! journal      records, before their effects      recovery   asks and tells the workers after a start
+//! ```
+
+mod api;
+mod compose;
+mod container;
+mod decide;
+#[cfg(test)]
+mod fixture;
+mod gate;
+mod journal;
+mod lifecycle;
+mod lookup;
+mod names;
+mod operations;
+mod plan;
+mod record;
+mod recovery;
+mod registry;
+mod removal;
+mod resume;
+mod shut_down;
+mod signals;
+mod validate;
+mod workers;
+
+use actix::Actor;
+use schema::bindings::containers_capnp::containers;
+use schema::{Failure, containers as contract};
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// Who this is.
+pub const IDENTITY: kit::Identity =
+    kit::Identity { service: contract::SERVICE, needs: &workers::NEEDS, version: env!("CARGO_PKG_VERSION") };
+
+/// Reads the records and serves them. It is ready before the workers have answered: they may be starting too.
+/// What is asked of a container waits until its own recovery is under way.
+pub async fn start(context: kit::Context) -> Result<containers::Client, Failure> {
+    let boot = kit::process::boot_id().map_err(|error| Failure::io("reading the boot id", &error))?;
+    let journal = Arc::new(journal::Journal::open(&context.state()?, &boot)?);
+    let loaded = journal.load()?;
+    tracing::info!(containers = loaded.records.len(), damaged = loaded.damaged.len(), "records read");
+    let live = recovery::live(&loaded);
+    let shared = Rc::new(container::Shared {
+        workers: workers::Workers::new(&context.instance),
+        journal,
+        gate: gate::Gate::new(&recovery::TOLD),
+    });
+    let registry = registry::Registry::new(Rc::clone(&shared), loaded).start();
+    actix::spawn(recovery::run(Rc::clone(&shared), registry.clone(), live));
+    Ok(contract::serve(context.about(), api::Api { registry, shared }))
+}

@@ -1,2 +1,5 @@
-//! The container manager: records and lifecycle.
-fn main() {}
+//! The container manager.
+
+fn main() -> std::process::ExitCode {
+    kit::boot::run(containers::IDENTITY, containers::start)
+}

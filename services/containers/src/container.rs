@@ -1,0 +1,165 @@
+//! One actor a container: it owns the record, decides what is to be done, and has it done.
+//!
+//! Handlers decide at once. What takes time is a future that the actor drives, at most one for each phase;
+//! it writes the record first, does its part, and its result comes back to the actor. So operations on one
+//! container never overlap, go on when their caller has gone, and never delay another container.
+
+mod auto_remove;
+mod drive;
+mod requests;
+mod resuming;
+mod stopping;
+mod view;
+
+use crate::gate::Gate;
+use crate::journal::{Journal, Page};
+use crate::record::Record;
+use crate::registry::{Forget, Registry};
+use crate::workers::Workers;
+use actix::prelude::*;
+use schema::Failure;
+use std::future::Future;
+use std::rc::Rc;
+use std::sync::Arc;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tracing::Instrument;
+
+pub(crate) use requests::{Keep, Remove, Restart, Start, Stop};
+pub(crate) use resuming::Recover;
+pub(crate) use view::{Handle, Stage, View};
+
+/// What all containers use.
+pub(crate) struct Shared {
+    pub(crate) workers: Workers,
+    pub(crate) journal: Arc<Journal>,
+    pub(crate) gate: Gate,
+}
+
+/// The owner of one container.
+pub(crate) struct ContainerActor {
+    record: Record,
+    stage: Stage,
+    /// Why the last try to clean up or to remove did not succeed. It is tried again.
+    trouble: Option<Failure>,
+    view: watch::Sender<View>,
+    shared: Rc<Shared>,
+    page: Page,
+    registry: Addr<Registry>,
+    /// What carries out the current phase.
+    driver: Option<SpawnHandle>,
+    /// What carries out an order to stop.
+    escalation: Option<SpawnHandle>,
+    removal: Option<SpawnHandle>,
+    /// Until when a client wants it kept after its end.
+    lease: Option<Instant>,
+    /// When it came to rest.
+    rested: Option<Instant>,
+}
+
+impl ContainerActor {
+    /// Starts the actor of a container: of a new one, whose record is then written, or of one that was
+    /// recorded before, which waits for [`Recover`].
+    pub(crate) fn spawn(record: Record, stage: Stage, shared: Rc<Shared>, registry: Addr<Registry>) -> Handle {
+        let view = watch::Sender::new(View { record: Arc::new(record.clone()), stage, trouble: None });
+        let observer = view.subscribe();
+        let page = Page::new(Arc::clone(&shared.journal));
+        let actor = Self {
+            record,
+            stage,
+            trouble: None,
+            view,
+            shared,
+            page,
+            registry,
+            driver: None,
+            escalation: None,
+            removal: None,
+            lease: None,
+            rested: None,
+        };
+        Handle::new(actor.start(), observer)
+    }
+
+    /// Shows everybody what is.
+    fn publish(&self) {
+        self.view.send_replace(View {
+            record: Arc::new(self.record.clone()),
+            stage: self.stage,
+            trouble: self.trouble.clone(),
+        });
+    }
+
+    /// Lets `work` carry out the current phase, in place of what carried out the one before.
+    fn drive<T: 'static>(
+        &mut self,
+        ctx: &mut Context<Self>,
+        work: impl Future<Output = T> + 'static,
+        done: impl FnOnce(T, &mut Self, &mut Context<Self>) + 'static,
+    ) {
+        if let Some(previous) = self.driver.take() {
+            ctx.cancel_future(previous);
+        }
+        let request = self.record.run.as_ref().map_or(0, |run| run.started_by);
+        let span = tracing::info_span!(
+            "container",
+            id = self.record.id().short(),
+            phase = ?self.record.phase,
+            request = %schema::call::RequestId(request)
+        );
+        let driven = work.instrument(span).into_actor(self).map(move |result, actor, ctx| {
+            actor.driver = None;
+            done(result, actor, ctx);
+        });
+        self.driver = Some(ctx.spawn(driven));
+    }
+
+    /// Notes an event that the lifecycle must allow here; what it does not allow is a bug and changes nothing.
+    fn apply(&mut self, change: impl FnOnce(&mut Record) -> Result<(), Failure>) -> bool {
+        match change(&mut self.record) {
+            Ok(()) => true,
+            Err(failure) => {
+                tracing::error!(%failure, "a bug: an event out of order is ignored");
+                false
+            }
+        }
+    }
+
+    /// Takes the container out of the registry and ends.
+    fn depart(&mut self, ctx: &mut Context<Self>) {
+        let forget = Forget(Arc::new(self.record.clone()));
+        let told = self.registry.send(forget).into_actor(self).map(|_, actor, ctx| {
+            actor.stage = Stage::Gone;
+            actor.publish();
+            ctx.stop();
+        });
+        ctx.spawn(told);
+    }
+}
+
+impl Actor for ContainerActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        if self.stage == Stage::New {
+            let (page, record) = (self.page.clone(), self.record.clone());
+            self.drive(ctx, async move { page.write(&record).await }, Self::recorded);
+        }
+    }
+}
+
+impl ContainerActor {
+    /// The record of a new container is written, or cannot be.
+    fn recorded(written: Result<(), Failure>, actor: &mut Self, ctx: &mut Context<Self>) {
+        match written {
+            Ok(()) => {
+                actor.stage = Stage::Live;
+                actor.publish();
+            }
+            Err(failure) => {
+                actor.trouble = Some(failure.context("recording the container"));
+                actor.depart(ctx);
+            }
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! What others see of a container, without waiting for its actor.
+
+use super::ContainerActor;
+use crate::lifecycle::Phase;
+use crate::lookup;
+use crate::record::Record;
+use actix::dev::ToEnvelope;
+use actix::{Addr, Handler, Message};
+use schema::Failure;
+use schema::call::RequestId;
+use schema::containers::Container;
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// How much is known of a container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// Its record is being written.
+    New,
+    /// Its record was found at start; the workers have not been asked yet.
+    Recovering,
+    /// The record tells what is.
+    Live,
+    /// It was removed.
+    Gone,
+}
+
+/// A container at one moment.
+#[derive(Clone, Debug)]
+pub(crate) struct View {
+    pub(crate) record: Arc<Record>,
+    pub(crate) stage: Stage,
+    /// Why it is not cleaned up or removed yet, if that was tried without success.
+    pub(crate) trouble: Option<Failure>,
+}
+
+impl View {
+    /// Where it is in its life.
+    pub(crate) fn phase(&self) -> Phase {
+        self.record.phase
+    }
+
+    /// Whether it exists for its users.
+    pub(crate) fn is_listed(&self) -> bool {
+        matches!(self.stage, Stage::Recovering | Stage::Live)
+    }
+
+    /// Whether nothing happens to it by itself any more, as far as its users have to wait for. What cannot
+    /// be cleaned up is not waited for.
+    pub(crate) fn is_settled(&self) -> bool {
+        match (self.stage, self.phase()) {
+            (Stage::New | Stage::Recovering, _) => false,
+            (Stage::Gone, _) => true,
+            (Stage::Live, Phase::Created | Phase::Exited) => true,
+            (Stage::Live, Phase::Starting | Phase::Running | Phase::Stopping) => false,
+            (Stage::Live, Phase::Ending | Phase::Removing) => self.trouble.is_some(),
+        }
+    }
+
+    /// Whether the start by a request is over, well or not; a failed one is over when it is cleaned up. Also
+    /// true when there is no such start to come.
+    pub(crate) fn is_start_over(&self, request: RequestId) -> bool {
+        let is_pending = self.phase() == Phase::Starting || self.record.start_failure().is_some();
+        if self.record.started_by(request) && !is_pending { self.stage != Stage::Recovering } else { self.is_settled() }
+    }
+
+    /// As its users see it.
+    pub(crate) fn container(&self) -> Container {
+        self.record.container.clone()
+    }
+}
+
+/// A container, for those who ask something of it.
+#[derive(Clone)]
+pub(crate) struct Handle {
+    actor: Addr<ContainerActor>,
+    view: watch::Receiver<View>,
+}
+
+impl Handle {
+    pub(super) fn new(actor: Addr<ContainerActor>, view: watch::Receiver<View>) -> Self {
+        Self { actor, view }
+    }
+
+    /// What is now.
+    pub(crate) fn now(&self) -> View {
+        self.view.borrow().clone()
+    }
+
+    /// Waits until something is true of the container, and gives what is then. A container that is gone does
+    /// not change any more, and is given as it is.
+    pub(crate) async fn until(&self, mut is_true: impl FnMut(&View) -> bool) -> View {
+        let mut view = self.view.clone();
+        // An error means that the actor has ended: then the last view holds.
+        let _ = view.wait_for(|view| view.stage == Stage::Gone || is_true(view)).await;
+        view.borrow().clone()
+    }
+
+    /// Waits until its recovery has begun or its record is written.
+    pub(crate) async fn until_live(&self) -> Result<View, Failure> {
+        let view = self.until(|view| view.stage == Stage::Live).await;
+        match view.stage {
+            Stage::Gone => Err(view.trouble.unwrap_or_else(|| lookup::unknown(view.record.id().as_str()))),
+            _ => Ok(view),
+        }
+    }
+
+    /// Asks its actor.
+    pub(crate) async fn ask<M, T>(&self, message: M) -> Result<T, Failure>
+    where
+        ContainerActor: Handler<M>,
+        <ContainerActor as actix::Actor>::Context: ToEnvelope<ContainerActor, M>,
+        M: Message<Result = Result<T, Failure>> + Send + 'static,
+        T: Send + 'static,
+    {
+        self.until_live().await?;
+        match kit::actor::ask(&self.actor, message).await {
+            Err(_) if self.now().stage == Stage::Gone => Err(lookup::unknown(self.now().record.id().as_str())),
+            answer => answer,
+        }
+    }
+
+    /// Tells its actor, without waiting.
+    pub(crate) fn tell<M>(&self, message: M)
+    where
+        ContainerActor: Handler<M>,
+        <ContainerActor as actix::Actor>::Context: ToEnvelope<ContainerActor, M>,
+        M: Message + Send + 'static,
+        M::Result: Send,
+    {
+        self.actor.do_send(message);
+    }
+}

@@ -1,0 +1,217 @@
+//! Reading the journal at start.
+
+use super::{Journal, KIND, VERSION, id_of};
+use crate::record::Record;
+use crate::resume::after_reboot;
+use kit::store::{Durability, Store};
+use schema::{ContainerId, Failure};
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// What the journal holds.
+#[derive(Debug, Default)]
+pub(crate) struct Loaded {
+    /// Intact records.
+    pub(crate) records: BTreeMap<ContainerId, Record>,
+    /// Containers of which only damaged records are left.
+    pub(crate) damaged: BTreeMap<ContainerId, Damage>,
+}
+
+/// A container whose record cannot be read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Damage {
+    /// Where the damaged files are.
+    pub(crate) files: Vec<PathBuf>,
+}
+
+impl Journal {
+    /// Reads all records. Those of earlier boots are brought up to date and moved to where they are kept.
+    pub(crate) fn load(&self) -> Result<Loaded, Failure> {
+        let mut loaded = Loaded::default();
+        read(&self.kept, &mut loaded)?;
+        for directory in self.earlier_boots()? {
+            self.fold(&directory, &mut loaded)?;
+        }
+        read(&self.passing, &mut loaded)?;
+        for (id, damage) in std::mem::take(&mut loaded.damaged) {
+            if loaded.records.contains_key(&id) {
+                self.discard(&damage)?;
+            } else {
+                loaded.damaged.insert(id, damage);
+            }
+        }
+        Ok(loaded)
+    }
+
+    fn earlier_boots(&self) -> Result<Vec<PathBuf>, Failure> {
+        let failed = |error: io::Error| Failure::io(format_args!("reading {}", self.boots.display()), &error);
+        let mut found = Vec::new();
+        for entry in fs::read_dir(&self.boots).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            if entry.file_name() != self.boot.as_str() {
+                found.push(entry.path());
+            }
+        }
+        Ok(found)
+    }
+
+    /// Takes over what an earlier boot knew of kept containers, and forgets the rest: a container that is
+    /// removed when its run ends has ended with the host. Damaged records say nothing that is still true.
+    fn fold(&self, directory: &Path, loaded: &mut Loaded) -> Result<(), Failure> {
+        let (records, _) = Store::<Record>::open(directory.to_owned(), KIND, VERSION)?.load()?;
+        for (_, record) in records {
+            let known = loaded.records.get(record.id()).map(|known| known.revision);
+            if known.is_some_and(|known| known < record.revision) {
+                let record = after_reboot(record)?;
+                self.kept.put(record.id().as_str(), &record, Durability::Disk)?;
+                loaded.records.insert(record.id().clone(), record);
+            }
+        }
+        fs::remove_dir_all(directory)
+            .map_err(|error| Failure::io(format_args!("removing {}", directory.display()), &error))
+    }
+}
+
+/// Reads one directory; of two records of one container the newer holds.
+fn read(store: &Store<Record>, loaded: &mut Loaded) -> Result<(), Failure> {
+    let (records, _) = store.load()?;
+    for (name, record) in records {
+        if record.id().as_str() != name {
+            tracing::error!(name, id = %record.id(), "a record is under the name of another: it is not believed");
+            loaded.damaged.extend(id_of(&name).map(|id| (id, Damage::default())));
+            continue;
+        }
+        let known = loaded.records.get(record.id());
+        if known.is_none_or(|known| known.revision < record.revision) {
+            loaded.records.insert(record.id().clone(), record);
+        }
+    }
+    for (name, file) in store.quarantined()? {
+        match id_of(&name) {
+            Some(id) => loaded.damaged.entry(id).or_default().files.push(file),
+            None => tracing::warn!(file = %file.display(), "this is no record of a container"),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Page;
+    use super::*;
+    use crate::fixture;
+    use crate::lifecycle::Phase;
+    use schema::call::RequestId;
+    use schema::containers::AutoRemove;
+    use schema::executor::Started;
+    use std::sync::Arc;
+
+    struct State(tempfile::TempDir);
+
+    impl State {
+        fn new() -> Self {
+            Self(tempfile::tempdir().unwrap())
+        }
+
+        fn journal(&self, boot: &str) -> Journal {
+            Journal::open(self.0.path(), boot).unwrap()
+        }
+
+        fn file(&self, directory: &str, record: &Record) -> PathBuf {
+            self.0.path().join(directory).join(format!("{}.json", record.id()))
+        }
+    }
+
+    fn running(mut record: Record) -> Record {
+        record.begin(RequestId(1)).unwrap();
+        record.started(Started { pid: 7, started_at: 1 }).unwrap();
+        record
+    }
+
+    fn auto_removed(first: u8) -> Record {
+        let mut record = fixture::record(first, "gone");
+        record.container.spec.auto_remove = AutoRemove::OnExit;
+        record
+    }
+
+    #[test]
+    fn the_newer_record_holds() {
+        let state = State::new();
+        let created = fixture::record(1, "web");
+        let started = running(created.clone());
+        state.journal("a").write(&created).unwrap();
+        state.journal("a").write(&started).unwrap();
+        assert_eq!(state.journal("a").load().unwrap().records[created.id()], started);
+        assert!(state.file("kept", &created).exists());
+        state.journal("a").delete(&started).unwrap();
+        assert!(state.journal("a").load().unwrap().records.is_empty());
+    }
+
+    #[test]
+    fn a_reboot_ends_runs_and_forgets_what_is_removed_at_the_end() {
+        let state = State::new();
+        let (kept, gone) = (fixture::record(1, "web"), auto_removed(2));
+        for record in [&kept, &running(kept.clone()), &gone, &running(gone.clone())] {
+            state.journal("a").write(record).unwrap();
+        }
+        for _ in 0..2 {
+            let loaded = state.journal("b").load().unwrap();
+            assert_eq!(loaded.records.keys().collect::<Vec<_>>(), [kept.id()]);
+            let record = &loaded.records[kept.id()];
+            assert_eq!(record.phase, Phase::Ending);
+            assert_eq!(record.container.exit.as_ref().unwrap().code, -1);
+        }
+        assert!(!state.0.path().join("boots/a").exists());
+    }
+
+    #[test]
+    fn a_damaged_record_is_remembered_until_it_is_discarded() {
+        let state = State::new();
+        let (one, other) = (fixture::record(1, "one"), auto_removed(2));
+        state.journal("a").write(&one).unwrap();
+        state.journal("a").write(&other).unwrap();
+        fs::write(state.file("kept", &one), "junk").unwrap();
+        fs::write(state.file("boots/a", &other), "").unwrap();
+        for _ in 0..3 {
+            let loaded = state.journal("a").load().unwrap();
+            assert!(loaded.records.is_empty());
+            assert_eq!(loaded.damaged.keys().collect::<Vec<_>>(), [one.id(), other.id()]);
+        }
+        let damaged = state.journal("a").load().unwrap().damaged;
+        for damage in damaged.values() {
+            state.journal("a").discard(damage).unwrap();
+        }
+        assert!(state.journal("a").load().unwrap().damaged.is_empty());
+    }
+
+    #[test]
+    fn one_intact_record_of_two_is_enough() {
+        let state = State::new();
+        let created = fixture::record(1, "web");
+        let started = running(created.clone());
+        for (directory, expected) in [("kept", &started), ("boots/a", &created)] {
+            state.journal("a").write(&created).unwrap();
+            state.journal("a").write(&started).unwrap();
+            fs::write(state.file(directory, &created), "junk").unwrap();
+            let loaded = state.journal("a").load().unwrap();
+            assert_eq!(&loaded.records[created.id()], expected, "{directory} damaged");
+            assert!(loaded.damaged.is_empty());
+        }
+    }
+
+    #[actix::test]
+    async fn a_page_never_goes_back() {
+        let state = State::new();
+        let page = Page::new(Arc::new(state.journal("a")));
+        let created = fixture::record(1, "web");
+        let started = running(created.clone());
+        page.write(&started).await.unwrap();
+        page.write(&created).await.unwrap();
+        assert!(!state.file("kept", &created).exists());
+        page.delete(&started).await.unwrap();
+        page.write(&started).await.unwrap();
+        assert!(state.journal("a").load().unwrap().records.is_empty());
+    }
+}

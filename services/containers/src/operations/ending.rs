@@ -1,0 +1,85 @@
+//! Operations that end something.
+
+use crate::container::{Handle, Remove, Stop, View};
+use crate::decide::{Verdict, not_running};
+use crate::lifecycle::Phase;
+use crate::signals;
+use crate::workers::Workers;
+use schema::call::RequestId;
+use schema::{Call, Code, Failure};
+use std::time::Duration;
+
+/// How long PID 1 may take to end after SIGKILL.
+const KILLED: Duration = Duration::from_secs(30);
+
+/// Ends a container's run; answers when nothing of it is left.
+pub(crate) async fn stop(handle: Handle, request: RequestId, timeout_ms: u32) -> Result<View, Failure> {
+    while handle.ask(Stop { request, timeout_ms }).await? == Verdict::Later {
+        if passed(&handle).await.is_settled() {
+            break;
+        }
+    }
+    Ok(handle.until(View::is_settled).await)
+}
+
+/// Waits until a start or a clean-up, during which nothing else can be begun, is over.
+pub(super) async fn passed(handle: &Handle) -> View {
+    handle.until(|view| !matches!(view.phase(), Phase::Starting | Phase::Ending) || view.is_settled()).await
+}
+
+/// Sends a signal to PID 1. One that cannot be ignored is waited for.
+pub(crate) async fn kill(handle: Handle, workers: Workers, call: Call, number: i32) -> Result<View, Failure> {
+    if !(1..=signals::LAST).contains(&number) {
+        return Err(Failure::invalid(format_args!("{number} is no signal"))
+            .hint(format_args!("signals are numbered from 1 to {}", signals::LAST)));
+    }
+    handle.until_live().await?;
+    let view = handle.until(|view| view.phase() != Phase::Starting).await;
+    if !view.phase().is_running() {
+        return Err(not_running(&view.record));
+    }
+    match workers.executor.signal(&call, view.record.id(), number).await {
+        Err(failure) if failure.code == Code::NotFound => return Err(not_running(&view.record)),
+        answer => answer?,
+    }
+    if number == signals::KILL {
+        let _ = tokio::time::timeout(KILLED, handle.until(View::is_settled)).await;
+    }
+    Ok(handle.now())
+}
+
+/// Removes a container and all that belongs to it.
+pub(crate) async fn remove(handle: Handle, request: RequestId, force: bool) -> Result<(), Failure> {
+    loop {
+        if force {
+            end_at_once(&handle, request).await?;
+        }
+        match handle.ask(Remove).await {
+            Ok(_) => break,
+            // Somebody started it meanwhile.
+            Err(failure) if force && failure.code == Code::Conflict => {}
+            Err(failure) => return Err(failure),
+        }
+    }
+    match handle.until(View::is_settled).await.trouble {
+        None => Ok(()),
+        Some(failure) => Err(failure.context("removing the container")),
+    }
+}
+
+/// Kills PID 1, if it runs. What is left of the run goes with the container.
+async fn end_at_once(handle: &Handle, request: RequestId) -> Result<(), Failure> {
+    handle.until_live().await?;
+    handle.until(|view| view.phase() != Phase::Starting).await;
+    handle.ask(Stop { request, timeout_ms: 0 }).await?;
+    let ended = handle.until(|view| !view.phase().is_running());
+    match tokio::time::timeout(KILLED, ended).await {
+        Ok(_) => Ok(()),
+        Err(_) => Err(Failure::deadline(format_args!(
+            "container {:?} has not ended {} s after SIGKILL",
+            handle.now().record.name(),
+            KILLED.as_secs()
+        ))
+        .hint("a process that hangs in the kernel cannot be killed; see what its volumes wait for")),
+    }
+}

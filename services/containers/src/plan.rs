@@ -1,0 +1,102 @@
+//! The plans: what is asked of which worker, and in what order. Each step may be repeated, so each plan may
+//! be begun again from its start.
+
+use crate::record::Record;
+use crate::workers::{MOUNT, STEP, Workers, own_call};
+use schema::call::RequestId;
+use schema::executor::{Prepared, Started};
+use schema::filesystem::MountSpec;
+use schema::log_collector::LogSpec;
+use schema::network::{AttachSpec, Attachment};
+use schema::{Call, ContainerId, Failure};
+
+/// Makes the sandbox and fills it: all but PID 1. Gives the record with what was learned on the way.
+///
+/// A step that fails leaves what the others did: [`clean`] undoes it. None is left running.
+pub(crate) async fn assemble(workers: &Workers, request: RequestId, mut record: Record) -> Result<Record, Failure> {
+    let call = step(request);
+    let prepared = workers
+        .executor
+        .prepare(&call, record.id(), &record.sandbox())
+        .await
+        .map_err(|failure| failure.context("preparing the sandbox"))?;
+    let (mounted, attached, opened) = futures::join!(
+        mount(workers, request, &record, &prepared),
+        attach(workers, request, &record, &prepared),
+        open_log(workers, request, &record, &prepared),
+    );
+    mounted?;
+    record.assembled(attached?, opened?, prepared.warnings);
+    let names = record.names(record.container.attachment.as_ref());
+    workers
+        .filesystem
+        .set_names(&step(request), record.id(), &names)
+        .await
+        .map_err(|failure| failure.context("writing the container's names"))?;
+    Ok(record)
+}
+
+async fn mount(workers: &Workers, request: RequestId, record: &Record, prepared: &Prepared) -> Result<(), Failure> {
+    let spec = MountSpec { layers: record.image.layers.clone(), volumes: record.container.spec.volumes.clone() };
+    let call = step(request).limited(MOUNT);
+    let mounted = workers.filesystem.mount(&call, record.id(), &prepared.sandbox, &spec).await;
+    mounted.map_err(|failure| failure.context("mounting the root filesystem"))
+}
+
+async fn attach(
+    workers: &Workers,
+    request: RequestId,
+    record: &Record,
+    prepared: &Prepared,
+) -> Result<Option<Attachment>, Failure> {
+    if record.uses_host_network() {
+        return Ok(None);
+    }
+    let spec = &record.container.spec;
+    let spec = AttachSpec { mode: spec.network, ports: spec.ports.clone() };
+    let attached = workers.network.attach(&step(request), record.id(), &prepared.sandbox, &spec).await;
+    attached.map(Some).map_err(|failure| failure.context("connecting the network"))
+}
+
+async fn open_log(workers: &Workers, request: RequestId, record: &Record, prepared: &Prepared) -> Result<u64, Failure> {
+    let spec = &record.container.spec;
+    let spec = LogSpec {
+        directory: prepared.directory.clone(),
+        terminal: spec.terminal,
+        open_stdin: spec.open_stdin,
+        max_size: spec.log_max_size,
+        max_files: spec.log_max_files,
+    };
+    let opened = workers.log_collector.open(&step(request), record.id(), &spec).await;
+    opened.map_err(|failure| failure.context("opening the log"))
+}
+
+/// Executes PID 1 in an assembled sandbox. Its failures are the user's: they are passed on as they are.
+pub(crate) async fn launch(workers: &Workers, request: RequestId, record: &Record) -> Result<Started, Failure> {
+    workers.executor.start(&step(request), record.id(), &record.process()).await
+}
+
+/// Removes what a run has in the kernel. The writable layer and the log stay.
+pub(crate) async fn clean(workers: &Workers, id: &ContainerId) -> Result<(), Failure> {
+    let call = own_call();
+    // Both are tried, whatever the other says: a worker that is stuck must not hold the other's part.
+    let (detached, destroyed) = futures::join!(workers.network.detach(&call, id), workers.executor.destroy(&call, id));
+    detached.map_err(|failure| failure.context("giving back address and ports"))?;
+    destroyed.map_err(|failure| failure.context("removing the sandbox"))
+}
+
+/// Removes all that the workers have of a container.
+pub(crate) async fn erase(workers: &Workers, id: &ContainerId) -> Result<(), Failure> {
+    // The writable layer can go only after the sandbox that has it mounted.
+    clean(workers, id).await?;
+    let call = own_call();
+    let release = workers.filesystem.release(&call, id);
+    let remove = workers.log_collector.remove(&call, id);
+    let (released, removed) = futures::join!(release, remove);
+    released.map_err(|failure| failure.context("removing the writable layer"))?;
+    removed.map_err(|failure| failure.context("removing the log"))
+}
+
+fn step(request: RequestId) -> Call {
+    Call { request, deadline: None }.limited(STEP)
+}

@@ -1,0 +1,136 @@
+//! What is asked of the registry.
+
+use super::Registry;
+use crate::container::{Handle, Recover, View};
+use crate::journal::Damage;
+use crate::record::Record;
+use actix::prelude::*;
+use schema::containers::ContainerSpec;
+use schema::executor::SandboxState;
+use schema::{ContainerId, Failure};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// The container that a user means.
+#[derive(Message)]
+#[rtype(result = "Result<Handle, Failure>")]
+pub(crate) struct Find(pub(crate) String);
+
+/// The container that was made by the same request before.
+#[derive(Message)]
+#[rtype(result = "Result<Option<Handle>, Failure>")]
+pub(crate) struct Known {
+    pub(crate) id: ContainerId,
+    pub(crate) spec: ContainerSpec,
+}
+
+/// Take a new container.
+#[derive(Message)]
+#[rtype(result = "Result<Handle, Failure>")]
+pub(crate) struct Admit(pub(crate) Record);
+
+/// A container is gone.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Forget(pub(crate) Arc<Record>);
+
+/// The last that is known of a container that is gone, by its whole id.
+#[derive(Message)]
+#[rtype(result = "Result<Option<Arc<Record>>, Failure>")]
+pub(crate) struct Departed(pub(crate) String);
+
+/// All containers.
+#[derive(Message)]
+#[rtype(result = "Result<Vec<(Handle, View)>, Failure>")]
+pub(crate) struct Views;
+
+/// The container with a damaged record that a user means; none if another is meant, or none.
+#[derive(Message)]
+#[rtype(result = "Result<Option<(ContainerId, Damage)>, Failure>")]
+pub(crate) struct Damaged(pub(crate) String);
+
+/// Nothing is left of a container with a damaged record.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Discard(pub(crate) ContainerId);
+
+/// All sandboxes there are, so that the containers can go on; answers the ids of those that belong to none.
+#[derive(Message)]
+#[rtype(result = "Result<Vec<ContainerId>, Failure>")]
+pub(crate) struct Recovered(pub(crate) Vec<SandboxState>);
+
+impl Handler<Find> for Registry {
+    type Result = Result<Handle, Failure>;
+
+    fn handle(&mut self, Find(reference): Find, _: &mut Context<Self>) -> Self::Result {
+        self.find(&reference)
+    }
+}
+
+impl Handler<Known> for Registry {
+    type Result = Result<Option<Handle>, Failure>;
+
+    fn handle(&mut self, Known { id, spec }: Known, _: &mut Context<Self>) -> Self::Result {
+        self.known(&id, &spec)
+    }
+}
+
+impl Handler<Admit> for Registry {
+    type Result = Result<Handle, Failure>;
+
+    fn handle(&mut self, Admit(record): Admit, ctx: &mut Context<Self>) -> Self::Result {
+        self.admit(record, ctx)
+    }
+}
+
+impl Handler<Forget> for Registry {
+    type Result = ();
+
+    fn handle(&mut self, Forget(record): Forget, _: &mut Context<Self>) {
+        self.forget(record);
+    }
+}
+
+impl Handler<Departed> for Registry {
+    type Result = Result<Option<Arc<Record>>, Failure>;
+
+    fn handle(&mut self, Departed(reference): Departed, _: &mut Context<Self>) -> Self::Result {
+        Ok(self.departed(&reference))
+    }
+}
+
+impl Handler<Views> for Registry {
+    type Result = Result<Vec<(Handle, View)>, Failure>;
+
+    fn handle(&mut self, _: Views, _: &mut Context<Self>) -> Self::Result {
+        Ok(self.views())
+    }
+}
+
+impl Handler<Damaged> for Registry {
+    type Result = Result<Option<(ContainerId, Damage)>, Failure>;
+
+    fn handle(&mut self, Damaged(reference): Damaged, _: &mut Context<Self>) -> Self::Result {
+        Ok(self.damaged(&reference))
+    }
+}
+
+impl Handler<Discard> for Registry {
+    type Result = ();
+
+    fn handle(&mut self, Discard(id): Discard, _: &mut Context<Self>) {
+        self.damaged.remove(&id);
+    }
+}
+
+impl Handler<Recovered> for Registry {
+    type Result = Result<Vec<ContainerId>, Failure>;
+
+    fn handle(&mut self, Recovered(sandboxes): Recovered, _: &mut Context<Self>) -> Self::Result {
+        let mut phases: HashMap<_, _> = sandboxes.into_iter().map(|state| (state.id, state.phase)).collect();
+        for (id, entry) in &self.entries {
+            entry.handle.tell(Recover { sandbox: phases.remove(id) });
+        }
+        Ok(phases.into_keys().filter(|id| !self.damaged.contains_key(id)).collect())
+    }
+}

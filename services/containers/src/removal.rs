@@ -1,0 +1,26 @@
+//! Removing what is left of a container whose record cannot be read.
+
+use crate::container::Shared;
+use crate::journal::{Damage, off_the_loop};
+use crate::plan;
+use crate::registry::{Discard, Registry};
+use actix::Addr;
+use schema::{ContainerId, Failure};
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// Kills it, removes all that the workers have of it, and then its damaged record.
+pub(crate) async fn damaged(
+    shared: Rc<Shared>,
+    registry: Addr<Registry>,
+    id: ContainerId,
+    damage: Damage,
+) -> Result<(), Failure> {
+    plan::erase(&shared.workers, &id).await?;
+    let journal = Arc::clone(&shared.journal);
+    off_the_loop(move || journal.discard(&damage)).await?;
+    registry
+        .send(Discard(id))
+        .await
+        .map_err(|error| Failure::internal(format_args!("the registry does not answer: {error}")))
+}

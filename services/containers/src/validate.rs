@@ -1,0 +1,236 @@
+//! What a container may be asked to be. Everything is checked before anything is recorded, so that a typing
+//! error is answered with the value that is wrong, not with a failed start.
+
+mod limits;
+
+use crate::{compose, names};
+use schema::Failure;
+use schema::common::{PortBinding, Volume};
+use schema::containers::ContainerSpec;
+use schema::network::Mode;
+use std::collections::HashSet;
+use std::net::Ipv4Addr;
+
+pub(crate) use limits::processors;
+
+/// What the kernel takes: `sethostname(2)`.
+const LONGEST_HOSTNAME: usize = 64;
+/// RFC 1123.
+const LONGEST_LABEL: usize = 63;
+
+/// Checks a request, on a host with so many CPUs (none: unknown); gives warnings about what has no effect.
+pub(crate) fn check(spec: &ContainerSpec, processors: Option<u32>) -> Result<Vec<String>, Failure> {
+    if !spec.name.is_empty() {
+        names::check(&spec.name)?;
+    }
+    if spec.image.is_empty() {
+        return Err(Failure::invalid("no image is named").hint("`cctl images` shows those that exist"));
+    }
+    texts(spec)?;
+    environment(&spec.environment)?;
+    hostname(&spec.hostname)?;
+    working_directory(&spec.working_directory)?;
+    volumes(&spec.volumes)?;
+    limits::check(&spec.limits, processors)?;
+    ports(spec)
+}
+
+/// No text that becomes an argument of a system call may hold a NUL.
+fn texts(spec: &ContainerSpec) -> Result<(), Failure> {
+    let words = spec.command.iter().chain(spec.entrypoint.iter().flatten()).chain(&spec.environment);
+    match words.chain([&spec.user, &spec.working_directory]).find(|text| text.contains('\0')) {
+        Some(text) => Err(Failure::invalid(format_args!("{text:?} holds a NUL byte, which no process can be given"))),
+        None => Ok(()),
+    }
+}
+
+fn environment(entries: &[String]) -> Result<(), Failure> {
+    match entries.iter().find(|entry| compose::key(entry).is_none()) {
+        Some(entry) => Err(Failure::invalid(format_args!("{entry:?} is no environment entry")).hint("write KEY=value")),
+        None => Ok(()),
+    }
+}
+
+fn hostname(name: &str) -> Result<(), Failure> {
+    let is_label = |label: &str| {
+        (1..=LONGEST_LABEL).contains(&label.len())
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    if name.is_empty() || (name.len() <= LONGEST_HOSTNAME && name.split('.').all(is_label)) {
+        return Ok(());
+    }
+    Err(Failure::invalid(format_args!("{name:?} cannot be a hostname")).hint(format_args!(
+        "a hostname is at most {LONGEST_HOSTNAME} of letters, digits and `-`, in labels of at most {LONGEST_LABEL} \
+         that are separated by dots and neither begin nor end with `-`"
+    )))
+}
+
+fn working_directory(path: &str) -> Result<(), Failure> {
+    if path.is_empty() || path.starts_with('/') {
+        return Ok(());
+    }
+    Err(Failure::invalid(format_args!("the working directory {path:?} is not absolute")).hint("begin it with `/`"))
+}
+
+fn volumes(volumes: &[Volume]) -> Result<(), Failure> {
+    let mut targets = HashSet::new();
+    for Volume { source: _, target, read_only: _ } in volumes {
+        let clean = cleaned(target);
+        if clean.is_empty() {
+            return Err(Failure::invalid(format_args!("a volume cannot be mounted at {target:?}, the root itself"))
+                .hint("name a directory in the container, as in -v /host/path:/data"));
+        }
+        if !targets.insert(clean) {
+            return Err(Failure::invalid(format_args!("two volumes are to be mounted at {target:?}"))
+                .hint("give each volume a place of its own"));
+        }
+    }
+    Ok(())
+}
+
+/// The names on an absolute path, without `.` and with `..` taken literally: `/a//b/../c/` is `a c`.
+fn cleaned(path: &str) -> Vec<&str> {
+    let mut names = Vec::new();
+    for name in path.split('/') {
+        match name {
+            "" | "." => {}
+            ".." => {
+                names.pop();
+            }
+            name => names.push(name),
+        }
+    }
+    names
+}
+
+fn ports(spec: &ContainerSpec) -> Result<Vec<String>, Failure> {
+    if spec.ports.is_empty() {
+        return Ok(Vec::new());
+    }
+    match spec.network {
+        Mode::Host => Ok(vec![
+            "published ports have no effect with the host's network: the container listens on the host itself"
+                .to_owned(),
+        ]),
+        Mode::None => Err(Failure::invalid("ports cannot be published without a network")
+            .hint("leave out -p, or use --network bridge")),
+        Mode::Bridge => distinct(&spec.ports).map(|()| Vec::new()),
+    }
+}
+
+fn distinct(ports: &[PortBinding]) -> Result<(), Failure> {
+    for (index, one) in ports.iter().enumerate() {
+        if let Some(other) = ports[..index].iter().find(|other| clash(one, other)) {
+            let shown = |port: &PortBinding| {
+                let address = port.host_address.unwrap_or(Ipv4Addr::UNSPECIFIED);
+                format!("{address}:{}:{}/{}", port.host_port, port.container_port, port.protocol)
+            };
+            return Err(Failure::invalid(format_args!(
+                "the published ports {} and {} are in each other's way",
+                shown(other),
+                shown(one)
+            ))
+            .hint("publish each port of the host once"));
+        }
+    }
+    Ok(())
+}
+
+/// Whether two bindings want the same port of the host, or say the same thing twice.
+fn clash(one: &PortBinding, other: &PortBinding) -> bool {
+    let wildcard = |address: Option<Ipv4Addr>| address.is_none_or(|address| address.is_unspecified());
+    let overlap = wildcard(one.host_address) || wildcard(other.host_address) || one.host_address == other.host_address;
+    one == other
+        || (one.host_port != 0 && one.host_port == other.host_port && one.protocol == other.protocol && overlap)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use schema::Code;
+    use schema::common::Protocol;
+
+    fn spec() -> ContainerSpec {
+        ContainerSpec { image: "base".to_owned(), ..ContainerSpec::default() }
+    }
+
+    fn refused(spec: &ContainerSpec, naming: &str) {
+        let failure = check(spec, Some(2)).unwrap_err();
+        assert_eq!(failure.code, Code::InvalidArgument, "{failure}");
+        assert!(failure.message.contains(naming), "{failure} does not name {naming}");
+    }
+
+    fn volume(target: &str) -> Volume {
+        Volume { source: "/src".to_owned(), target: target.to_owned(), read_only: false }
+    }
+
+    fn port(address: Option<[u8; 4]>, host_port: u16) -> PortBinding {
+        PortBinding { host_address: address.map(Into::into), host_port, container_port: 80, protocol: Protocol::Tcp }
+    }
+
+    #[test]
+    fn what_is_plain_passes() {
+        let good = ContainerSpec {
+            environment: vec!["A=".to_owned(), "B=x=y".to_owned()],
+            hostname: "a-1.example".to_owned(),
+            working_directory: "/srv".to_owned(),
+            volumes: vec![volume("/a"), volume("/a/b")],
+            ports: vec![port(Some([127, 0, 0, 1]), 80), port(Some([127, 0, 0, 2]), 80), port(None, 0)],
+            ..spec()
+        };
+        assert_eq!(check(&good, Some(2)), Ok(vec![]));
+    }
+
+    #[test]
+    fn bad_values_are_named() {
+        for entry in ["KEY", "=x", ""] {
+            refused(&ContainerSpec { environment: vec![entry.to_owned()], ..spec() }, &format!("{entry:?}"));
+        }
+        for name in ["-a", "a-", "a..b", ".", "a_b", "a b", &"x".repeat(64), &"abcd.".repeat(14)] {
+            refused(&ContainerSpec { hostname: name.to_owned(), ..spec() }, name);
+        }
+        refused(&ContainerSpec { working_directory: "srv".to_owned(), ..spec() }, "srv");
+        refused(&ContainerSpec { name: "a/b".to_owned(), ..spec() }, "a/b");
+        refused(&ContainerSpec { image: String::new(), ..spec() }, "image");
+        refused(&ContainerSpec { command: vec!["a\0b".to_owned()], ..spec() }, "NUL");
+        for root in ["/", "//", "/.", "/a/.."] {
+            refused(&ContainerSpec { volumes: vec![volume(root)], ..spec() }, root);
+        }
+        refused(&ContainerSpec { volumes: vec![volume("/a/b"), volume("/a//./b/")], ..spec() }, "/a//./b/");
+    }
+
+    #[test]
+    fn ports_are_published_once_and_on_the_bridge() {
+        let local = Some([127, 0, 0, 1]);
+        for pair in [
+            [port(None, 80), port(None, 80)],
+            [port(local, 80), port(None, 80)],
+            [port(local, 80), port(Some([0, 0, 0, 0]), 80)],
+            [port(None, 0), port(None, 0)],
+        ] {
+            refused(&ContainerSpec { ports: pair.to_vec(), ..spec() }, "80");
+        }
+        let mut udp = port(None, 80);
+        udp.protocol = Protocol::Udp;
+        assert!(check(&ContainerSpec { ports: vec![port(None, 80), udp], ..spec() }, None).is_ok());
+        refused(&ContainerSpec { ports: vec![port(None, 80)], network: Mode::None, ..spec() }, "network");
+        let host = ContainerSpec { ports: vec![port(None, 80)], network: Mode::Host, ..spec() };
+        assert_eq!(check(&host, None).map(|warnings| warnings.len()), Ok(1));
+    }
+
+    proptest! {
+        #[test]
+        fn labels_of_letters_and_digits_make_hostnames(labels in prop::collection::vec("[a-zA-Z0-9]{1,15}", 1..4)) {
+            prop_assert!(hostname(&labels.join(".")).is_ok());
+        }
+
+        #[test]
+        fn cleaning_is_stable(path in "(/|\\.|[ab]){0,12}") {
+            let once = format!("/{}", cleaned(&path).join("/"));
+            prop_assert_eq!(cleaned(&once), cleaned(&path));
+        }
+    }
+}
