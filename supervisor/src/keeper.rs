@@ -52,8 +52,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     detach().map_err(failed("becoming a background process"))?;
     directories::make(&instance)?;
     let handover = handover.or_else(|manifest| make(&instance, &manifest))?;
-    lock::sign(&handover.lock).map_err(failed("writing into the keeper's lock"))?;
     kit::log::init(&instance.log(NAME)).map_err(failed("opening the log"))?;
+    if let Err(error) = lock::sign(&handover.lock) {
+        tracing::warn!(%error, "cannot write into the lock who the keeper is: a second one is refused without saying it");
+    }
     let notices = sockets::notification(&instance, SERVICE)?;
     let events = Events::open(notices).map_err(failed("preparing for signals"))?;
     // Monitors of containers outlive their executor: they become our children, and we reap them.

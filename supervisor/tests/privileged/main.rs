@@ -6,7 +6,7 @@ mod instance;
 mod sys;
 
 use instance::{Instance, Process, eventually, names, signal, stop};
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 use schema::Code;
 use schema::supervisor::State;
 use std::fs;
@@ -237,5 +237,37 @@ fn a_keeper_starts_right_after_another_has_ended() {
         assert!(instance.wait_for_keeper());
         instance.adopt(next);
         instance.successor("steady", 0);
+    }
+}
+
+#[test]
+fn a_storm_of_kills_leaves_one_of_each_on_the_same_sockets() {
+    let mut instance = Instance::start(&["one", "two"]);
+    let inodes = ["supervisor", "one", "two"].map(|name| instance.inode(name));
+    let victims = ["one", "two", "supervisor", "one", "keeper", "two", "one", "supervisor", "two", "keeper"];
+    for round in 0..4 {
+        for (step, victim) in victims.into_iter().enumerate() {
+            // Whoever has just become keeper signs before it starts a supervisor; a status comes from there.
+            let rows = eventually("the supervisor answers", || instance.status().ok());
+            match victim {
+                "keeper" => signal(instance.keeper(), Signal::KILL),
+                name => match rows.iter().find(|row| row.service == name).unwrap().pid {
+                    // It is about to be started.
+                    0 => {}
+                    // It may just have ended by itself, with its supervisor.
+                    pid => drop(kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL)),
+                },
+            }
+            // From at once to the middle of a start.
+            std::thread::sleep(Duration::from_millis((round * 7 + step as u64 * 3) % 25));
+        }
+    }
+    assert!(!instance.wait_for_keeper(), "the first keeper was killed");
+    eventually("all are ready", || instance.status().ok()?.iter().all(|row| row.state == State::Ready).then_some(()));
+    assert_eq!(inodes, ["supervisor", "one", "two"].map(|name| instance.inode(name)));
+    // One keeper, one supervisor, two services.
+    assert_eq!(instance.processes().len(), 4);
+    for name in ["one", "two"] {
+        assert_eq!(instance.talk(name).0, instance.row(name).pid);
     }
 }
