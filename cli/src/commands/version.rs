@@ -30,8 +30,9 @@ pub(crate) async fn run(engine: &Engine) -> Result<u8> {
     let mut table = Table::new(&["COMPONENT", "VERSION", "PROTOCOL"]);
     table.row(["cctl".to_owned(), env!("CARGO_PKG_VERSION").to_owned(), PROTOCOL.to_string()]);
     let mut status = 0;
-    for name in SERVICES {
-        match about(engine, name).await {
+    let answers = futures::future::join_all(SERVICES.map(|name| about(engine, name))).await;
+    for (name, answer) in SERVICES.into_iter().zip(answers) {
+        match answer {
             Ok(about) => table.row([about.service, about.version, about.protocol.to_string()]),
             Err(failure) if failure.code == Code::Unavailable && name == SERVICES[0] => {
                 console::print(&table.render())?;
@@ -39,7 +40,7 @@ pub(crate) async fn run(engine: &Engine) -> Result<u8> {
                 return Ok(0);
             }
             Err(failure) => {
-                console::complain(&failure.context(name));
+                console::complain(&failure);
                 status = 1;
             }
         }

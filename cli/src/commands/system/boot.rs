@@ -32,7 +32,7 @@ pub(super) async fn run(engine: &Engine) -> Result<u8> {
     }
     let keeper = match probe(engine).await {
         Ok(_) => {
-            console::note("cctl is already running");
+            console::print_line("cctl is already running")?;
             None
         }
         Err(failure) if failure.code == Code::Unavailable => Some(spawn(&engine.instance)?),
@@ -108,7 +108,7 @@ fn trouble(services: &[ServiceStatus]) -> Option<&ServiceStatus> {
 fn not_ready(engine: &Engine, status: &ServiceStatus) -> Failure {
     let ServiceStatus { service, state, last_error, .. } = status;
     let why = if last_error.is_empty() { String::new() } else { format!(": {last_error}") };
-    Failure::unavailable(format_args!("service {service} is {state}{why}"))
+    Failure::unavailable(format_args!("service {service} is not ready but {state}{why}"))
         .hint(format_args!("its log is {}", engine.instance.log(service).display()))
 }
 

@@ -5,13 +5,19 @@ use std::path::{Path, PathBuf};
 
 /// The supervisor's program; as the keeper, it starts itself.
 const NAME: &str = "cctl-supervisor";
+/// Says where the programs are.
+const VARIABLE: &str = "CCTL_LIBEXEC";
 /// Where packages put programs that nobody calls by hand, seen from where `cctl` is.
 const LIBEXEC: &str = "../libexec/cctl";
 
 /// The first of the places that has it.
 pub(super) fn find() -> Result<PathBuf, Failure> {
     let own = std::env::current_exe().map_err(|error| Failure::io("finding this program's own file", &error))?;
-    let places = places(std::env::var_os("CCTL_LIBEXEC").map(PathBuf::from), &own);
+    let given = std::env::var_os(VARIABLE).map(PathBuf::from);
+    if let Some(path) = given.as_ref().filter(|path| !path.is_absolute()) {
+        return Err(Failure::invalid(format_args!("{VARIABLE}={} is not an absolute path", path.display())));
+    }
+    let places = places(given, &own);
     places.iter().map(|place| place.join(NAME)).find(|path| path.is_file()).ok_or_else(|| {
         let places: Vec<String> = places.iter().map(|place| place.display().to_string()).collect();
         Failure::not_found(format_args!("there is no {NAME} in {}", places.join(" or ")))
