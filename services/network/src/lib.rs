@@ -1,1 +1,79 @@
-//! The network service: bridge, addresses, NAT, published ports.
+//! The network service: the bridge, the containers' addresses, and the one nftables table of an instance.
+//!
+//! `subnet`, `ipam`, `ports`, `books`, `lease` and `ruleset` decide; they touch nothing and are tested without
+//! privileges. `link` (rtnetlink), `nftables` (nfnetlink), `namespace`, `reservation` and `sysctl` are the ways
+//! to the kernel. [`engine`] joins the two, and `actor` owns it.
+
+mod actor;
+mod books;
+pub mod engine;
+mod expression;
+mod ground;
+mod hash;
+pub mod ipam;
+mod lease;
+mod link;
+mod message;
+mod namespace;
+mod netlink;
+mod nftables;
+mod plug;
+pub mod ports;
+mod reservation;
+mod ruleset;
+pub mod subnet;
+mod sysctl;
+
+use actix::{Addr, SyncArbiter};
+use actor::{Attach, Detach, Info, Network, Reconcile, Recovered, TearDown};
+use engine::Engine;
+use kit::actor::ask;
+use kit::{Context, Identity};
+use schema::bindings::network_capnp::network;
+use schema::common::SandboxRef;
+use schema::network::{AttachSpec, Attachment, NetworkInfo, SERVICE, Server, serve};
+use schema::{Call, ContainerId, Failure};
+
+/// What this service is.
+pub const IDENTITY: Identity = Identity { service: SERVICE, needs: &[], version: env!("CARGO_PKG_VERSION") };
+
+/// Recovers the network, and gives the service's bootstrap capability. Fails if the records cannot be read.
+pub async fn start(context: Context) -> Result<network::Client, Failure> {
+    let (state, name) = (context.state()?, context.instance.kernel_name());
+    let owner = SyncArbiter::start(1, move || Network::new(Engine::open(&state, &name)));
+    ask(&owner, Recovered).await?;
+    Ok(serve(context.about(), Api { owner }))
+}
+
+/// The contract's methods, each a question to the owner.
+struct Api {
+    owner: Addr<Network>,
+}
+
+impl Server for Api {
+    async fn attach(
+        &self,
+        _call: &Call,
+        id: ContainerId,
+        sandbox: SandboxRef,
+        spec: AttachSpec,
+    ) -> Result<Attachment, Failure> {
+        ask(&self.owner, Attach { id, sandbox, spec }).await
+    }
+
+    async fn detach(&self, _call: &Call, id: ContainerId) -> Result<(), Failure> {
+        ask(&self.owner, Detach(id)).await
+    }
+
+    async fn reconcile(&self, _call: &Call, live: Vec<ContainerId>) -> Result<(), Failure> {
+        ask(&self.owner, Reconcile(live)).await
+    }
+
+    async fn info(&self, _call: &Call) -> Result<NetworkInfo, Failure> {
+        ask(&self.owner, Info).await
+    }
+
+    async fn tear_down(&self, _call: &Call) -> Result<(), Failure> {
+        ask(&self.owner, TearDown).await
+    }
+}

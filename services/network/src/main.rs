@@ -1,2 +1,5 @@
 //! The network service: bridge, addresses, NAT, published ports.
-fn main() {}
+
+fn main() -> std::process::ExitCode {
+    kit::boot::run(network::IDENTITY, network::start)
+}

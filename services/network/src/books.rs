@@ -1,0 +1,193 @@
+//! Who has which address and which ports: decisions only, no effects.
+
+use crate::ipam::Pool;
+use crate::lease::{Lease, interface_name};
+use crate::ports::Ports;
+use crate::ruleset::Published;
+use crate::subnet::Subnet;
+use rustix::io::Errno;
+use schema::common::{PortBinding, SandboxRef};
+use schema::network::AttachSpec;
+use schema::{ContainerId, Failure};
+use std::collections::BTreeMap;
+
+/// The leases of an instance, and what is left to give.
+#[derive(Debug)]
+pub(crate) struct Books {
+    boot: String,
+    subnet: Subnet,
+    pool: Pool,
+    ports: Ports,
+    leases: BTreeMap<ContainerId, Lease>,
+}
+
+impl Books {
+    /// Books of a subnet with the leases that exist. `seed` says where the search for ports begins. A lease
+    /// whose address is not in the subnet, or taken, keeps its ports and its place; its address is not given
+    /// out again.
+    pub(crate) fn new(boot: String, subnet: Subnet, leases: BTreeMap<ContainerId, Lease>, seed: u64) -> Self {
+        let mut books = Self {
+            boot,
+            subnet,
+            pool: Pool::new(subnet, subnet.gateway()),
+            ports: Ports::new(seed),
+            leases: BTreeMap::new(),
+        };
+        for (id, lease) in leases {
+            if !books.pool.claim(lease.address) {
+                tracing::error!(container = id.short(), address = %lease.address, %subnet, "a lease does not fit");
+            }
+            for binding in &lease.ports {
+                books.ports.claim(&id, binding);
+            }
+            books.leases.insert(id, lease);
+        }
+        if let Some(latest) = books.leases.values().max_by_key(|lease| lease.order) {
+            books.pool.resume_after(latest.address);
+        }
+        books
+    }
+
+    /// The addresses that are given out.
+    pub(crate) fn subnet(&self) -> Subnet {
+        self.subnet
+    }
+
+    /// All leases.
+    pub(crate) fn leases(&self) -> &BTreeMap<ContainerId, Lease> {
+        &self.leases
+    }
+
+    /// All published ports.
+    pub(crate) fn published(&self) -> Vec<Published> {
+        self.leases.values().flat_map(Lease::published).collect()
+    }
+
+    /// Gives a container an address and its ports. `reserve` asks the host for a port. All or nothing.
+    pub(crate) fn grant<R>(
+        &mut self,
+        id: &ContainerId,
+        sandbox: SandboxRef,
+        spec: &AttachSpec,
+        reserve: impl FnMut(&PortBinding) -> Result<R, Errno>,
+    ) -> Result<(Lease, Vec<R>), Failure> {
+        let published = self.ports.publish(id, &spec.ports, reserve)?;
+        let (ports, held): (Vec<_>, Vec<_>) = published.into_iter().unzip();
+        let Some(address) = self.pool.allocate() else {
+            ports.iter().for_each(|binding| self.ports.release(id, binding));
+            return Err(Failure::exhausted(format_args!("no unallocated IP address available in {}", self.subnet))
+                .hint("stop containers that are not needed, or run them with --network none or host"));
+        };
+        let lease = Lease {
+            boot: self.boot.clone(),
+            order: self.leases.values().map(|lease| lease.order + 1).max().unwrap_or(0),
+            sandbox,
+            spec: spec.clone(),
+            address,
+            ports,
+            interface: interface_name(id, &sandbox),
+        };
+        self.leases.insert(id.clone(), lease.clone());
+        Ok((lease, held))
+    }
+
+    /// Replaces a lease by one with the same address and ports.
+    pub(crate) fn update(&mut self, id: &ContainerId, lease: Lease) {
+        self.leases.insert(id.clone(), lease);
+    }
+
+    /// Takes back what a container has.
+    pub(crate) fn release(&mut self, id: &ContainerId) {
+        if let Some(lease) = self.leases.remove(id) {
+            self.pool.release(lease.address);
+            for binding in &lease.ports {
+                self.ports.release(id, binding);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use schema::Code;
+    use schema::common::Protocol;
+    use schema::network::Mode;
+    use std::collections::BTreeSet;
+
+    fn id(byte: u8) -> ContainerId {
+        ContainerId::from_bytes([byte; 32])
+    }
+
+    fn sandbox(pid: i32) -> SandboxRef {
+        SandboxRef { pid, start_time: 1 }
+    }
+
+    fn spec(host_ports: &[u16]) -> AttachSpec {
+        let port = |host_port: &u16| PortBinding {
+            host_address: None,
+            host_port: *host_port,
+            container_port: 80,
+            protocol: Protocol::Tcp,
+        };
+        AttachSpec { mode: Mode::Bridge, ports: host_ports.iter().map(port).collect() }
+    }
+
+    fn books(subnet: &str, leases: BTreeMap<ContainerId, Lease>) -> Books {
+        Books::new("boot".to_owned(), subnet.parse().unwrap(), leases, 0)
+    }
+
+    fn grant(books: &mut Books, owner: u8, host_ports: &[u16]) -> Result<Lease, Failure> {
+        books.grant(&id(owner), sandbox(9), &spec(host_ports), |_| Ok(())).map(|(lease, _)| lease)
+    }
+
+    #[test]
+    fn an_exhausted_subnet_takes_no_ports() {
+        let mut books = books("10.0.0.0/30", BTreeMap::new());
+        grant(&mut books, 1, &[]).unwrap();
+        let failure = grant(&mut books, 2, &[80]).unwrap_err();
+        assert_eq!(failure.code, Code::ResourceExhausted);
+        assert_eq!(failure.message, "no unallocated IP address available in 10.0.0.0/30");
+        books.release(&id(1));
+        assert_eq!(grant(&mut books, 3, &[80]).unwrap().address.to_string(), "10.0.0.2");
+    }
+
+    #[test]
+    fn a_port_in_use_takes_no_address() {
+        let mut books = books("10.0.0.0/29", BTreeMap::new());
+        grant(&mut books, 1, &[80]).unwrap();
+        assert_eq!(grant(&mut books, 2, &[80]).unwrap_err().code, Code::Conflict);
+        assert_eq!(grant(&mut books, 2, &[81]).unwrap().address.to_string(), "10.0.0.3");
+    }
+
+    #[test]
+    fn a_new_process_goes_on_after_the_latest_lease() {
+        let mut first = books("10.0.0.0/24", BTreeMap::new());
+        for owner in [3, 2, 1] {
+            grant(&mut first, owner, &[]).unwrap();
+        }
+        let mut second = books("10.0.0.0/24", first.leases().clone());
+        assert_eq!(grant(&mut second, 4, &[]).unwrap().address.to_string(), "10.0.0.5");
+    }
+
+    proptest! {
+        #[test]
+        fn books_survive_any_death(steps in prop::collection::vec((0_u8..8, prop::collection::vec(0_u16..3, 0..3), 0_u8..4), 0..60)) {
+            let mut books = books("10.0.0.0/29", BTreeMap::new());
+            for (owner, ports, step) in steps {
+                match step {
+                    0 => books.release(&id(owner)),
+                    1 => books = self::books("10.0.0.0/29", books.leases().clone()),
+                    _ if books.leases().contains_key(&id(owner)) => {}
+                    _ => drop(grant(&mut books, owner, &ports)),
+                }
+                let addresses: BTreeSet<_> = books.leases().values().map(|lease| lease.address).collect();
+                prop_assert_eq!(addresses.len(), books.leases().len());
+                let keys: BTreeSet<_> = books.published().iter().map(Published::element).map(|(key, _)| key).collect();
+                prop_assert_eq!(keys.len(), books.published().len());
+                prop_assert_eq!(5 - books.leases().len() as u64, books.pool.free());
+            }
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! What a container has of the network.
+
+use crate::hash::fnv1a;
+use crate::link::Mac;
+use crate::ruleset::Published;
+use crate::subnet::Subnet;
+use schema::ContainerId;
+use schema::common::{PortBinding, SandboxRef};
+use schema::network::{AttachSpec, Attachment};
+use serde::{Deserialize, Serialize};
+use std::net::Ipv4Addr;
+
+/// A container's address and ports, as recorded before anything is done for it.
+///
+/// A lease describes what is in the kernel until the next boot. So it is written to survive the process, not a
+/// power cut; and one of another boot is not believed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Lease {
+    /// The boot that it belongs to.
+    pub(crate) boot: String,
+    /// Leases are numbered in the order of their making.
+    pub(crate) order: u64,
+    /// Whose namespace was connected.
+    pub(crate) sandbox: SandboxRef,
+    /// What was asked for.
+    pub(crate) spec: AttachSpec,
+    /// The container's address.
+    pub(crate) address: Ipv4Addr,
+    /// Ports as bound: no host port is 0.
+    pub(crate) ports: Vec<PortBinding>,
+    /// The interface at the host's end.
+    pub(crate) interface: String,
+}
+
+impl Lease {
+    /// Hardware address of the container's interface.
+    pub(crate) fn mac(&self) -> Mac {
+        Mac::of(self.address)
+    }
+
+    /// The ports with their destination.
+    pub(crate) fn published(&self) -> Vec<Published> {
+        self.ports.iter().map(|binding| Published { binding: *binding, to: self.address }).collect()
+    }
+
+    /// The answer to whoever asked for it.
+    pub(crate) fn attachment(&self, subnet: Subnet) -> Attachment {
+        Attachment {
+            address: Some(self.address),
+            prefix_length: subnet.prefix(),
+            gateway: Some(subnet.gateway()),
+            mac: self.mac().to_string(),
+            ports: self.ports.clone(),
+        }
+    }
+}
+
+/// The name of the host's end of a container's pair: 15 bytes, the most that an interface may have. It shows
+/// the container's id to people; and it differs from sandbox to sandbox, because that of an earlier run may
+/// still be there, on its way out with its namespace.
+pub(crate) fn interface_name(id: &ContainerId, sandbox: &SandboxRef) -> String {
+    let run = fnv1a(format!("{id} {} {}", sandbox.pid, sandbox.start_time).as_bytes()) & 0xffff;
+    format!("{}{run:04x}", interface_stem(id))
+}
+
+/// What the names of all interfaces of a container begin with.
+pub(crate) fn interface_stem(id: &ContainerId) -> String {
+    format!("veth{}", &id.as_str()[..7])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn interface_names_fit_and_differ_from_run_to_run() {
+        let id = ContainerId::from_bytes([0xab; 32]);
+        let name = |pid| interface_name(&id, &SandboxRef { pid, start_time: 7 });
+        assert_eq!(name(100).len(), 15);
+        assert!(name(100).starts_with("vethabababa"));
+        assert_eq!(name(100), name(100));
+        assert_ne!(name(100), name(101));
+    }
+}

@@ -1,0 +1,292 @@
+//! Links, addresses and routes of one network namespace, by rtnetlink.
+//!
+//! The kernel carries such a request out inside `sendmsg`, under one lock of the whole system, also if the
+//! socket does not block. So this is blocking work and shows it: the methods are synchronous, and belong on a
+//! thread that may wait.
+
+use crate::netlink::Refused;
+use crate::subnet::Subnet;
+use futures::TryStreamExt;
+use netlink_packet_route::AddressFamily;
+use netlink_packet_route::address::{AddressAttribute, AddressMessage};
+use netlink_packet_route::link::{InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo, LinkMessage};
+use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteType};
+use rtnetlink::{Handle, LinkBridge, LinkMessageBuilder, LinkUnspec, LinkVeth, RouteMessageBuilder};
+use rustix::io::Errno;
+use std::fmt;
+use std::future::Future;
+use std::net::{IpAddr, Ipv4Addr};
+use std::os::fd::RawFd;
+use tokio::runtime::Runtime;
+
+/// The interface that every namespace is born with.
+const LOOPBACK: u32 = 1;
+
+/// A hardware address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Mac([u8; 6]);
+
+impl Mac {
+    /// The one that goes with an IPv4 address: locally administered, and unique where the address is.
+    pub(crate) fn of(address: Ipv4Addr) -> Self {
+        let [a, b, c, d] = address.octets();
+        Self([0x02, 0x42, a, b, c, d])
+    }
+}
+
+impl fmt::Display for Mac {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b, c, d, e, g] = self.0;
+        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
+    }
+}
+
+/// What we want to know of an interface.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Link {
+    /// Its number in its namespace.
+    pub(crate) index: u32,
+    /// Its name.
+    pub(crate) name: String,
+    /// Whether it is set up.
+    pub(crate) up: bool,
+    /// Largest packet, bytes.
+    pub(crate) mtu: u32,
+    /// Hardware address.
+    pub(crate) mac: Option<[u8; 6]>,
+    /// Whether it is a bridge.
+    pub(crate) is_bridge: bool,
+    /// The bridge that it is a port of.
+    pub(crate) bridge: Option<u32>,
+    /// The number of the other end, in that one's namespace.
+    pub(crate) peer: Option<u32>,
+}
+
+impl Link {
+    /// Whether it has this hardware address.
+    pub(crate) fn has(&self, mac: Mac) -> bool {
+        self.mac == Some(mac.0)
+    }
+}
+
+/// An rtnetlink socket in one network namespace.
+pub(crate) struct Links {
+    /// Drives the socket, and closes it when it is dropped: an open one would keep the namespace alive.
+    runtime: Runtime,
+    handle: Handle,
+}
+
+/// The end of a pair that is in another namespace.
+#[derive(Debug)]
+pub(crate) struct OtherEnd<'a> {
+    /// Its name there.
+    pub(crate) name: &'a str,
+    /// Its hardware address.
+    pub(crate) mac: Mac,
+    /// The open namespace.
+    pub(crate) namespace: RawFd,
+}
+
+impl Links {
+    /// Opens a socket in the namespace of this thread. It stays there, wherever it is used.
+    pub(crate) fn open() -> Result<Self, Refused> {
+        let failed = |error: std::io::Error| Refused::failed("opening an rtnetlink socket", &error);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().map_err(failed)?;
+        let (connection, handle, _) = {
+            let _within = runtime.enter();
+            rtnetlink::new_connection().map_err(failed)?
+        };
+        runtime.spawn(connection);
+        Ok(Self { runtime, handle })
+    }
+
+    /// The interface of this name.
+    pub(crate) fn named(&self, name: &str) -> Result<Option<Link>, Refused> {
+        let request = self.handle.link().get().match_name(name);
+        self.one(format_args!("looking for {name}"), request.execute().try_next())
+    }
+
+    /// The interface of this number.
+    pub(crate) fn numbered(&self, index: u32) -> Result<Option<Link>, Refused> {
+        let request = self.handle.link().get().match_index(index);
+        self.one(format_args!("looking for interface {index}"), request.execute().try_next())
+    }
+
+    /// Makes a bridge, not yet up.
+    pub(crate) fn add_bridge(&self, name: &str, mac: Mac, mtu: u32) -> Result<(), Refused> {
+        let bridge = LinkBridge::new(name).address(mac.0.to_vec()).mtu(mtu).build();
+        self.run(format_args!("making the bridge {name}"), self.handle.link().add(bridge).execute())
+    }
+
+    /// Makes a pair: this end a port of the bridge and up, the other born in another namespace.
+    pub(crate) fn add_veth(&self, name: &str, bridge: u32, mtu: u32, other: &OtherEnd<'_>) -> Result<(), Refused> {
+        let peer = LinkMessageBuilder::<LinkUnspec>::default()
+            .name(other.name)
+            .address(other.mac.0.to_vec())
+            .mtu(mtu)
+            .setns_by_fd(other.namespace)
+            .build();
+        let pair = LinkVeth::new(name, other.name)
+            .set_info_data(InfoData::Veth(InfoVeth::Peer(peer)))
+            .controller(bridge)
+            .mtu(mtu)
+            .up()
+            .build();
+        let doing = format_args!("making the pair {name} and {}", other.name);
+        self.run(doing, self.handle.link().add(pair).execute())
+    }
+
+    /// Sets an interface up.
+    pub(crate) fn set_up(&self, index: u32) -> Result<(), Refused> {
+        let link = LinkUnspec::new_with_index(index).up().build();
+        self.run(format_args!("setting interface {index} up"), self.handle.link().set(link).execute())
+    }
+
+    /// Makes an interface a port of a bridge, or of none.
+    pub(crate) fn set_bridge(&self, index: u32, bridge: Option<u32>) -> Result<(), Refused> {
+        let link = LinkUnspec::new_with_index(index).controller(bridge.unwrap_or(0)).build();
+        self.run(format_args!("changing the bridge of interface {index}"), self.handle.link().set(link).execute())
+    }
+
+    /// Removes an interface; done also if there is none. Slow: tens of milliseconds.
+    pub(crate) fn remove(&self, index: u32) -> Result<(), Refused> {
+        match self.run(format_args!("removing interface {index}"), self.handle.link().del(index).execute()) {
+            Err(refused) if refused.is_missing() => Ok(()),
+            answer => answer,
+        }
+    }
+
+    /// Gives an interface an address; done also if it has it.
+    pub(crate) fn add_address(&self, index: u32, address: Ipv4Addr, subnet: Subnet) -> Result<(), Refused> {
+        let request = self.handle.address().add(index, IpAddr::V4(address), subnet.prefix());
+        let doing = format_args!("giving interface {index} the address {address}/{}", subnet.prefix());
+        match self.run(doing, request.execute()) {
+            Err(refused) if refused.errno == Errno::EXIST => Ok(()),
+            answer => answer,
+        }
+    }
+
+    /// Sets the default route; done also if there is one.
+    pub(crate) fn set_default_route(&self, index: u32, gateway: Ipv4Addr) -> Result<(), Refused> {
+        let route = RouteMessageBuilder::<Ipv4Addr>::new().gateway(gateway).output_interface(index).build();
+        let request = self.handle.route().add(route).replace();
+        self.run(format_args!("setting the default route by {gateway}"), request.execute())
+    }
+
+    /// Sets loopback up.
+    pub(crate) fn loopback_up(&self) -> Result<(), Refused> {
+        self.set_up(LOOPBACK)
+    }
+
+    /// The subnets that are in use, by an address or by a route, but those of one interface.
+    pub(crate) fn used_subnets(&self, but: Option<u32>) -> Result<Vec<Subnet>, Refused> {
+        let addresses =
+            self.run("reading the addresses", self.handle.address().get().execute().try_collect::<Vec<_>>())?;
+        let others = |index: &Option<u32>| index.is_none() || *index != but;
+        let mut used: Vec<Subnet> =
+            addresses.iter().filter(|one| others(&Some(one.header.index))).filter_map(address_subnet).collect();
+        used.extend(self.routes()?.iter().filter(|one| others(&one.interface)).filter_map(|route| route.to));
+        Ok(used)
+    }
+
+    /// The largest packet of the interface that the default route leaves by; none without such a route.
+    pub(crate) fn uplink_mtu(&self) -> Result<Option<u32>, Refused> {
+        let routes = self.routes()?;
+        let uplink = routes.iter().filter(|route| route.to.is_none()).min_by_key(|route| route.priority);
+        match uplink.and_then(|route| route.interface) {
+            Some(index) => Ok(self.numbered(index)?.map(|link| link.mtu)),
+            None => Ok(None),
+        }
+    }
+
+    fn routes(&self) -> Result<Vec<Route>, Refused> {
+        let request = self.handle.route().get(RouteMessageBuilder::<Ipv4Addr>::new().build());
+        let routes = self.run("reading the routes", request.execute().try_collect::<Vec<_>>())?;
+        Ok(routes.iter().filter_map(parse_route).collect())
+    }
+
+    fn one(
+        &self,
+        doing: impl fmt::Display,
+        answer: impl Future<Output = Result<Option<LinkMessage>, rtnetlink::Error>>,
+    ) -> Result<Option<Link>, Refused> {
+        match self.run(doing, answer) {
+            Ok(link) => Ok(link.as_ref().map(parse_link)),
+            Err(refused) if refused.is_missing() => Ok(None),
+            Err(refused) => Err(refused),
+        }
+    }
+
+    fn run<T>(
+        &self,
+        doing: impl fmt::Display,
+        request: impl Future<Output = Result<T, rtnetlink::Error>>,
+    ) -> Result<T, Refused> {
+        self.runtime.block_on(request).map_err(|error| match error {
+            rtnetlink::Error::NetlinkError(error) => {
+                Refused::new(doing, Errno::from_raw_os_error(error.raw_code().saturating_abs()))
+            }
+            error => Refused { words: error.to_string(), ..Refused::new(doing, Errno::PROTO) },
+        })
+    }
+}
+
+/// A route; `to` is none for the default route.
+struct Route {
+    to: Option<Subnet>,
+    interface: Option<u32>,
+    priority: u32,
+}
+
+fn parse_link(message: &LinkMessage) -> Link {
+    let mut link =
+        Link { index: message.header.index, up: message.header.flags.contains(LinkFlags::Up), ..Link::default() };
+    for attribute in &message.attributes {
+        match attribute {
+            LinkAttribute::IfName(name) => link.name.clone_from(name),
+            LinkAttribute::Mtu(mtu) => link.mtu = *mtu,
+            LinkAttribute::Address(address) => link.mac = address.as_slice().try_into().ok(),
+            LinkAttribute::Controller(index) => link.bridge = Some(*index),
+            LinkAttribute::Link(index) => link.peer = Some(*index),
+            LinkAttribute::LinkInfo(infos) => link.is_bridge = infos.contains(&LinkInfo::Kind(InfoKind::Bridge)),
+            _ => {}
+        }
+    }
+    link
+}
+
+fn address_subnet(message: &AddressMessage) -> Option<Subnet> {
+    message.attributes.iter().find_map(|attribute| match attribute {
+        AddressAttribute::Address(IpAddr::V4(address)) => Subnet::new(*address, message.header.prefix_len),
+        _ => None,
+    })
+}
+
+fn parse_route(message: &RouteMessage) -> Option<Route> {
+    let header = &message.header;
+    if header.address_family != AddressFamily::Inet {
+        return None;
+    }
+    let mut route = Route { to: None, interface: None, priority: 0 };
+    for attribute in &message.attributes {
+        match attribute {
+            RouteAttribute::Destination(RouteAddress::Inet(address)) => {
+                route.to = Subnet::new(*address, header.destination_prefix_length);
+            }
+            RouteAttribute::Oif(index) => route.interface = Some(*index),
+            RouteAttribute::Priority(priority) => route.priority = *priority,
+            _ => {}
+        }
+    }
+    (route.to.is_some() || header.kind == RouteType::Unicast).then_some(route)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hardware_addresses_follow_the_address() {
+        assert_eq!(Mac::of(Ipv4Addr::new(10, 88, 1, 2)).to_string(), "02:42:0a:58:01:02");
+    }
+}

@@ -1,0 +1,102 @@
+//! Connecting a sandbox to the bridge.
+
+use crate::lease::{Lease, interface_name, interface_stem};
+use crate::link::{Link, Links, OtherEnd};
+use crate::namespace::Namespace;
+use crate::netlink::Refused;
+use crate::subnet::Subnet;
+use rustix::io::Errno;
+use schema::common::SandboxRef;
+use schema::{ContainerId, Failure};
+
+/// The container's interface.
+const INSIDE: &str = "eth0";
+
+/// Sets loopback up in a sandbox, and nothing else.
+pub(crate) fn loopback_only(sandbox: &SandboxRef) -> Result<(), Failure> {
+    Ok(Namespace::of(sandbox)?.run(Links::open)??.loopback_up()?)
+}
+
+/// Connects a sandbox as its lease says: the pair of interfaces, addresses, route. What an earlier attempt has
+/// done is kept. Answers with the name of the interface at the host's end.
+pub(crate) fn connect(
+    host: &Links,
+    bridge: &Link,
+    id: &ContainerId,
+    lease: &Lease,
+    subnet: Subnet,
+) -> Result<String, Failure> {
+    let namespace = Namespace::of(&lease.sandbox)?;
+    let inside = namespace.run(Links::open)??;
+    let (index, interface) = match inside.named(INSIDE)? {
+        Some(found) => (found.index, adopt(host, bridge, id, lease, &found)?),
+        None => {
+            let interface = interface_name(id, &lease.sandbox);
+            pair(host, bridge, &interface, lease, &namespace)?;
+            let made = inside.named(INSIDE)?.ok_or_else(|| Refused::new("looking for eth0", Errno::NODEV))?;
+            (made.index, interface)
+        }
+    };
+    inside.loopback_up()?;
+    inside.add_address(index, lease.address, subnet)?;
+    inside.set_up(index)?;
+    inside.set_default_route(index, subnet.gateway())?;
+    Ok(interface)
+}
+
+/// Makes the pair. An interface of the same name is a leftover: our names belong to one run of one container,
+/// and that run has no interface yet.
+fn pair(host: &Links, bridge: &Link, interface: &str, lease: &Lease, namespace: &Namespace) -> Result<(), Refused> {
+    let other = OtherEnd { name: INSIDE, mac: lease.mac(), namespace: namespace.descriptor() };
+    match host.add_veth(interface, bridge.index, bridge.mtu, &other) {
+        Err(refused) if refused.errno == Errno::EXIST => {
+            if let Some(leftover) = host.named(interface)? {
+                host.remove(leftover.index)?;
+            }
+            host.add_veth(interface, bridge.index, bridge.mtu, &other)
+        }
+        answer => answer,
+    }
+}
+
+/// Takes over an interface that is in the sandbox already: an earlier attempt was cut off, or another process
+/// of the same sandbox stands for it now.
+fn adopt(host: &Links, bridge: &Link, id: &ContainerId, lease: &Lease, inside: &Link) -> Result<String, Failure> {
+    let at_host = match inside.peer {
+        Some(index) => host.numbered(index)?,
+        None => None,
+    };
+    match at_host {
+        Some(link) if inside.has(lease.mac()) && link.name.starts_with(&interface_stem(id)) => {
+            join(host, bridge, &link)?;
+            Ok(link.name)
+        }
+        _ => Err(Failure::conflict(format_args!(
+            "the sandbox with process {} has an interface {INSIDE} that is not of this container",
+            lease.sandbox.pid
+        ))),
+    }
+}
+
+/// Makes sure that the host's end is up and a port of the bridge.
+pub(crate) fn join(host: &Links, bridge: &Link, link: &Link) -> Result<(), Refused> {
+    if link.bridge != Some(bridge.index) {
+        host.set_bridge(link.index, Some(bridge.index))?;
+    }
+    if !link.up {
+        host.set_up(link.index)?;
+    }
+    Ok(())
+}
+
+/// Takes the host's end off the bridge. It is not removed, which is slow: it goes with its namespace. But until
+/// then it must not answer for an address that may be another's.
+pub(crate) fn unplug(host: &Links, interface: &str) -> Result<(), Refused> {
+    match host.named(interface)? {
+        Some(link) if link.bridge.is_some() => match host.set_bridge(link.index, None) {
+            Err(refused) if refused.is_missing() => Ok(()),
+            answer => answer,
+        },
+        _ => Ok(()),
+    }
+}

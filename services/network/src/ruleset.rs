@@ -1,0 +1,403 @@
+//! The one nftables table of an instance, as messages for the kernel. Nothing here speaks to the kernel.
+//!
+//! The rules are the same for ever; what changes are the elements of two maps. So publishing a port costs the
+//! same whatever else is published, and no rule of ours or anybody's is rewritten for it.
+
+use crate::expression::{DESTINATION_TRANSLATED, ESTABLISHED_OR_RELATED, Is, PortKey, Rule};
+use crate::hash::fnv1a;
+use crate::message::{Attributes, Message};
+use crate::subnet::Subnet;
+use schema::common::{PortBinding, Protocol};
+use std::net::Ipv4Addr;
+
+/// Ports published on all addresses: protocol and port → address and port.
+pub(crate) const PORTS: &str = "ports";
+/// Ports published on one address: address, protocol and port → address and port.
+pub(crate) const ADDRESS_PORTS: &str = "address_ports";
+
+/// Attributes of linux/netfilter/nf_tables.h.
+pub(crate) mod nfta {
+    pub(crate) const TABLE_NAME: u16 = 1;
+    pub(crate) const TABLE_USERDATA: u16 = 6;
+    pub(super) const CHAIN_TABLE: u16 = 1;
+    pub(super) const CHAIN_NAME: u16 = 3;
+    pub(super) const CHAIN_HOOK: u16 = 4;
+    pub(super) const CHAIN_TYPE: u16 = 7;
+    pub(super) const HOOK_HOOKNUM: u16 = 1;
+    pub(super) const HOOK_PRIORITY: u16 = 2;
+    pub(crate) const RULE_TABLE: u16 = 1;
+    pub(super) const RULE_CHAIN: u16 = 2;
+    pub(super) const RULE_EXPRESSIONS: u16 = 4;
+    pub(super) const SET_TABLE: u16 = 1;
+    pub(super) const SET_NAME: u16 = 2;
+    pub(super) const SET_FLAGS: u16 = 3;
+    pub(super) const SET_KEY_TYPE: u16 = 4;
+    pub(super) const SET_KEY_LEN: u16 = 5;
+    pub(super) const SET_DATA_TYPE: u16 = 6;
+    pub(super) const SET_DATA_LEN: u16 = 7;
+    pub(super) const SET_ID: u16 = 10;
+    pub(crate) const ELEM_LIST_TABLE: u16 = 1;
+    pub(crate) const ELEM_LIST_SET: u16 = 2;
+    pub(crate) const ELEM_LIST_ELEMENTS: u16 = 3;
+    pub(crate) const LIST_ELEM: u16 = 1;
+    pub(crate) const SET_ELEM_KEY: u16 = 1;
+    pub(crate) const SET_ELEM_DATA: u16 = 2;
+    pub(crate) const DATA_VALUE: u16 = 1;
+}
+
+/// Numbers by which the `nft` program knows what kind of value a key is made of (its datatype.h); the kernel
+/// only stores them. Those of a concatenation stand in one number, six bits each.
+mod datatype {
+    const ADDRESS: u32 = 7;
+    const PROTOCOL: u32 = 12;
+    const PORT: u32 = 13;
+    pub(super) const ADDRESS_AND_PORT: u32 = ADDRESS << 6 | PORT;
+    pub(super) const PROTOCOL_AND_PORT: u32 = PROTOCOL << 6 | PORT;
+    pub(super) const ADDRESS_PROTOCOL_AND_PORT: u32 = ADDRESS << 12 | PROTOCOL_AND_PORT;
+}
+
+/// Type of the comment in a table's user data (libnftnl).
+const COMMENT: u8 = 0;
+/// Family, version and resource id of a message (`struct nfgenmsg`).
+pub(crate) const INET: [u8; 4] = [libc::NFPROTO_INET as u8, libc::NFNETLINK_V0 as u8, 0, 0];
+
+/// A port of the host and where its traffic goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Published {
+    /// The port.
+    pub(crate) binding: PortBinding,
+    /// The container's address.
+    pub(crate) to: Ipv4Addr,
+}
+
+/// An element as the kernel holds it.
+pub(crate) type Element = (Vec<u8>, Vec<u8>);
+
+impl Published {
+    /// The map that it belongs to.
+    pub(crate) fn map(&self) -> &'static str {
+        if self.binding.host_address.is_some() { ADDRESS_PORTS } else { PORTS }
+    }
+
+    /// Key and value. Each part of a concatenation fills up four bytes.
+    pub(crate) fn element(&self) -> Element {
+        let PortBinding { host_address, host_port, container_port, protocol } = self.binding;
+        let protocol = match protocol {
+            Protocol::Tcp => libc::IPPROTO_TCP,
+            Protocol::Udp => libc::IPPROTO_UDP,
+        };
+        let mut key = host_address.map(|address| address.octets().to_vec()).unwrap_or_default();
+        key.extend([protocol as u8, 0, 0, 0]);
+        key.extend(padded(host_port));
+        let mut value = self.to.octets().to_vec();
+        value.extend(padded(container_port));
+        (key, value)
+    }
+}
+
+fn padded(port: u16) -> [u8; 4] {
+    let [high, low] = port.to_be_bytes();
+    [high, low, 0, 0]
+}
+
+/// Where a base chain is called.
+struct Hook {
+    kind: &'static str,
+    number: i32,
+    priority: i32,
+}
+
+const fn hook(kind: &'static str, number: i32, priority: i32) -> Option<Hook> {
+    Some(Hook { kind, number, priority })
+}
+
+/// The table of an instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Ruleset {
+    /// Name of the table, and of the bridge.
+    pub(crate) name: String,
+    /// The containers' addresses.
+    pub(crate) subnet: Subnet,
+}
+
+impl Ruleset {
+    /// Makes the table anew, whatever was there, with these ports published. To be sent as one batch, so that
+    /// there is no moment without it.
+    pub(crate) fn create(&self, published: &[Published]) -> Vec<Message> {
+        let mut batch = remove_table(&self.name);
+        batch.push(table(&self.name, Some(&self.comment())));
+        batch.extend(self.skeleton());
+        batch.extend(self.publish(published));
+        batch
+    }
+
+    /// Publishes ports. What is published already as it should be stays.
+    pub(crate) fn publish(&self, published: &[Published]) -> Vec<Message> {
+        published
+            .iter()
+            .map(|one| self.element(libc::NFT_MSG_NEWSETELEM, libc::NLM_F_CREATE, one, "publishing"))
+            .collect()
+    }
+
+    /// Takes ports back. The kernel refuses the whole batch if one is not published.
+    pub(crate) fn unpublish(&self, published: &[Published]) -> Vec<Message> {
+        published.iter().map(|one| self.element(libc::NFT_MSG_DELSETELEM, 0, one, "unpublishing")).collect()
+    }
+
+    /// What the table says of itself: a table that says something else was made by another version, or for
+    /// another subnet.
+    pub(crate) fn comment(&self) -> String {
+        let fingerprint = self
+            .skeleton()
+            .iter()
+            .fold(0, |hash, message| fnv1a(&[&u64::to_le_bytes(hash), message.body.as_slice()].concat()));
+        format!("cctl: containers on {}, rules {fingerprint:016x}", self.name)
+    }
+
+    /// How many rules the table has.
+    pub(crate) fn rule_count(&self) -> usize {
+        self.chains().iter().map(|(_, _, rules)| rules.len()).sum()
+    }
+
+    /// Everything but the table itself and the elements.
+    fn skeleton(&self) -> Vec<Message> {
+        let mut batch = vec![
+            self.map(PORTS, 1, datatype::PROTOCOL_AND_PORT, 8),
+            self.map(ADDRESS_PORTS, 2, datatype::ADDRESS_PROTOCOL_AND_PORT, 12),
+        ];
+        let chains = self.chains();
+        batch.extend(chains.iter().map(|(name, hook, _)| self.chain(name, hook.as_ref())));
+        for (chain, _, rules) in &chains {
+            batch.extend(rules.iter().map(|rule| self.rule(chain, rule)));
+        }
+        batch
+    }
+
+    /// The chains with their hooks and rules. Each accepts what no rule ends.
+    fn chains(&self) -> Vec<(&'static str, Option<Hook>, Vec<Rule>)> {
+        let (bridge, subnet) = (self.name.as_str(), self.subnet);
+        let loopback = Subnet::loopback();
+        let rule = Rule::default;
+        vec![
+            (
+                "publish",
+                None,
+                vec![
+                    rule().translate_by(ADDRESS_PORTS, PortKey::AddressAndPort),
+                    rule().translate_by(PORTS, PortKey::Port),
+                ],
+            ),
+            (
+                // The bridge takes packets of 127.0.0.0/8 (route_localnet), for ports published there. That
+                // must not let a container reach what listens on the host's loopback. Before connection
+                // tracking, answers to our own connections still carry the bridge's address.
+                "guard",
+                hook("filter", libc::NF_INET_PRE_ROUTING, libc::NF_IP_PRI_RAW),
+                vec![
+                    rule().came_by(Is::This, bridge).to(loopback).drop(),
+                    rule().came_by(Is::This, bridge).from(loopback).drop(),
+                ],
+            ),
+            (
+                // A neighbour can send packets to 127.0.0.1, and translation would come before the kernel's
+                // check: what is published there is for the host alone.
+                "prerouting",
+                hook("nat", libc::NF_INET_PRE_ROUTING, libc::NF_IP_PRI_NAT_DST),
+                vec![rule().to(loopback).leave(), rule().to_this_host().jump("publish")],
+            ),
+            (
+                "output",
+                hook("nat", libc::NF_INET_LOCAL_OUT, libc::NF_IP_PRI_NAT_DST),
+                vec![rule().to_this_host().jump("publish")],
+            ),
+            (
+                // To a container: the host's loopback address, and the address of a container that uses a
+                // published port, would not find the way back. From a container: to the world.
+                "postrouting",
+                hook("nat", libc::NF_INET_POST_ROUTING, libc::NF_IP_PRI_NAT_SRC),
+                vec![
+                    rule().leaves_by(Is::This, "lo").leave(),
+                    rule().leaves_by(Is::This, bridge).from(loopback).masquerade(),
+                    rule()
+                        .leaves_by(Is::This, bridge)
+                        .from(subnet)
+                        .connection_status(DESTINATION_TRANSLATED)
+                        .masquerade(),
+                    rule().leaves_by(Is::Other, bridge).from(subnet).masquerade(),
+                ],
+            ),
+            (
+                // Nobody beyond the host reaches a port of a container that is not published, even if he has a
+                // route to the subnet. What does not go to our bridge is not our business.
+                "forward",
+                hook("filter", libc::NF_INET_FORWARD, libc::NF_IP_PRI_FILTER),
+                vec![
+                    rule().leaves_by(Is::Other, bridge).accept(),
+                    rule().came_by(Is::This, bridge).accept(),
+                    rule().connection_state(ESTABLISHED_OR_RELATED).accept(),
+                    rule().connection_status(DESTINATION_TRANSLATED).accept(),
+                    rule().drop(),
+                ],
+            ),
+        ]
+    }
+
+    fn map(&self, name: &'static str, number: u32, key_type: u32, key_length: u32) -> Message {
+        let message = message(libc::NFT_MSG_NEWSET, libc::NLM_F_CREATE, format!("making the map {name}"));
+        message.with(|list| {
+            list.text(nfta::SET_TABLE, &self.name);
+            list.text(nfta::SET_NAME, name);
+            list.number(nfta::SET_FLAGS, libc::NFT_SET_MAP as u32);
+            list.number(nfta::SET_KEY_TYPE, key_type);
+            list.number(nfta::SET_KEY_LEN, key_length);
+            list.number(nfta::SET_DATA_TYPE, datatype::ADDRESS_AND_PORT);
+            list.number(nfta::SET_DATA_LEN, 8);
+            list.number(nfta::SET_ID, number);
+        })
+    }
+
+    fn chain(&self, name: &str, hook: Option<&Hook>) -> Message {
+        let message = message(libc::NFT_MSG_NEWCHAIN, libc::NLM_F_CREATE, format!("making the chain {name}"));
+        message.with(|list| {
+            list.text(nfta::CHAIN_TABLE, &self.name);
+            list.text(nfta::CHAIN_NAME, name);
+            if let Some(hook) = hook {
+                list.nested(nfta::CHAIN_HOOK, |inner| {
+                    inner.number(nfta::HOOK_HOOKNUM, hook.number as u32);
+                    inner.number(nfta::HOOK_PRIORITY, hook.priority as u32);
+                });
+                list.text(nfta::CHAIN_TYPE, hook.kind);
+            }
+        })
+    }
+
+    fn rule(&self, chain: &str, rule: &Rule) -> Message {
+        let flags = libc::NLM_F_CREATE | libc::NLM_F_APPEND;
+        let message = message(libc::NFT_MSG_NEWRULE, flags, format!("making a rule of the chain {chain}"));
+        message.with(|list| {
+            list.text(nfta::RULE_TABLE, &self.name);
+            list.text(nfta::RULE_CHAIN, chain);
+            list.nested(nfta::RULE_EXPRESSIONS, |inner| inner.append(rule.expressions()));
+        })
+    }
+
+    fn element(&self, kind: i32, flags: i32, published: &Published, doing: &str) -> Message {
+        let PortBinding { host_port, protocol, .. } = published.binding;
+        let (key, value) = published.element();
+        let message = message(kind, flags, format!("{doing} {host_port}/{protocol}"));
+        message.with(|list| {
+            list.text(nfta::ELEM_LIST_TABLE, &self.name);
+            list.text(nfta::ELEM_LIST_SET, published.map());
+            list.nested(nfta::ELEM_LIST_ELEMENTS, |elements| {
+                elements.nested(nfta::LIST_ELEM, |element| {
+                    element.nested(nfta::SET_ELEM_KEY, |data| data.bytes(nfta::DATA_VALUE, &key));
+                    element.nested(nfta::SET_ELEM_DATA, |data| data.bytes(nfta::DATA_VALUE, &value));
+                });
+            });
+        })
+    }
+}
+
+/// Removes a table; done also if there is none.
+pub(crate) fn remove_table(name: &str) -> Vec<Message> {
+    let delete = message(libc::NFT_MSG_DELTABLE, 0, format!("removing the table {name}"));
+    vec![table(name, None), delete.with(|list| list.text(nfta::TABLE_NAME, name))]
+}
+
+fn table(name: &str, comment: Option<&str>) -> Message {
+    message(libc::NFT_MSG_NEWTABLE, libc::NLM_F_CREATE, format!("making the table {name}")).with(|list| {
+        list.text(nfta::TABLE_NAME, name);
+        if let Some(comment) = comment {
+            list.bytes(nfta::TABLE_USERDATA, &user_data(comment));
+        }
+    })
+}
+
+fn message(kind: i32, flags: i32, doing: String) -> Message {
+    Message::new(nft_type(kind), flags, &INET, format!("nftables: {doing}"))
+}
+
+/// The type of an nf_tables message.
+pub(crate) fn nft_type(kind: i32) -> u16 {
+    (libc::NFNL_SUBSYS_NFTABLES << 8 | kind) as u16
+}
+
+/// A comment as `nft list` shows it.
+pub(crate) fn user_data(comment: &str) -> Vec<u8> {
+    let mut data = vec![COMMENT, comment.len() as u8 + 1];
+    data.extend_from_slice(comment.as_bytes());
+    data.push(0);
+    data
+}
+
+/// The keys and values in a dumped list of elements.
+pub(crate) fn elements(list: &[u8]) -> Vec<Element> {
+    use crate::message::{attribute, attributes};
+    let value = |element, kind: u16| {
+        attribute(element, kind).and_then(|data| attribute(data, nfta::DATA_VALUE)).map(<[u8]>::to_vec)
+    };
+    attributes(attribute(list, nfta::ELEM_LIST_ELEMENTS).unwrap_or_default())
+        .filter_map(|(_, element)| Some((value(element, nfta::SET_ELEM_KEY)?, value(element, nfta::SET_ELEM_DATA)?)))
+        .collect()
+}
+
+/// The attributes that name a map, for a dump of its elements.
+pub(crate) fn map_named(list: &mut Attributes, table: &str, map: &str) {
+    list.text(nfta::ELEM_LIST_TABLE, table);
+    list.text(nfta::ELEM_LIST_SET, map);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn ruleset(name: &str, subnet: &str) -> Ruleset {
+        Ruleset { name: name.to_owned(), subnet: subnet.parse().unwrap() }
+    }
+
+    prop_compose! {
+        fn any_published()(address: Option<u32>, host_port: u16, container_port: u16, udp: bool, to: u32) -> Published {
+            let protocol = if udp { Protocol::Udp } else { Protocol::Tcp };
+            let host_address = address.map(Ipv4Addr::from);
+            Published { binding: PortBinding { host_address, host_port, container_port, protocol }, to: to.into() }
+        }
+    }
+
+    #[test]
+    fn the_comment_tells_tables_apart() {
+        let one = ruleset("cctl0", "10.88.1.0/24");
+        assert_eq!(one.comment(), one.clone().comment());
+        assert_ne!(one.comment(), ruleset("cctl0", "10.88.2.0/24").comment());
+        assert_ne!(one.comment(), ruleset("cctl1", "10.88.1.0/24").comment());
+        assert!(user_data(&one.comment()).len() < 128);
+    }
+
+    #[test]
+    fn a_table_is_replaced_in_one_batch() {
+        let batch = ruleset("cctl0", "10.88.1.0/24").create(&[]);
+        let kinds: Vec<_> = batch.iter().map(|message| i32::from(message.kind & 0xff)).collect();
+        assert_eq!(kinds[..3], [libc::NFT_MSG_NEWTABLE, libc::NFT_MSG_DELTABLE, libc::NFT_MSG_NEWTABLE]);
+        let rules = kinds.iter().filter(|kind| **kind == libc::NFT_MSG_NEWRULE).count();
+        assert_eq!(rules, ruleset("cctl0", "10.88.1.0/24").rule_count());
+    }
+
+    proptest! {
+        #[test]
+        fn elements_come_back(published in prop::collection::vec(any_published(), 0..20)) {
+            let ruleset = ruleset("cctl0", "10.88.1.0/24");
+            let batch = ruleset.publish(&published);
+            let read: Vec<_> = batch.iter().flat_map(|message| elements(&message.body[INET.len()..])).collect();
+            let expected: Vec<_> = published.iter().map(Published::element).collect();
+            prop_assert_eq!(read, expected);
+        }
+
+        #[test]
+        fn different_ports_have_different_keys(one in any_published(), other in any_published()) {
+            let same = one.binding.host_address == other.binding.host_address
+                && one.binding.host_port == other.binding.host_port
+                && one.binding.protocol == other.binding.protocol;
+            prop_assert_eq!(one.element().0 == other.element().0, same);
+        }
+    }
+}

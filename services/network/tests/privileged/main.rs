@@ -1,0 +1,12 @@
+//! The network on the real kernel. Needs root, and the programs `ip` and `nft` to look at what was made.
+//!
+//! Each test has a host of its own: a network namespace with a loopback, an uplink, and a neighbour beyond it.
+//! Nothing of the machine's network is touched.
+
+mod attach;
+mod bench;
+mod host;
+mod publish;
+mod recover;
+mod refuse;
+mod table;
