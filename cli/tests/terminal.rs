@@ -158,3 +158,16 @@ fn without_i_control_c_is_a_signal_for_the_container() {
     terminal.types(b"\x03");
     assert_eq!(terminal.ends(), 5);
 }
+
+#[test]
+fn a_container_that_does_not_read_can_be_left() {
+    let fake = Fake::start();
+    let mut terminal = Terminal::run(&fake, &["run", "-it", "--name", "one", "base", "deaf"]);
+    terminal.becomes_raw();
+    for _ in 0..80 {
+        terminal.types(b"does anybody read this?");
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    terminal.types(b"\x10\x11");
+    assert_eq!(terminal.ends(), 0);
+}

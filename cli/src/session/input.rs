@@ -3,15 +3,23 @@
 use super::{Session, detach};
 use crate::console;
 use crate::engine::{new_token, patient_call};
-use crate::error::Result;
+use futures::future::{Either, select};
 use rustix::stdio::stdin;
-use schema::log_collector::Input;
+use schema::log_collector::{Input, Stream};
 use schema::{Call, Code, Failure};
+use std::pin::pin;
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, Receiver, Sender, error::SendTimeoutError};
 
 /// Bytes that are read at a time: the contract allows 64 KiB a call.
 const PIECE: usize = 32 << 10;
+/// Pieces that are kept for a container that does not read its terminal.
+const KEPT: usize = 64;
+/// How long the next piece waits for it. Then the keys are lost, as on any terminal that nobody reads.
+const STUCK: Duration = Duration::from_millis(300);
+const BELL: &[u8] = b"\x07";
+/// How long the last keys before a detachment may be on their way.
+const FLUSH: Duration = Duration::from_millis(500);
 /// How long a session is idle before it shows that it is still there. A collector that was restarted ends the
 /// container's input if its client does not return within 2 s, and a client that sends nothing does not
 /// notice the restart.
@@ -28,54 +36,76 @@ pub(super) enum Ended {
 
 impl Session<'_> {
     /// Sends what comes on stdin until it ends. Input that a container no longer takes is dropped.
-    pub(super) async fn copy_input(&self) -> Result<Ended> {
+    pub(super) async fn copy_input(&self) -> Result<Ended, Failure> {
         let token = new_token()?;
+        let terminal = self.container.spec.terminal;
         // The end of a terminal's session is not the end of the container's input: another may attach.
-        let once = self.container.spec.stdin_once && !self.container.spec.terminal;
+        let once = self.container.spec.stdin_once && !terminal;
         let input = self.engine.logs.input(&self.container.id, &token, once);
-        match self.send(&input).await {
-            // It has ended, or it was removed.
-            Err(failure) if matches!(failure.code, Code::Conflict | Code::NotFound) => Ok(Ended::ByItself),
-            Err(failure) => {
-                console::complain(&failure.context("sending input"));
-                Ok(Ended::ByItself)
-            }
-            ended => Ok(ended?),
+        let typed = read_stdin();
+        if !terminal {
+            deliver(&input, typed).await;
+            return Ok(Ended::ByItself);
         }
-    }
-
-    async fn send(&self, input: &Input<'_>) -> Result<Ended, Failure> {
-        let call = patient_call();
-        let mut offset = input.open(&call).await?;
-        let mut typed = read_stdin();
-        let mut keys = self.container.spec.terminal.then(detach::Keys::default);
-        while let Some(piece) = next(&mut typed, input, &call, offset).await? {
-            let (piece, detached) = match &mut keys {
-                Some(keys) => keys.filter(&piece),
-                None => (piece, false),
-            };
-            if !piece.is_empty() {
-                offset = input.write(&call, offset, &piece).await?;
+        let (pass, passed) = mpsc::channel(KEPT);
+        match select(pin!(watch_keys(typed, pass)), pin!(deliver(&input, passed))).await {
+            Either::Left(((), delivering)) => {
+                // A container that does not read does not keep the user from leaving.
+                let _ = tokio::time::timeout(FLUSH, delivering).await;
             }
-            if detached {
-                input.close(&call).await?;
-                return Ok(Ended::ByUser);
-            }
+            Either::Right(((), watching)) => watching.await,
         }
-        input.close(&call).await?;
-        Ok(Ended::ByItself)
+        Ok(Ended::ByUser)
     }
 }
 
-/// The next piece of stdin, none at its end. Meanwhile the session is kept open.
+/// Passes keys on until the user detaches: also while the container does not read them.
+async fn watch_keys(mut typed: Receiver<Vec<u8>>, pass: Sender<Vec<u8>>) {
+    let mut keys = detach::Keys::default();
+    while let Some(piece) = typed.recv().await {
+        let (piece, detached) = keys.filter(&piece);
+        if let Err(SendTimeoutError::Timeout(_)) = pass.send_timeout(piece, STUCK).await {
+            let _ = console::write(Stream::Stdout, BELL);
+        }
+        if detached {
+            return;
+        }
+    }
+    // A terminal that is gone sends a signal too.
+    std::future::pending().await
+}
+
+/// Sends pieces until there are no more, or the container takes no more.
+async fn deliver(input: &Input<'_>, pieces: Receiver<Vec<u8>>) {
+    match send(input, pieces).await {
+        // It has ended, or it was removed.
+        Err(failure) if !matches!(failure.code, Code::Conflict | Code::NotFound) => {
+            console::complain(&failure.context("sending input"));
+        }
+        _ => {}
+    }
+}
+
+async fn send(input: &Input<'_>, mut pieces: Receiver<Vec<u8>>) -> Result<(), Failure> {
+    let call = patient_call();
+    let mut offset = input.open(&call).await?;
+    while let Some(piece) = next(&mut pieces, input, &call, offset).await? {
+        if !piece.is_empty() {
+            offset = input.write(&call, offset, &piece).await?;
+        }
+    }
+    input.close(&call).await
+}
+
+/// The next piece, none at the end. Meanwhile the session is kept open.
 async fn next(
-    typed: &mut mpsc::Receiver<Vec<u8>>,
+    pieces: &mut Receiver<Vec<u8>>,
     input: &Input<'_>,
     call: &Call,
     offset: u64,
 ) -> Result<Option<Vec<u8>>, Failure> {
     loop {
-        match tokio::time::timeout(HEARTBEAT, typed.recv()).await {
+        match tokio::time::timeout(HEARTBEAT, pieces.recv()).await {
             Ok(piece) => return Ok(piece),
             Err(_) => input.write(call, offset, &[]).await?,
         };
@@ -84,7 +114,7 @@ async fn next(
 
 /// Reads stdin on a thread of its own, a piece ahead at most. The thread ends with the process: nobody waits
 /// for somebody who does not type.
-fn read_stdin() -> mpsc::Receiver<Vec<u8>> {
+fn read_stdin() -> Receiver<Vec<u8>> {
     let (sender, receiver) = mpsc::channel(1);
     std::thread::spawn(move || {
         let mut buffer = vec![0; PIECE];
