@@ -1,1 +1,41 @@
 //! The executor: sandboxes and their monitors.
+//!
+//! A sandbox is a directory, a monitor process (`cctl-shim`) that holds the namespaces, and cgroups. It lives
+//! until it is destroyed, whatever happens to this service: at its start the service lists the directories,
+//! asks every monitor, and knows everything again.
+//!
+//! * [`plan`] and [`seccomp`], [`users`], [`cgroup`] (its plan) decide, and are pure.
+//! * [`sandbox`] carries out; one actor owns each sandbox, and the [`registry`] knows them.
+
+mod api;
+mod cgroup;
+mod control;
+mod host;
+mod plan;
+mod process;
+mod registry;
+mod sandbox;
+mod seccomp;
+mod sys;
+mod users;
+
+use actix::Actor;
+use host::Host;
+use registry::{Adopt, Registry};
+use schema::Failure;
+use schema::bindings::executor_capnp::executor;
+use std::sync::Arc;
+
+/// Who this service is.
+pub const IDENTITY: kit::Identity =
+    kit::Identity { service: schema::executor::SERVICE, needs: &[], version: env!("CARGO_PKG_VERSION") };
+
+/// Finds the sandboxes that exist, and serves.
+pub async fn start(context: kit::Context) -> Result<executor::Client, Failure> {
+    let host = Arc::new(Host::detect(context.instance.clone())?);
+    let registry = Registry::new(Arc::clone(&host)).start();
+    for (id, sandbox) in sandbox::recover::recover(&host, &registry).await? {
+        kit::actor::ask(&registry, Adopt(id, sandbox.start())).await?;
+    }
+    Ok(schema::executor::serve(context.about(), api::Api::new(registry)))
+}

@@ -1,2 +1,5 @@
 //! The executor: sandboxes and their monitors.
-fn main() {}
+
+fn main() -> std::process::ExitCode {
+    kit::boot::run(executor::IDENTITY, executor::start)
+}

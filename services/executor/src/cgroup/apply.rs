@@ -1,0 +1,224 @@
+//! Makes, joins, empties and removes the cgroups.
+
+use super::layout::{Hierarchy, Layout};
+use super::plan::{self, Place, Setting};
+use schema::common::Limits;
+use schema::{ContainerId, Failure};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Cgroup of the monitors, beside those of the containers.
+const MONITORS: &str = "monitors";
+/// How long the kernel may take to let go of what was killed.
+const PATIENCE: Duration = Duration::from_secs(5);
+const PAUSE: Duration = Duration::from_millis(2);
+
+/// The cgroups of this instance. All methods may block.
+pub(crate) struct Cgroups {
+    layout: Layout,
+    /// Name of the instance's directory in each hierarchy.
+    name: String,
+    /// Held while directories that others share are made or removed.
+    shared: Mutex<()>,
+}
+
+impl Cgroups {
+    /// Looks at what the host has.
+    pub(crate) fn detect(name: String) -> Result<Self, Failure> {
+        let mountinfo = fs::read_to_string("/proc/self/mountinfo")
+            .map_err(|error| Failure::io("reading /proc/self/mountinfo", &error))?;
+        let controllers = |root: &Path| fs::read_to_string(root.join("cgroup.controllers")).unwrap_or_default();
+        let layout = Layout::parse(&mountinfo, controllers);
+        tracing::info!(?layout, "cgroups of this host");
+        Ok(Self { layout, name, shared: Mutex::new(()) })
+    }
+
+    /// Whether a container sees its limits in the unified hierarchy, and nowhere else.
+    pub(crate) fn is_pure(&self) -> bool {
+        self.layout.is_pure()
+    }
+
+    /// Makes a container's cgroups with its limits. Answers with the limits that this host cannot enforce.
+    pub(crate) fn create(&self, id: &ContainerId, limits: &Limits) -> Result<Vec<String>, Failure> {
+        let plan = plan::plan(&self.layout, limits);
+        let mut warnings = plan.warnings;
+        for place in &plan.places {
+            let directory = {
+                let _shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+                self.make(place, id.as_str())?
+            };
+            for setting in &place.settings {
+                apply(&directory, setting, &mut warnings)?;
+            }
+        }
+        Ok(warnings)
+    }
+
+    fn make(&self, place: &Place, leaf: &str) -> Result<PathBuf, Failure> {
+        let parent = place.root.join(&self.name);
+        let directory = parent.join(leaf);
+        make_directory(&parent)?;
+        for controller in &place.enable {
+            for above in [&place.root, &parent] {
+                // If it cannot be enabled, the files of its limits are missing, which becomes a warning.
+                if let Err(error) = fs::write(above.join("cgroup.subtree_control"), format!("+{controller}")) {
+                    tracing::warn!(controller, cgroup = %above.display(), %error, "cannot enable a controller");
+                    break;
+                }
+            }
+        }
+        make_directory(&directory)?;
+        Ok(directory)
+    }
+
+    /// Moves a monitor out of the executor's cgroups, which may be limited, and end with the executor.
+    pub(crate) fn adopt_monitor(&self, pid: i32) -> Result<(), Failure> {
+        let _shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        for Hierarchy { root, .. } in &self.layout.hierarchies {
+            let parent = root.join(&self.name);
+            let directory = parent.join(MONITORS);
+            make_directory(&parent)?;
+            make_directory(&directory)?;
+            write(&directory.join("cgroup.procs"), &pid.to_string())?;
+        }
+        Ok(())
+    }
+
+    /// The `cgroup.procs` files by which a process joins a container's cgroups.
+    pub(crate) fn entrances(&self, id: &ContainerId) -> Result<Vec<OwnedFd>, Failure> {
+        let mut entrances = Vec::new();
+        for directory in self.directories(id.as_str()) {
+            let path = directory.join("cgroup.procs");
+            match OpenOptions::new().write(true).open(&path) {
+                Ok(file) => entrances.push(file.into()),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(Failure::io(format_args!("opening {}", path.display()), &error)),
+            }
+        }
+        Ok(entrances)
+    }
+
+    fn directories<'a>(&'a self, leaf: &'a str) -> impl Iterator<Item = PathBuf> + 'a {
+        self.layout.hierarchies.iter().map(move |hierarchy| hierarchy.root.join(&self.name).join(leaf))
+    }
+
+    /// Every process of a container, as far as its cgroups tell.
+    pub(crate) fn processes(&self, id: &ContainerId) -> Vec<i32> {
+        let lists = self.directories(id.as_str()).filter_map(|path| fs::read_to_string(path.join("cgroup.procs")).ok());
+        let mut pids: Vec<i32> =
+            lists.flat_map(|list| list.lines().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>()).collect();
+        pids.sort_unstable();
+        pids.dedup();
+        pids
+    }
+
+    /// Whether the kernel has killed a process of this container for want of memory.
+    pub(crate) fn oom_killed(&self, id: &ContainerId) -> bool {
+        let count = |text: String| {
+            text.lines()
+                .find_map(|line| line.strip_prefix("oom_kill "))
+                .and_then(|count| count.trim().parse::<u64>().ok())
+        };
+        let counters = ["memory.events", "memory.oom_control"];
+        self.directories(id.as_str())
+            .flat_map(|directory| counters.map(|file| directory.join(file)))
+            .filter_map(|path| fs::read_to_string(path).ok())
+            .any(|text| count(text).is_some_and(|count| count > 0))
+    }
+
+    /// Kills what is left in a container's cgroups, and removes them.
+    pub(crate) fn remove(&self, id: &ContainerId) -> Result<(), Failure> {
+        self.directories(id.as_str()).try_for_each(|directory| remove(&directory))
+    }
+
+    /// Removes the directories that the containers share, if they are empty: the host is as we found it. A later
+    /// container makes them again.
+    pub(crate) fn remove_shared(&self) {
+        let _shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        for Hierarchy { root, .. } in &self.layout.hierarchies {
+            let parent = root.join(&self.name);
+            // Not empty means in use.
+            let _ = fs::remove_dir(parent.join(MONITORS)).and_then(|()| fs::remove_dir(&parent));
+            let _ = fs::remove_dir(&parent);
+        }
+    }
+
+    /// The containers that have cgroups.
+    pub(crate) fn containers(&self) -> Vec<ContainerId> {
+        let parents = self.layout.hierarchies.iter().map(|hierarchy| hierarchy.root.join(&self.name));
+        let entries = parents.filter_map(|parent| fs::read_dir(parent).ok()).flatten().flatten();
+        let mut ids: Vec<ContainerId> =
+            entries.filter_map(|entry| entry.file_name().to_str().and_then(|name| name.parse().ok())).collect();
+        ids.sort();
+        ids.dedup();
+        ids
+    }
+}
+
+fn make_directory(path: &Path) -> Result<(), Failure> {
+    match fs::create_dir(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            Err(Failure::io(format_args!("making the cgroup {}", path.display()), &error))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn write(path: &Path, value: &str) -> Result<(), Failure> {
+    File::options()
+        .write(true)
+        .open(path)
+        .and_then(|mut file| file.write_all(value.as_bytes()))
+        .map_err(|error| Failure::io(format_args!("writing {value:?} to {}", path.display()), &error))
+}
+
+/// Sets a limit. A value that the kernel refuses is the caller's fault; a file that it does not have is a warning.
+fn apply(directory: &Path, setting: &Setting, warnings: &mut Vec<String>) -> Result<(), Failure> {
+    let Setting { file, value, warning } = setting;
+    let path = directory.join(file);
+    let written = File::options().write(true).open(&path).and_then(|mut file| file.write_all(value.as_bytes()));
+    match written {
+        Ok(()) => Ok(()),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) => {
+            warnings.extend(warning.clone());
+            Ok(())
+        }
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+            Err(Failure::invalid(format_args!("the kernel refuses {value} for {file}: {error}")))
+        }
+        Err(error) => Err(Failure::io(format_args!("writing {value:?} to {}", path.display()), &error)),
+    }
+}
+
+/// Removes one cgroup, killing what is in it, also again while the kernel buries it.
+fn remove(directory: &Path) -> Result<(), Failure> {
+    let began = Instant::now();
+    loop {
+        match fs::remove_dir(directory) {
+            Ok(()) => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) if began.elapsed() > PATIENCE => {
+                return Err(Failure::io(format_args!("removing the cgroup {}", directory.display()), &error));
+            }
+            Err(_) => kill_all(directory),
+        }
+        thread::sleep(PAUSE);
+    }
+}
+
+fn kill_all(directory: &Path) {
+    // All at once where the kernel can (v2, since 5.14).
+    if fs::write(directory.join("cgroup.kill"), "1").is_ok() {
+        return;
+    }
+    let list = fs::read_to_string(directory.join("cgroup.procs")).unwrap_or_default();
+    for pid in list.lines().filter_map(|line| line.parse().ok()).filter_map(rustix::process::Pid::from_raw) {
+        // It may have ended on its own.
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+    }
+}

@@ -1,0 +1,152 @@
+//! Which hierarchies the host has, and where.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+
+/// What limits a kind of resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Controller {
+    Memory,
+    Cpu,
+    Pids,
+}
+
+impl Controller {
+    const ALL: [Self; 3] = [Self::Memory, Self::Cpu, Self::Pids];
+
+    /// As the kernel calls it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Cpu => "cpu",
+            Self::Pids => "pids",
+        }
+    }
+
+    /// Those that are among some words.
+    fn among(words: &str) -> Vec<Self> {
+        let named = |controller: &Self| words.split([',', ' ', '\n']).any(|word| word == controller.name());
+        Self::ALL.into_iter().filter(named).collect()
+    }
+}
+
+/// A mounted hierarchy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Hierarchy {
+    /// Its mount point.
+    pub(crate) root: PathBuf,
+    /// Whether it is the unified one (v2).
+    pub(crate) unified: bool,
+    /// The controllers of ours that it has.
+    pub(crate) controllers: Vec<Controller>,
+}
+
+/// The hierarchies that matter to us: the unified one, and those of v1 with a controller of ours. Each once,
+/// however often it is mounted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Layout {
+    pub(crate) hierarchies: Vec<Hierarchy>,
+}
+
+impl Layout {
+    /// From /proc/self/mountinfo; `controllers` reads `cgroup.controllers` of a unified hierarchy.
+    pub(crate) fn parse(mountinfo: &str, controllers: impl Fn(&Path) -> String) -> Self {
+        let mut layout = Self::default();
+        for (root, unified, options) in mountinfo.lines().filter_map(parse_mount) {
+            let words = if unified { controllers(&root) } else { options };
+            let found = Hierarchy { root, unified, controllers: Controller::among(&words) };
+            let same = |known: &Hierarchy| {
+                known.unified == found.unified && (unified || known.controllers == found.controllers)
+            };
+            if (unified || !found.controllers.is_empty()) && !layout.hierarchies.iter().any(same) {
+                layout.hierarchies.push(found);
+            }
+        }
+        layout
+    }
+
+    /// Whether the host has nothing but the unified hierarchy.
+    pub(crate) fn is_pure(&self) -> bool {
+        matches!(self.hierarchies.as_slice(), [only] if only.unified && only.root == Path::new("/sys/fs/cgroup"))
+    }
+}
+
+/// A line of mountinfo (proc(5)), if it is of a hierarchy: mount point, whether it is v2, options.
+fn parse_mount(line: &str) -> Option<(PathBuf, bool, String)> {
+    let (mount, filesystem) = line.split_once(" - ")?;
+    let mut filesystem = filesystem.split(' ');
+    let unified = match filesystem.next()? {
+        "cgroup2" => true,
+        "cgroup" => false,
+        _ => return None,
+    };
+    let root = unescape(mount.split(' ').nth(4)?);
+    Some((root, unified, filesystem.nth(1)?.to_owned()))
+}
+
+/// Blanks in paths are written as backslash and three octal digits.
+fn unescape(text: &str) -> PathBuf {
+    let mut bytes = Vec::new();
+    let mut rest = text.as_bytes();
+    while let Some((first, tail)) = rest.split_first() {
+        let octal = tail.get(..3).filter(|_| *first == b'\\').and_then(|digits| std::str::from_utf8(digits).ok());
+        match octal.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &tail[3..];
+            }
+            None => {
+                bytes.push(*first);
+                rest = tail;
+            }
+        }
+    }
+    OsString::from_vec(bytes).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hierarchy(root: &str, unified: bool, controllers: &[Controller]) -> Hierarchy {
+        Hierarchy { root: root.into(), unified, controllers: controllers.to_vec() }
+    }
+
+    #[test]
+    fn a_pure_v2_host() {
+        let mountinfo =
+            "22 1 0:20 / / rw - ext4 /dev/vda rw\n30 22 0:26 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw\n";
+        let layout = Layout::parse(mountinfo, |_| "cpuset cpu io memory hugetlb pids\n".to_owned());
+        let all = [Controller::Memory, Controller::Cpu, Controller::Pids];
+        assert_eq!(layout.hierarchies, [hierarchy("/sys/fs/cgroup", true, &all)]);
+        assert!(layout.is_pure());
+    }
+
+    #[test]
+    fn a_hybrid_host() {
+        let mountinfo = "32 31 0:29 / /sys/fs/cgroup/cpu,cpuacct rw shared:9 - cgroup cgroup rw,cpu,cpuacct\n\
+            33 31 0:29 / /elsewhere rw - cgroup cgroup rw,cpu,cpuacct\n\
+            35 31 0:32 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n\
+            36 31 0:33 / /sys/fs/cgroup/devices rw - cgroup cgroup rw,devices\n\
+            41 31 0:38 / /sys/fs/cgroup/uni\\040fied rw - cgroup2 cgroup2 rw\n";
+        let layout = Layout::parse(mountinfo, |_| "hugetlb\n".to_owned());
+        assert_eq!(
+            layout.hierarchies,
+            [
+                hierarchy("/sys/fs/cgroup/cpu,cpuacct", false, &[Controller::Cpu]),
+                hierarchy("/sys/fs/cgroup/memory", false, &[Controller::Memory]),
+                hierarchy("/sys/fs/cgroup/uni fied", true, &[]),
+            ]
+        );
+        assert!(!layout.is_pure());
+    }
+
+    #[test]
+    fn a_host_without_any() {
+        assert_eq!(
+            Layout::parse("22 1 0:20 / / rw - ext4 /dev/vda rw\ngarbage\n", |_| String::new()),
+            Layout::default()
+        );
+    }
+}

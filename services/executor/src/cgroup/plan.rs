@@ -1,0 +1,290 @@
+//! What is written where, so that a container has its limits.
+
+use super::layout::{Controller, Hierarchy, Layout};
+use schema::Failure;
+use schema::common::Limits;
+use std::path::PathBuf;
+
+/// Bytes below which nothing useful runs; Docker's minimum.
+const LEAST_MEMORY: u64 = 6 << 20;
+/// Billionths of a CPU below which the kernel refuses.
+const LEAST_CPUS: u64 = 10_000_000;
+/// Microseconds in which a CPU quota is counted.
+const CPU_PERIOD: u64 = 100_000;
+/// Billionths of a CPU in a microsecond of quota.
+const NANO_CPUS_PER_MICROSECOND: u64 = 1_000_000_000 / CPU_PERIOD;
+
+/// A file of a container's cgroup, and what is written to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Setting {
+    pub(super) file: &'static str,
+    pub(super) value: String,
+    /// What is said when the host does not have the file; none: nobody asked for this.
+    pub(super) warning: Option<String>,
+}
+
+/// A hierarchy that a container needs a cgroup in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) root: PathBuf,
+    /// Controllers that have to be enabled from the root down, on v2.
+    pub(super) enable: Vec<&'static str>,
+    pub(super) settings: Vec<Setting>,
+}
+
+/// Everything to do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Plan {
+    pub(super) places: Vec<Place>,
+    /// Limits for which the host has no controller.
+    pub(super) warnings: Vec<String>,
+}
+
+/// Whether limits can be meant. The kernel's own refusals come later.
+pub(crate) fn check(limits: &Limits) -> Result<(), Failure> {
+    let Limits { memory, memory_swap, nano_cpus, pids: _ } = *limits;
+    if memory != 0 && memory < LEAST_MEMORY {
+        return Err(Failure::invalid(format_args!(
+            "a memory limit of {memory} bytes is below the minimum of {LEAST_MEMORY} (6m)"
+        ))
+        .hint("raise the limit, or leave it out"));
+    }
+    if memory_swap < -1 {
+        return Err(Failure::invalid(format_args!("{memory_swap} is not a limit of memory and swap"))
+            .hint("use -1 for unlimited swap"));
+    }
+    if let Ok(both @ 1..) = u64::try_from(memory_swap) {
+        if memory == 0 {
+            return Err(Failure::invalid(format_args!(
+                "a limit of memory and swap ({both} bytes) needs a memory limit"
+            )));
+        }
+        if both < memory {
+            return Err(Failure::invalid(format_args!(
+                "the limit of memory and swap together ({both} bytes) is below that of memory ({memory} bytes)"
+            )));
+        }
+    }
+    if nano_cpus != 0 && nano_cpus < LEAST_CPUS {
+        return Err(Failure::invalid(format_args!("{} CPUs are below the minimum of 0.01", nano_cpus as f64 / 1e9)));
+    }
+    Ok(())
+}
+
+/// What these limits need in this host. The unified hierarchy is always joined: there all processes of a container
+/// can be found and killed.
+pub(super) fn plan(layout: &Layout, limits: &Limits) -> Plan {
+    let mut plan = Plan::default();
+    let wanted = wanted(limits);
+    for hierarchy in &layout.hierarchies {
+        let here: Vec<_> = wanted.iter().filter(|(controller, _)| hierarchy.controllers.contains(controller)).collect();
+        if hierarchy.unified || !here.is_empty() {
+            plan.places.push(Place {
+                root: hierarchy.root.clone(),
+                enable: here.iter().filter(|_| hierarchy.unified).map(|(controller, _)| controller.name()).collect(),
+                settings: here.iter().flat_map(|(controller, _)| settings(*controller, hierarchy, limits)).collect(),
+            });
+        }
+    }
+    let missing = wanted
+        .iter()
+        .filter(|(controller, _)| !layout.hierarchies.iter().any(|known| known.controllers.contains(controller)));
+    plan.warnings = missing.map(|(controller, limit)| unsupported(*controller, limit)).collect();
+    plan
+}
+
+/// The limits that are set, each with the controller that it needs.
+fn wanted(limits: &Limits) -> Vec<(Controller, &'static str)> {
+    let Limits { memory, memory_swap: _, nano_cpus, pids } = *limits;
+    [
+        (memory != 0, Controller::Memory, "the memory limit"),
+        (nano_cpus != 0, Controller::Cpu, "the CPU limit"),
+        (pids != 0, Controller::Pids, "the limit of processes"),
+    ]
+    .into_iter()
+    .filter_map(|(set, controller, limit)| set.then_some((controller, limit)))
+    .collect()
+}
+
+fn unsupported(controller: Controller, limit: &str) -> String {
+    format!("{limit} is not enforced: this host has no cgroup controller {:?}", controller.name())
+}
+
+fn settings(controller: Controller, hierarchy: &Hierarchy, limits: &Limits) -> Vec<Setting> {
+    match controller {
+        Controller::Memory => memory(hierarchy.unified, limits),
+        Controller::Cpu => cpu(hierarchy.unified, limits.nano_cpus),
+        Controller::Pids => vec![required("pids.max", limits.pids, "the limit of processes")],
+    }
+}
+
+fn required(file: &'static str, value: impl ToString, limit: &str) -> Setting {
+    let warning = format!("{limit} is not enforced: this host's cgroups have no {file}");
+    Setting { file, value: value.to_string(), warning: Some(warning) }
+}
+
+fn memory(unified: bool, limits: &Limits) -> Vec<Setting> {
+    let Limits { memory, memory_swap, .. } = *limits;
+    // Without a word about swap, as much again; and no complaint where the kernel does not count it.
+    let both = u64::try_from(memory_swap).ok().map(|both| if both == 0 { memory.saturating_mul(2) } else { both });
+    let asked = memory_swap > 0;
+    let swap = |file: &'static str, value: Option<u64>, unlimited: &str| {
+        let value = value.map_or_else(|| unlimited.to_owned(), |value| value.to_string());
+        let setting = required(file, value, "the limit of swap");
+        if asked { setting } else { Setting { warning: None, ..setting } }
+    };
+    if unified {
+        vec![
+            required("memory.max", memory, "the memory limit"),
+            swap("memory.swap.max", both.map(|both| both.saturating_sub(memory)), "max"),
+        ]
+    } else {
+        vec![
+            required("memory.limit_in_bytes", memory, "the memory limit"),
+            swap("memory.memsw.limit_in_bytes", both, "-1"),
+        ]
+    }
+}
+
+fn cpu(unified: bool, nano_cpus: u64) -> Vec<Setting> {
+    let quota = nano_cpus / NANO_CPUS_PER_MICROSECOND;
+    let limit = "the CPU limit";
+    if unified {
+        vec![required("cpu.max", format_args!("{quota} {CPU_PERIOD}"), limit)]
+    } else {
+        vec![required("cpu.cfs_period_us", CPU_PERIOD, limit), required("cpu.cfs_quota_us", quota, limit)]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use schema::Code;
+
+    const ALL: [Controller; 3] = [Controller::Memory, Controller::Cpu, Controller::Pids];
+
+    fn hierarchy(root: &str, unified: bool, controllers: &[Controller]) -> Hierarchy {
+        Hierarchy { root: root.into(), unified, controllers: controllers.to_vec() }
+    }
+
+    fn pure() -> Layout {
+        Layout { hierarchies: vec![hierarchy("/cg", true, &ALL)] }
+    }
+
+    fn hybrid() -> Layout {
+        let mut hierarchies: Vec<_> = ALL
+            .iter()
+            .map(|controller| hierarchy(&format!("/cg/{}", controller.name()), false, &[*controller]))
+            .collect();
+        hierarchies.push(hierarchy("/cg/unified", true, &[]));
+        Layout { hierarchies }
+    }
+
+    const LIMITS: Limits = Limits { memory: 64 << 20, memory_swap: 0, nano_cpus: 1_500_000_000, pids: 50 };
+
+    /// `place/file=value` for all that is written.
+    fn writes(plan: &Plan) -> Vec<String> {
+        plan.places
+            .iter()
+            .flat_map(|place| {
+                place
+                    .settings
+                    .iter()
+                    .map(|setting| format!("{}/{}={}", place.root.display(), setting.file, setting.value))
+            })
+            .collect()
+    }
+
+    #[test]
+    fn v2() {
+        let plan = plan(&pure(), &LIMITS);
+        assert_eq!(
+            writes(&plan),
+            ["/cg/memory.max=67108864", "/cg/memory.swap.max=67108864", "/cg/cpu.max=150000 100000", "/cg/pids.max=50"]
+        );
+        assert_eq!(plan.places[0].enable, ["memory", "cpu", "pids"]);
+        assert!(plan.warnings.is_empty());
+    }
+
+    #[test]
+    fn hybrid_hosts_get_a_cgroup_only_where_a_limit_needs_one() {
+        let plan = |limits| plan(&hybrid(), &limits);
+        assert_eq!(
+            writes(&plan(LIMITS)),
+            [
+                "/cg/memory/memory.limit_in_bytes=67108864",
+                "/cg/memory/memory.memsw.limit_in_bytes=134217728",
+                "/cg/cpu/cpu.cfs_period_us=100000",
+                "/cg/cpu/cpu.cfs_quota_us=150000",
+                "/cg/pids/pids.max=50"
+            ]
+        );
+        assert!(plan(LIMITS).places.iter().all(|place| place.enable.is_empty()));
+        let none = plan(Limits::default());
+        assert_eq!(none.places, [Place { root: "/cg/unified".into(), enable: vec![], settings: vec![] }]);
+    }
+
+    #[test]
+    fn swap_is_what_is_left_beyond_memory() {
+        let swap = |layout: &Layout, memory_swap| {
+            let plan = plan(layout, &Limits { memory: 10 << 20, memory_swap, ..Limits::default() });
+            let setting = plan.places[0].settings[1].clone();
+            (setting.value, setting.warning.is_some())
+        };
+        assert_eq!(swap(&pure(), 0), ("10485760".to_owned(), false));
+        assert_eq!(swap(&pure(), -1), ("max".to_owned(), false));
+        assert_eq!(swap(&pure(), 10 << 20), ("0".to_owned(), true));
+        assert_eq!(swap(&hybrid(), -1), ("-1".to_owned(), false));
+        assert_eq!(swap(&hybrid(), 12 << 20), ("12582912".to_owned(), true));
+    }
+
+    #[test]
+    fn a_limit_without_controller_is_a_warning_that_names_it() {
+        let bare = Layout { hierarchies: vec![hierarchy("/cg", true, &[Controller::Cpu])] };
+        let plan = plan(&bare, &LIMITS);
+        assert_eq!(plan.warnings.len(), 2);
+        assert!(plan.warnings[0].contains("memory") && plan.warnings[1].contains("pids"), "{:?}", plan.warnings);
+        assert_eq!(writes(&plan), ["/cg/cpu.max=150000 100000"]);
+        assert_eq!(super::plan(&Layout::default(), &LIMITS).warnings.len(), 3);
+    }
+
+    #[test]
+    fn senseless_limits_are_refused_by_name() {
+        let refused = |limits: Limits, named: &str| {
+            let failure = check(&limits).unwrap_err();
+            assert_eq!(failure.code, Code::InvalidArgument);
+            assert!(failure.message.contains(named), "{failure}");
+        };
+        let memory = 64 << 20;
+        refused(Limits { memory: 4 << 20, ..Limits::default() }, "4194304");
+        refused(Limits { memory, memory_swap: 1 << 20, ..Limits::default() }, "1048576");
+        refused(Limits { memory_swap: 1 << 20, ..Limits::default() }, "1048576");
+        refused(Limits { memory, memory_swap: -2, ..Limits::default() }, "-2");
+        refused(Limits { nano_cpus: 1_000_000, ..Limits::default() }, "0.001");
+        assert_eq!(check(&LIMITS), Ok(()));
+        assert_eq!(check(&Limits { memory_swap: -1, ..LIMITS }), Ok(()));
+    }
+
+    proptest! {
+        #[test]
+        fn every_limit_is_written_or_warned_of(
+            memory in prop_oneof![Just(0), LEAST_MEMORY..u64::MAX],
+            memory_swap in -1i64..i64::MAX,
+            nano_cpus in prop_oneof![Just(0), LEAST_CPUS..u64::MAX],
+            pids in any::<u64>(),
+            kept in proptest::sample::subsequence(ALL.to_vec(), 0..=3),
+            unified in any::<bool>(),
+        ) {
+            let limits = Limits { memory, memory_swap, nano_cpus, pids };
+            let layout = Layout { hierarchies: vec![hierarchy("/cg", unified, &kept)] };
+            let plan = plan(&layout, &limits);
+            for (controller, _) in wanted(&limits) {
+                let name = controller.name();
+                let written = writes(&plan).iter().any(|write| write.starts_with(&format!("/cg/{name}.")));
+                let warned = plan.warnings.iter().any(|warning| warning.contains(name));
+                prop_assert!(written != warned, "{name}: {plan:?}");
+            }
+        }
+    }
+}

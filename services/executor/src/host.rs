@@ -1,0 +1,85 @@
+//! What this program finds out about itself and its host when it starts.
+
+use crate::cgroup::Cgroups;
+use crate::{plan, seccomp};
+use schema::{ContainerId, Failure, Instance};
+use std::env;
+use std::fs;
+use std::path::PathBuf;
+
+/// Where the monitor's program is looked for, if it does not lie beside this one.
+const LIBEXEC: &str = "CCTL_LIBEXEC";
+const MONITOR: &str = "cctl-shim";
+
+/// Facts that do not change while this program runs.
+pub(crate) struct Host {
+    pub(crate) instance: Instance,
+    /// Tells a boot of the kernel from another.
+    pub(crate) boot: String,
+    /// The monitor's program.
+    pub(crate) monitor: PathBuf,
+    pub(crate) cgroups: Cgroups,
+    /// What plans depend on.
+    pub(crate) plan: plan::Host,
+}
+
+impl Host {
+    /// Looks around.
+    pub(crate) fn detect(instance: Instance) -> Result<Self, Failure> {
+        let cgroups = Cgroups::detect(instance.kernel_name())?;
+        let plan = plan::Host {
+            capabilities: own_capabilities()?,
+            known_capabilities: number("/proc/sys/kernel/cap_last_cap")? + 1,
+            seccomp: seccomp::default_program(seccomp::Machine::CURRENT)?,
+            pure_cgroups: cgroups.is_pure(),
+            oom_protected: read("/proc/self/oom_score_adj")?.trim().starts_with('-'),
+        };
+        let boot = kit::process::boot_id().map_err(|error| Failure::io("reading the boot id", &error))?;
+        Ok(Self { instance, boot, monitor: monitor_program()?, cgroups, plan })
+    }
+
+    /// The directory of a sandbox.
+    pub(crate) fn directory(&self, id: &ContainerId) -> PathBuf {
+        self.instance.sandboxes().join(id.as_str())
+    }
+}
+
+fn monitor_program() -> Result<PathBuf, Failure> {
+    let directory = match env::var_os(LIBEXEC) {
+        Some(directory) => PathBuf::from(directory),
+        None => {
+            let own = env::current_exe().map_err(|error| Failure::io("finding this program's own file", &error))?;
+            own.parent().map(PathBuf::from).unwrap_or_default()
+        }
+    };
+    let program = directory.join(MONITOR);
+    if program.is_file() {
+        Ok(program)
+    } else {
+        Err(Failure::internal(format_args!("the monitor's program {} is missing", program.display()))
+            .hint(format_args!("install it there, or set {LIBEXEC} to the directory that has it")))
+    }
+}
+
+fn read(path: &str) -> Result<String, Failure> {
+    fs::read_to_string(path).map_err(|error| Failure::io(format_args!("reading {path}"), &error))
+}
+
+fn number(path: &str) -> Result<u32, Failure> {
+    let text = read(path)?;
+    text.trim().parse().map_err(|_| Failure::internal(format_args!("{path}: {text:?} is not a number")))
+}
+
+/// The capabilities that this process has and may hand down.
+fn own_capabilities() -> Result<u64, Failure> {
+    let path = "/proc/self/status";
+    let status = read(path)?;
+    let set = |name: &str| {
+        status
+            .lines()
+            .find_map(|line| line.strip_prefix(name))
+            .and_then(|value| u64::from_str_radix(value.trim(), 16).ok())
+            .ok_or_else(|| Failure::internal(format_args!("{path} has no {name}")))
+    };
+    Ok(set("CapPrm:")? & set("CapBnd:")?)
+}

@@ -1,0 +1,91 @@
+//! What is mounted in a container beside its root filesystem, and what is hidden of it.
+
+use super::{Host, Plan};
+use shim_protocol::plan::Step;
+use std::ffi::CStr;
+
+const RDONLY: u64 = libc::MS_RDONLY;
+const NOSUID: u64 = libc::MS_NOSUID;
+const NODEV: u64 = libc::MS_NODEV;
+const NOEXEC: u64 = libc::MS_NOEXEC;
+
+/// Kernel interfaces that tell of the host, or change it.
+const MASKED: [&CStr; 12] = [
+    c"/proc/acpi",
+    c"/proc/asound",
+    c"/proc/interrupts",
+    c"/proc/kcore",
+    c"/proc/keys",
+    c"/proc/latency_stats",
+    c"/proc/sched_debug",
+    c"/proc/scsi",
+    c"/proc/timer_list",
+    c"/proc/timer_stats",
+    c"/sys/devices/virtual/powercap",
+    c"/sys/firmware",
+];
+
+/// Kernel interfaces that may be read.
+const READ_ONLY: [&CStr; 5] = [c"/proc/bus", c"/proc/fs", c"/proc/irq", c"/proc/sys", c"/proc/sysrq-trigger"];
+
+/// Device nodes: path, major and minor number.
+const DEVICES: [(&CStr, u32, u32); 6] = [
+    (c"/dev/null", 1, 3),
+    (c"/dev/zero", 1, 5),
+    (c"/dev/full", 1, 7),
+    (c"/dev/random", 1, 8),
+    (c"/dev/urandom", 1, 9),
+    (c"/dev/tty", 5, 0),
+];
+
+/// Symbolic links in /dev: what they point to, and where they are.
+const LINKS: [(&CStr, &CStr); 6] = [
+    (c"/proc/self/fd", c"/dev/fd"),
+    (c"/proc/self/fd/0", c"/dev/stdin"),
+    (c"/proc/self/fd/1", c"/dev/stdout"),
+    (c"/proc/self/fd/2", c"/dev/stderr"),
+    (c"/proc/kcore", c"/dev/core"),
+    (c"pts/ptmx", c"/dev/ptmx"),
+];
+
+/// Adds it all. The old root is gone by then, so that no symbolic link of the image leads anywhere else; and the
+/// three mount points that belong to the image must be real directories.
+pub(super) fn add(plan: &mut Plan, host: &Host) {
+    for path in [c"/proc", c"/sys", c"/dev"] {
+        plan.add(&Step::Directory { path, mode: 0o755 });
+    }
+    mount(plan, c"proc", c"/proc", NOSUID | NODEV | NOEXEC, c"", false);
+    // With the host's network namespace, this shows the host's interfaces, as they are the container's too.
+    mount(plan, c"sysfs", c"/sys", RDONLY | NOSUID | NODEV | NOEXEC, c"", false);
+    if host.pure_cgroups {
+        mount(plan, c"cgroup2", c"/sys/fs/cgroup", RDONLY | NOSUID | NODEV | NOEXEC, c"", false);
+    }
+    devices(plan);
+    for path in MASKED {
+        plan.add(&Step::Mask { path });
+    }
+    for path in READ_ONLY {
+        plan.add(&Step::ReadOnly { path, flags: NOSUID | NODEV | NOEXEC });
+    }
+}
+
+fn mount(plan: &mut Plan, kind: &CStr, target: &CStr, flags: u64, data: &CStr, optional: bool) {
+    plan.add(&Step::Mount { source: kind, target, kind, flags, data, optional });
+}
+
+fn devices(plan: &mut Plan) {
+    mount(plan, c"tmpfs", c"/dev", NOSUID | NOEXEC | libc::MS_STRICTATIME, c"mode=0755,size=65536k", false);
+    for (path, major, minor) in DEVICES {
+        let mode = libc::S_IFCHR | 0o666;
+        plan.add(&Step::Node { path, mode, device: libc::makedev(major, minor) });
+    }
+    for (content, path) in LINKS {
+        plan.add(&Step::Link { content, path });
+    }
+    for path in [c"/dev/pts", c"/dev/shm", c"/dev/mqueue"] {
+        plan.add(&Step::Directory { path, mode: 0o755 });
+    }
+    mount(plan, c"devpts", c"/dev/pts", NOSUID | NOEXEC, c"newinstance,ptmxmode=0666,mode=0620,gid=5", false);
+    mount(plan, c"tmpfs", c"/dev/shm", NOSUID | NODEV | NOEXEC, c"mode=1777,size=65536k", false);
+    mount(plan, c"mqueue", c"/dev/mqueue", NOSUID | NODEV | NOEXEC, c"", true);
+}

@@ -1,0 +1,113 @@
+//! Processes that are held by descriptor, so that a reused id never means another one.
+
+use crate::sys;
+use nix::unistd::{SysconfVar, sysconf};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open, waitid};
+use schema::Failure;
+use schema::common::SandboxRef;
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A process that was alive when this was made. Clones mean the same.
+#[derive(Clone, Debug)]
+pub(crate) struct Process {
+    pub(crate) pid: i32,
+    handle: Arc<OwnedFd>,
+}
+
+impl Process {
+    /// Takes hold of a process by its id. None if there is no such process.
+    pub(crate) fn open(pid: i32) -> io::Result<Option<Self>> {
+        let Some(number) = Pid::from_raw(pid) else { return Ok(None) };
+        match pidfd_open(number, PidfdFlags::NONBLOCK) {
+            Ok(handle) => Ok(Some(Self { pid, handle: Arc::new(handle) })),
+            Err(rustix::io::Errno::SRCH | rustix::io::Errno::INVAL) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Takes hold of a monitor. None if it has ended, or its id means another process now.
+    pub(crate) fn monitor(sandbox: SandboxRef) -> io::Result<Option<Self>> {
+        let process = Self::open(sandbox.pid)?;
+        Ok(process.filter(|_| kit::process::is_alive(sandbox.pid, sandbox.start_time)))
+    }
+
+    /// Sends a signal. Done also if it has ended.
+    pub(crate) fn signal(&self, number: i32) -> Result<(), Failure> {
+        match sys::signal(&*self.handle, number) {
+            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Ok(()),
+            other => other
+                .map_err(|error| Failure::io(format_args!("sending signal {number} to process {}", self.pid), &error)),
+        }
+    }
+
+    /// Whether it has ended.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.poll(Duration::ZERO)
+    }
+
+    /// Waits for its end, blocking: whether it has come.
+    pub(crate) fn wait_blocking(&self, limit: Duration) -> bool {
+        self.poll(limit)
+    }
+
+    fn poll(&self, limit: Duration) -> bool {
+        let mut polls = [PollFd::new(&*self.handle, PollFlags::IN)];
+        let limit = rustix::event::Timespec {
+            tv_sec: i64::try_from(limit.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: limit.subsec_nanos().into(),
+        };
+        poll(&mut polls, Some(&limit)).is_ok_and(|count| count > 0)
+    }
+
+    /// Waits for its end. To be called inside a tokio runtime.
+    pub(crate) async fn ended(&self) {
+        match sys::watch(Arc::clone(&self.handle)) {
+            Ok(watched) => drop(watched.readable().await),
+            Err(error) => {
+                tracing::warn!(%error, pid = self.pid, "cannot watch a process; asking instead");
+                while !self.has_ended() {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+            }
+        }
+    }
+
+    /// Reaps it, if it is our child.
+    pub(crate) fn reap(&self) {
+        // ECHILD: it was started before us, and somebody else reaps it.
+        let _ = waitid(WaitId::PidFd(self.handle.as_fd()), WaitIdOptions::EXITED | WaitIdOptions::NOHANG);
+    }
+
+    /// Its wait(2) status, if the kernel still knows it, which takes until it was reaped.
+    pub(crate) fn exit_status(&self) -> Option<i32> {
+        sys::exit_status(&*self.handle)
+    }
+}
+
+/// Whether a process is the first one of a PID namespace below ours.
+pub(crate) fn is_first(pid: i32) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let ids = status.lines().find_map(|line| line.strip_prefix("NSpid:")).unwrap_or_default();
+    ids.split_ascii_whitespace().count() > 1 && ids.split_ascii_whitespace().next_back() == Some("1")
+}
+
+/// When a process was started, in nanoseconds since the Unix epoch, to the kernel's clock tick.
+pub(crate) fn started_at(pid: i32) -> io::Result<i64> {
+    const NANOSECONDS: u64 = 1_000_000_000;
+    let ticks = kit::process::start_time(pid)?;
+    let per_second =
+        sysconf(SysconfVar::CLK_TCK)?.and_then(|ticks| u64::try_from(ticks).ok()).ok_or(io::ErrorKind::Unsupported)?;
+    let stat = fs::read_to_string("/proc/stat")?;
+    let boot: u64 = stat
+        .lines()
+        .find_map(|line| line.strip_prefix("btime "))
+        .and_then(|seconds| seconds.trim().parse().ok())
+        .ok_or(io::ErrorKind::InvalidData)?;
+    let since_boot = (ticks / per_second) * NANOSECONDS + (ticks % per_second) * NANOSECONDS / per_second;
+    Ok(i64::try_from(boot * NANOSECONDS + since_boot).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,12 @@
+//! Sandboxes: how each is made, started, watched and destroyed.
+
+pub(crate) mod actor;
+pub(crate) mod destroy;
+pub(crate) mod directory;
+pub(crate) mod ending;
+mod monitor;
+mod prepare;
+pub(crate) mod record;
+pub(crate) mod recover;
+mod rootfs;
+mod start;

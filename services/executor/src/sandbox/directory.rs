@@ -1,0 +1,84 @@
+//! The directory of a sandbox and the files in it.
+
+use crate::control;
+use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Uid, chownat, mknodat, openat};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, listen, socket_with};
+use schema::Failure;
+use schema::executor::SandboxSpec;
+use shim_protocol::layout;
+use std::ffi::CStr;
+use std::fs;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+/// Connections that wait for the monitor.
+const BACKLOG: i32 = 16;
+const PRIVATE: Mode = Mode::RUSR.union(Mode::WUSR);
+
+/// Opens a directory.
+pub(crate) fn open(path: &Path) -> io::Result<OwnedFd> {
+    Ok(rustix::fs::open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?)
+}
+
+/// The path of a file in a sandbox's directory.
+pub(crate) fn file(directory: &Path, name: &CStr) -> PathBuf {
+    directory.join(name.to_string_lossy().as_ref())
+}
+
+/// Makes the directory of all sandboxes, or that of one.
+pub(crate) fn make(path: &Path) -> Result<(), Failure> {
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.map_err(|error| Failure::io(format_args!("making {}", path.display()), &error))
+}
+
+/// The FIFOs that carry a process's streams, which belong to the process's user.
+fn streams(spec: &SandboxSpec) -> impl Iterator<Item = &'static CStr> {
+    let stderr = (!spec.terminal).then_some(layout::STDERR);
+    let stdin = spec.open_stdin.then_some(layout::STDIN);
+    [Some(layout::STDOUT), stderr, stdin].into_iter().flatten()
+}
+
+/// Makes all files that a monitor expects, and the socket on which it will listen.
+pub(super) fn fill(path: &Path, spec: &SandboxSpec) -> Result<(OwnedFd, OwnedFd), Failure> {
+    let doing = |name: &CStr| format!("making {}", file(path, name).display());
+    let opened = open(path).map_err(|error| Failure::io(format_args!("opening {}", path.display()), &error))?;
+    let input = [layout::STDIN_STAGE, layout::STDIN_CLOSE].into_iter().filter(|_| spec.open_stdin);
+    for name in streams(spec).chain(input) {
+        mknodat(&opened, name, FileType::Fifo, PRIVATE, 0).map_err(|error| Failure::io(doing(name), &error.into()))?;
+    }
+    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
+    openat(&opened, layout::CAPTURE_LOCK, flags, PRIVATE)
+        .map_err(|error| Failure::io(doing(layout::CAPTURE_LOCK), &error.into()))?;
+    let listener = listener(&opened).map_err(|error| Failure::io(doing(layout::CONTROL), &error))?;
+    Ok((opened, listener))
+}
+
+fn listener(directory: &OwnedFd) -> io::Result<OwnedFd> {
+    let address = control::address(directory).map_err(|error| io::Error::other(format!("{error:?}")))?;
+    let socket = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
+    bind(&socket, &address)?;
+    listen(&socket, BACKLOG)?;
+    Ok(socket)
+}
+
+/// Gives the streams to the user that the process runs as: programs open /dev/stdout by its name.
+pub(super) fn give_streams(path: &Path, spec: &SandboxSpec, uid: u32, gid: u32) -> Result<(), Failure> {
+    let failed = |error: io::Error| Failure::io(format_args!("giving {} to user {uid}", path.display()), &error);
+    let opened = open(path).map_err(failed)?;
+    streams(spec).try_for_each(|name| {
+        chownat(&opened, name, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)), AtFlags::SYMLINK_NOFOLLOW)
+            .map_err(|error| failed(error.into()))
+    })
+}
+
+/// Removes it all; done also if it is gone.
+pub(super) fn remove(path: &Path) -> Result<(), Failure> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(Failure::io(format_args!("removing {}", path.display()), &error))
+        }
+        _ => Ok(()),
+    }
+}

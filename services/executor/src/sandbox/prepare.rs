@@ -1,0 +1,81 @@
+//! Makes a sandbox: its directory, its cgroups, its monitor. Blocks.
+
+use super::record::Record;
+use super::{destroy, directory, monitor};
+use crate::cgroup;
+use crate::host::Host;
+use crate::process::Process;
+use schema::executor::SandboxSpec;
+use schema::{ContainerId, Failure};
+use std::io;
+
+/// Bytes of a hostname, at most (sethostname(2)).
+const LONGEST_HOSTNAME: usize = 64;
+
+/// A sandbox that was made, and its monitor.
+pub(super) struct Made {
+    pub(super) record: Record,
+    pub(super) monitor: Process,
+}
+
+/// Makes it, or nothing.
+pub(super) fn prepare(host: &Host, id: &ContainerId, spec: SandboxSpec) -> Result<Made, Failure> {
+    check(&spec)?;
+    make(host, id, spec).inspect_err(|_| {
+        if let Err(failure) = destroy::clear(host, id) {
+            tracing::error!(%id, %failure, "cannot remove what was made of a sandbox");
+        }
+    })
+}
+
+fn check(spec: &SandboxSpec) -> Result<(), Failure> {
+    let SandboxSpec { hostname, limits, .. } = spec;
+    if hostname.len() > LONGEST_HOSTNAME || hostname.contains('\0') {
+        return Err(Failure::invalid(format_args!("{hostname:?} is not a hostname"))
+            .hint(format_args!("a hostname has at most {LONGEST_HOSTNAME} bytes")));
+    }
+    cgroup::check(limits)
+}
+
+fn make(host: &Host, id: &ContainerId, spec: SandboxSpec) -> Result<Made, Failure> {
+    let path = host.directory(id);
+    // What an earlier attempt left, when it could not clean up.
+    destroy::clear(host, id)?;
+    directory::make(&path)?;
+    let (opened, listener) = directory::fill(&path, &spec)?;
+    let warnings = host.cgroups.create(id, &spec.limits)?;
+    let started = monitor::spawn(&host.monitor, id, &spec, opened, listener)?;
+    let sandbox = started.sandbox;
+    let failed = |error: io::Error| Failure::io("watching the monitor", &error);
+    let monitor = Process::open(sandbox.pid).map_err(failed)?.ok_or_else(|| failed(io::ErrorKind::NotFound.into()))?;
+    let record = Record { boot: host.boot.clone(), spec, monitor: sandbox, warnings };
+    let finished = host.cgroups.adopt_monitor(sandbox.pid).and_then(|()| started.wait_ready()).and_then(|()| {
+        record.write(&path).map_err(|error| Failure::io(format_args!("writing to {}", path.display()), &error))
+    });
+    if let Err(failure) = finished {
+        destroy::kill_monitor(&monitor);
+        return Err(failure);
+    }
+    Ok(Made { record, monitor })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use schema::Code;
+    use schema::common::Limits;
+
+    #[test]
+    fn hostnames_are_bounded() {
+        let spec = |hostname: &str| SandboxSpec {
+            hostname: hostname.to_owned(),
+            host_network: false,
+            terminal: false,
+            open_stdin: false,
+            limits: Limits::default(),
+        };
+        assert_eq!(check(&spec("box.example")), Ok(()));
+        assert_eq!(check(&spec(&"x".repeat(65))).unwrap_err().code, Code::InvalidArgument);
+        assert_eq!(check(&spec("a\0b")).unwrap_err().code, Code::InvalidArgument);
+    }
+}

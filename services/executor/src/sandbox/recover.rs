@@ -1,0 +1,124 @@
+//! What an executor finds when it starts: sandboxes of its predecessor, which live on; and what is left of those
+//! that were half made, half destroyed, or of another boot.
+
+use super::actor::{Made, Phase, Sandbox, blocking, phase_of};
+use super::record::Record;
+use super::{destroy, directory, ending};
+use crate::control::Control;
+use crate::host::Host;
+use crate::process::Process;
+use crate::registry::Registry;
+use actix::Addr;
+use futures::future::join_all;
+use schema::{ContainerId, Failure};
+use shim_protocol::control::Request;
+use std::collections::BTreeSet;
+use std::fs;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a monitor that has lost its sandbox may take to end.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Finds all sandboxes, and removes what is not one.
+pub(crate) async fn recover(
+    host: &Arc<Host>,
+    registry: &Addr<Registry>,
+) -> Result<Vec<(ContainerId, Sandbox)>, Failure> {
+    let ids = {
+        let host = Arc::clone(host);
+        blocking(move || list(&host)).await??
+    };
+    let found = join_all(ids.into_iter().map(|id| async move {
+        let sandbox = recover_one(host, registry, &id).await;
+        (id, sandbox)
+    }))
+    .await;
+    let mut sandboxes = Vec::new();
+    for (id, sandbox) in found {
+        match sandbox {
+            Ok(Some(sandbox)) => sandboxes.push((id, sandbox)),
+            Ok(None) => {}
+            // One that cannot be removed must not keep the others from being served.
+            Err(failure) => tracing::error!(%id, %failure, "cannot recover a sandbox"),
+        }
+    }
+    Ok(sandboxes)
+}
+
+/// Every id that has a directory or a cgroup.
+fn list(host: &Host) -> Result<BTreeSet<ContainerId>, Failure> {
+    let sandboxes = host.instance.sandboxes();
+    directory::make(&sandboxes)?;
+    let failed = |error: std::io::Error| Failure::io(format_args!("reading {}", sandboxes.display()), &error);
+    let mut ids: BTreeSet<ContainerId> = host.cgroups.containers().into_iter().collect();
+    for entry in fs::read_dir(&sandboxes).map_err(failed)? {
+        match entry.map_err(failed)?.file_name().to_string_lossy().parse() {
+            Ok(id) => drop(ids.insert(id)),
+            Err(failure) => tracing::warn!(%failure, "something else lies among the sandboxes"),
+        }
+    }
+    host.cgroups.remove_shared();
+    Ok(ids)
+}
+
+async fn recover_one(
+    host: &Arc<Host>,
+    registry: &Addr<Registry>,
+    id: &ContainerId,
+) -> Result<Option<Sandbox>, Failure> {
+    let path = host.directory(id);
+    let control = Rc::new(Control::new(path.clone()));
+    let record = match Record::read(&path) {
+        Ok(record) if record.boot == host.boot => record,
+        Ok(_) => {
+            tracing::info!(%id, "removing a sandbox of another boot");
+            return remove(host, id).await;
+        }
+        Err(error) => {
+            tracing::info!(%id, %error, "removing what is left of a sandbox");
+            dismiss(&control).await;
+            return remove(host, id).await;
+        }
+    };
+    let monitor = Process::monitor(record.monitor).map_err(|error| Failure::io("looking for a monitor", &error))?;
+    let phase = phase(host, id, monitor.is_some(), &control).await?;
+    tracing::info!(%id, ?phase, "found a sandbox");
+    let made = Made { record, monitor, control };
+    Ok(Some(Sandbox::found(Arc::clone(host), id.clone(), registry.clone(), made, phase)))
+}
+
+async fn remove(host: &Arc<Host>, id: &ContainerId) -> Result<Option<Sandbox>, Failure> {
+    let (host, id) = (Arc::clone(host), id.clone());
+    blocking(move || destroy::clear(&host, &id)).await?.map(|()| None)
+}
+
+/// Ends the monitor, if there is one, of a sandbox that nobody knows.
+async fn dismiss(control: &Control) {
+    let Ok(report) = control.request(Request::Kill, &[]).await else { return };
+    if let Ok(Some(monitor)) = Process::open(report.monitor) {
+        let _ = tokio::time::timeout(PATIENCE, monitor.ended()).await;
+    }
+}
+
+/// How far a sandbox is: by its exit record, its monitor's word, or, if that was killed, the kernel's.
+async fn phase(host: &Arc<Host>, id: &ContainerId, monitored: bool, control: &Control) -> Result<Phase, Failure> {
+    if monitored && let Ok(report) = control.request(Request::Report, &[]).await {
+        // An end that is not recorded yet is recorded when the monitor ends.
+        return phase_of(Arc::clone(host), id.clone(), report.phase).await;
+    }
+    let (host, id) = (Arc::clone(host), id.clone());
+    blocking(move || {
+        if let Some(ended) = ending::read(&host, &id)? {
+            return Ok(Phase::Exited(ended));
+        }
+        Ok(match ending::find_first(&host, &id) {
+            Some((first, started)) => Phase::Running { started, first: Some(first) },
+            None => {
+                Phase::Failed(Failure::internal(format_args!("the monitor of container {} was killed", id.short())))
+            }
+        })
+    })
+    .await?
+}

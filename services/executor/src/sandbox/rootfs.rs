@@ -1,0 +1,53 @@
+//! Reads files of a container's root filesystem from outside. The image is hostile: every path is resolved
+//! beneath that root, and only regular files are read.
+
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, openat, openat2};
+use rustix::io::Errno;
+use schema::Failure;
+use schema::common::SandboxRef;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::OwnedFd;
+
+/// Bytes of a file that are read, at most.
+const LONGEST: u64 = 4 << 20;
+
+/// The root filesystem as it is mounted in a sandbox.
+pub(super) struct Rootfs(OwnedFd);
+
+impl Rootfs {
+    /// Opens it. Fails if the sandbox is gone.
+    pub(super) fn open(sandbox: SandboxRef) -> Result<Self, Failure> {
+        let failed = |error: io::Error| Failure::io("opening the container's root filesystem", &error);
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        // What is opened in /proc belongs to one process, also when the id is used again.
+        let process = openat(CWD, format!("/proc/{}", sandbox.pid), flags, Mode::empty())
+            .map_err(|error| failed(error.into()))?;
+        let root = openat(&process, c"root/rootfs", flags, Mode::empty()).map_err(|error| failed(error.into()))?;
+        if kit::process::is_alive(sandbox.pid, sandbox.start_time) {
+            Ok(Self(root))
+        } else {
+            Err(Failure::not_found("the sandbox's monitor has ended"))
+        }
+    }
+
+    /// The text of a file; empty if there is none.
+    pub(super) fn read(&self, path: &str) -> Result<String, Failure> {
+        let failed = |error: io::Error| Failure::io(format_args!("reading the image's {path}"), &error);
+        // A FIFO or device of the image must not make us wait.
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+        let file = match openat2(&self.0, path, flags, Mode::empty(), resolve) {
+            Ok(file) => file,
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(String::new()),
+            Err(error) => return Err(failed(error.into())),
+        };
+        let mode = fstat(&file).map_err(|error| failed(error.into()))?.st_mode;
+        if FileType::from_raw_mode(mode) != FileType::RegularFile {
+            return Ok(String::new());
+        }
+        let mut bytes = Vec::new();
+        File::from(file).take(LONGEST).read_to_end(&mut bytes).map_err(failed)?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+}

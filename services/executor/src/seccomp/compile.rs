@@ -1,0 +1,93 @@
+//! From a list of rules to a program: neighbours with the same rule become a range, and the range of a call is
+//! found by binary search.
+
+use super::bpf::{self, Instruction};
+use super::list::{Machine, Rule};
+use std::collections::BTreeMap;
+
+const EPERM: u32 = 1;
+const ENOSYS: u32 = 38;
+
+/// Calls from here to the next range are ruled alike.
+struct Range {
+    first: u32,
+    rule: Rule,
+}
+
+/// The program.
+pub(super) fn compile(machine: Machine, rules: &BTreeMap<u32, Rule>) -> Vec<Instruction> {
+    let mut program = vec![
+        Instruction::plain(bpf::LOAD, bpf::MACHINE),
+        Instruction { code: bpf::EQUAL, if_true: 1, if_false: 0, value: machine.audit() },
+        Instruction::plain(bpf::RETURN, bpf::KILL),
+        Instruction::plain(bpf::LOAD, bpf::NUMBER),
+    ];
+    program.extend(search(&ranges(rules)));
+    program
+}
+
+/// Gaps are refused; what comes after the newest known call does not exist.
+fn ranges(rules: &BTreeMap<u32, Rule>) -> Vec<Range> {
+    let mut ranges: Vec<Range> = Vec::new();
+    let mut push = |first, rule: &Rule| {
+        if ranges.last().is_none_or(|last| last.rule != *rule) {
+            ranges.push(Range { first, rule: rule.clone() });
+        }
+    };
+    let mut next = 0;
+    for (number, rule) in rules {
+        if next < *number {
+            push(next, &Rule::Refuse);
+        }
+        push(*number, rule);
+        next = number + 1;
+    }
+    push(next, &Rule::Enosys);
+    ranges
+}
+
+fn search(ranges: &[Range]) -> Vec<Instruction> {
+    match ranges {
+        [] => verdict(&Rule::Refuse),
+        [only] => verdict(&only.rule),
+        _ => {
+            let (lower, upper) = ranges.split_at(ranges.len() / 2);
+            let middle = upper.first().map_or(0, |range| range.first);
+            let (lower, upper) = (search(lower), search(upper));
+            let mut program = branch(middle, lower.len());
+            program.extend(lower);
+            program.extend(upper);
+            program
+        }
+    }
+}
+
+/// Skips the lower half if the call is in the upper one. A comparison skips 255 instructions at most.
+fn branch(middle: u32, lower: usize) -> Vec<Instruction> {
+    match u8::try_from(lower) {
+        Ok(skip) => vec![Instruction { code: bpf::AT_LEAST, if_true: skip, if_false: 0, value: middle }],
+        Err(_) => vec![
+            Instruction { code: bpf::AT_LEAST, if_true: 0, if_false: 1, value: middle },
+            // A program of the kernel has at most 4096 instructions.
+            Instruction::plain(bpf::JUMP, u32::try_from(lower).unwrap_or(u32::MAX)),
+        ],
+    }
+}
+
+fn verdict(rule: &Rule) -> Vec<Instruction> {
+    let end = |value| Instruction::plain(bpf::RETURN, value);
+    let (allow, refuse) = (end(bpf::ALLOW), end(bpf::ERRNO | EPERM));
+    let load = Instruction::plain(bpf::LOAD, bpf::ARGUMENT);
+    let compare = |code, value, if_true, if_false| Instruction { code, if_true, if_false, value };
+    match rule {
+        Rule::Allow => vec![allow],
+        Rule::Refuse => vec![refuse],
+        Rule::Enosys => vec![end(bpf::ERRNO | ENOSYS)],
+        Rule::AllowIfClear(mask) => vec![load, compare(bpf::ANY_BIT, *mask, 1, 0), allow, refuse],
+        Rule::AllowUnless(value) => vec![load, compare(bpf::EQUAL, *value, 1, 0), allow, refuse],
+        Rule::AllowIf(values) => {
+            let tests = values.iter().flat_map(|value| [compare(bpf::EQUAL, *value, 0, 1), allow]);
+            std::iter::once(load).chain(tests).chain([refuse]).collect()
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! The one place of this crate with `unsafe`.
+#![allow(unsafe_code)]
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::sync::Arc;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+/// `struct pidfd_info`, first version (linux/pidfd.h).
+#[repr(C)]
+struct PidfdInfo {
+    mask: u64,
+    cgroup: u64,
+    ids: [u32; 11],
+    exit_code: i32,
+}
+
+/// `_IOWR(0xff, 11, struct pidfd_info)`.
+const PIDFD_GET_INFO: libc::Ioctl = 0xc040_ff0b_u32 as libc::Ioctl;
+const PIDFD_INFO_EXIT: u64 = 1 << 3;
+
+/// The wait(2) status of a process that has ended and was reaped, by whomever. None if the kernel does not know
+/// it, or is older than 6.15.
+pub(crate) fn exit_status(pidfd: impl AsFd) -> Option<i32> {
+    // SAFETY: all fields are plain numbers, for which zero is valid.
+    let mut info: PidfdInfo = unsafe { MaybeUninit::zeroed().assume_init() };
+    info.mask = PIDFD_INFO_EXIT;
+    // SAFETY: the descriptor is open, and the kernel writes at most as many bytes as the request's number says,
+    // which is the size of the struct.
+    let answer = unsafe { libc::ioctl(pidfd.as_fd().as_raw_fd(), PIDFD_GET_INFO, &raw mut info) };
+    (answer == 0 && info.mask & PIDFD_INFO_EXIT != 0).then_some(info.exit_code)
+}
+
+/// Sends any signal to a process by its descriptor: real-time signals too, which safe wrappers leave out.
+pub(crate) fn signal(pidfd: impl AsFd, number: i32) -> io::Result<()> {
+    let nothing = std::ptr::null::<libc::siginfo_t>();
+    // SAFETY: the descriptor is open; the kernel accepts a null for the signal's information.
+    let answer = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_fd().as_raw_fd(), number, nothing, 0) };
+    if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// A descriptor that is watched by the runtime: open, and the same, as long as this lives.
+pub(crate) struct Watched(Arc<OwnedFd>);
+
+impl AsRawFd for Watched {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+}
+
+impl AsFd for Watched {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// Waits for a descriptor to become readable, by the runtime in whose context this is called.
+pub(crate) fn watch(descriptor: Arc<OwnedFd>) -> io::Result<AsyncFd<Watched>> {
+    // SAFETY: what is watched owns the descriptor, and never gives another.
+    let watched = unsafe { AsyncFd::register_with_interest(Watched(descriptor), Interest::READABLE) };
+    watched.map_err(|error| error.into_parts().1)
+}

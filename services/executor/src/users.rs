@@ -1,0 +1,143 @@
+//! Who a process runs as: names looked up in the image's own /etc/passwd and /etc/group.
+
+use schema::Failure;
+
+/// A user, as processes have it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct User {
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+    /// Supplementary groups.
+    pub(crate) groups: Vec<u32>,
+    /// The home directory.
+    pub(crate) home: String,
+}
+
+/// A line of /etc/passwd.
+struct Entry<'a> {
+    name: &'a str,
+    uid: u32,
+    gid: u32,
+    home: &'a str,
+}
+
+/// Greatest id that is not "no id".
+const GREATEST: u32 = u32::MAX - 1;
+
+/// Resolves `name or uid[:group or gid]`; empty means root. Numbers need no entry. Without a group, the user's own
+/// is taken, and the groups that list the user as a member.
+pub(crate) fn resolve(user: &str, passwd: &str, group: &str) -> Result<User, Failure> {
+    let (wanted, wanted_group) = match user.split_once(':') {
+        Some((user, group)) => (user, Some(group)),
+        None => (user, None),
+    };
+    let wanted = if wanted.is_empty() { "0" } else { wanted };
+    let number = id(wanted);
+    let entry = entries(passwd).find(|entry| entry.name == wanted || Some(entry.uid) == number);
+    let uid = match (&entry, number) {
+        (Some(entry), _) => entry.uid,
+        (None, Some(number)) => number,
+        (None, None) => return Err(unknown("user", wanted, "/etc/passwd")),
+    };
+    let own = entry.as_ref().map_or(0, |entry| entry.gid);
+    let (gid, groups) = match wanted_group {
+        Some(name) if !name.is_empty() => (find_group(name, group)?, Vec::new()),
+        _ => (own, entry.as_ref().map_or_else(Vec::new, |entry| memberships(entry.name, group))),
+    };
+    let home = entry.map(|entry| entry.home).filter(|home| !home.is_empty()).unwrap_or("/");
+    Ok(User { uid, gid, groups, home: home.to_owned() })
+}
+
+fn unknown(what: &str, name: &str, file: &str) -> Failure {
+    Failure::not_found(format_args!("{what} {name:?} is not in the image's {file}"))
+        .hint(format_args!("use a {what} of the image, or a number"))
+}
+
+fn id(text: &str) -> Option<u32> {
+    text.parse().ok().filter(|number| *number <= GREATEST)
+}
+
+fn entries(passwd: &str) -> impl Iterator<Item = Entry<'_>> {
+    passwd.lines().filter_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        let (uid, gid) = (id(fields.nth(1)?)?, id(fields.next()?)?);
+        Some(Entry { name, uid, gid, home: fields.nth(1).unwrap_or_default() })
+    })
+}
+
+/// The groups of /etc/group: name, id, members.
+fn groups(group: &str) -> impl Iterator<Item = (&str, u32, &str)> {
+    group.lines().filter_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        Some((name, id(fields.nth(1)?)?, fields.next().unwrap_or_default()))
+    })
+}
+
+fn find_group(wanted: &str, group: &str) -> Result<u32, Failure> {
+    groups(group)
+        .find(|(name, _, _)| *name == wanted)
+        .map(|(_, gid, _)| gid)
+        .or_else(|| id(wanted))
+        .ok_or_else(|| unknown("group", wanted, "/etc/group"))
+}
+
+fn memberships(user: &str, group: &str) -> Vec<u32> {
+    groups(group)
+        .filter(|(_, _, members)| members.split(',').any(|member| member == user))
+        .map(|(_, gid, _)| gid)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use schema::Code;
+
+    const PASSWD: &str =
+        "root:x:0:0:root:/root:/bin/sh\n\nbroken\n#c\nwww:x:33:34:www:/var/www:/bin/sh\nnohome:x:5:5\n";
+    const GROUP: &str = "root:x:0:\nwww:x:34:\naudio:x:29:root,www\nvideo:x:44:www\nbad:x:y:www\n";
+
+    fn user(uid: u32, gid: u32, groups: &[u32], home: &str) -> User {
+        User { uid, gid, groups: groups.to_vec(), home: home.to_owned() }
+    }
+
+    #[test]
+    fn names_and_numbers_are_resolved() {
+        let resolve = |text| resolve(text, PASSWD, GROUP).unwrap();
+        assert_eq!(resolve(""), user(0, 0, &[29], "/root"));
+        assert_eq!(resolve("www"), user(33, 34, &[29, 44], "/var/www"));
+        assert_eq!(resolve("33"), user(33, 34, &[29, 44], "/var/www"));
+        assert_eq!(resolve("www:video"), user(33, 44, &[], "/var/www"));
+        assert_eq!(resolve("www:7"), user(33, 7, &[], "/var/www"));
+        assert_eq!(resolve("1234"), user(1234, 0, &[], "/"));
+        assert_eq!(resolve("1234:5"), user(1234, 5, &[], "/"));
+        assert_eq!(resolve(":5"), user(0, 5, &[], "/root"));
+        assert_eq!(resolve("nohome"), user(5, 5, &[], "/"));
+    }
+
+    #[test]
+    fn numbers_need_no_files() {
+        assert_eq!(super::resolve("7:8", "", ""), Ok(user(7, 8, &[], "/")));
+        assert_eq!(super::resolve("", "", ""), Ok(user(0, 0, &[], "/")));
+    }
+
+    #[test]
+    fn unknown_names_are_named() {
+        for (text, named) in [("nobody", "nobody"), ("www:wheel", "wheel"), ("-1", "-1"), ("4294967295", "4294967295")]
+        {
+            let failure = super::resolve(text, PASSWD, GROUP).unwrap_err();
+            assert_eq!(failure.code, Code::NotFound);
+            assert!(failure.message.contains(named), "{failure}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn hostile_files_are_read_without_harm(text in ".{0,8}", passwd in "[a-z0-9:\n]{0,200}", group in "[a-z0-9:,\n]{0,200}") {
+            let _ = resolve(&text, &passwd, &group);
+        }
+    }
+}
