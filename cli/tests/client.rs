@@ -152,6 +152,35 @@ fn signals_reach_the_container() {
 }
 
 #[test]
+fn a_signal_during_the_start_reaches_the_container_and_a_second_one_ends_the_client() {
+    let fake = Fake::start();
+    let starting = |count: usize| eventually("the start", || (fake.asked("start").len() == count).then_some(()));
+    let mut client = fake.command(&["run", "--rm", "base", "slow"]).spawn().unwrap();
+    starting(1);
+    signal(&client, "INT");
+    assert_eq!(client.wait().unwrap().code(), Some(130));
+    assert_eq!(fake.asked("kill").len(), 1);
+    let mut client = fake.command(&["run", "--rm", "base", "slow"]).spawn().unwrap();
+    starting(2);
+    signal(&client, "INT");
+    std::thread::sleep(Duration::from_millis(100));
+    signal(&client, "TERM");
+    assert_eq!(client.wait().unwrap().code(), Some(143));
+    assert_eq!((fake.asked("kill").len(), fake.asked("remove").len()), (1, 2));
+    assert_eq!(fake.cctl(&["ps", "-aq"]).stdout, "");
+}
+
+#[test]
+fn attached_to_stdin_alone_the_client_sends_and_goes() {
+    let fake = Fake::start();
+    let mut client = with_input(&fake, &["run", "-a", "stdin", "--name", "one", "base", "cat"]);
+    client.stdin.take().unwrap().write_all(b"for the log\n").unwrap();
+    let output = client.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(0), 65), "{output:?}");
+    assert_eq!(fake.cctl(&["logs", "one"]).stdout, "for the log\n");
+}
+
+#[test]
 fn a_reader_that_goes_ends_the_client_quietly() {
     let fake = Fake::start();
     let mut client = fake.command(&["run", "base", "flood"]).spawn().unwrap();

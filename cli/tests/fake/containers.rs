@@ -5,6 +5,7 @@ use super::world::World;
 use schema::containers::{Container, ContainerSpec, Info, Server};
 use schema::network::NetworkInfo;
 use schema::{Call, ContainerId, Failure};
+use std::time::Duration;
 
 pub struct Api(pub World);
 
@@ -22,6 +23,9 @@ impl Server for Api {
 
     async fn start(&self, call: &Call, name: String) -> Result<Container, Failure> {
         self.0.note(format!("start {name}"));
+        if self.0.with(&name, |thing| thing.container.arguments == ["slow"])? {
+            tokio::time::sleep(Duration::from_millis(1500)).await;
+        }
         self.0.with(&name, |thing| {
             if thing.started_by != call.request.0 {
                 if thing.runs() {

@@ -6,8 +6,6 @@ use schema::log_collector::{Chunk, From, InputServer, LogSpec, Record, Server};
 use schema::{Call, ContainerId, Failure};
 use std::time::Duration;
 
-const RETURN_WITHIN: Duration = Duration::from_secs(2);
-
 pub struct Api(pub World);
 
 impl Server for Api {
@@ -78,15 +76,17 @@ impl Server for Api {
             if !thing.runs() {
                 return Err(Failure::conflict("it has ended"));
             }
-            thing.open += 1;
+            thing.held.entry(session.clone()).or_insert((0, once)).0 += 1;
             Ok(*thing.sessions.entry(session.clone()).or_default())
         })??;
-        Ok((Input { world: self.0.clone(), id, session, once }, accepted))
+        Ok((Input { world: self.0.clone(), restarts: self.0.restarts.get(), id, session, once }, accepted))
     }
 }
 
 pub struct Input {
     world: World,
+    /// Belongs to the service as it was then.
+    restarts: u32,
     id: ContainerId,
     session: String,
     once: bool,
@@ -120,15 +120,16 @@ impl InputServer for Input {
 
 impl Drop for Input {
     fn drop(&mut self) {
-        let (world, id, once) = (self.world.clone(), self.id.clone(), self.once);
-        let _ = world.with(id.as_str(), |thing| thing.open -= 1);
-        tokio::task::spawn_local(async move {
-            tokio::time::sleep(RETURN_WITHIN).await;
-            let _ = world.with(id.as_str(), |thing| {
-                if once && thing.open == 0 {
-                    program::end_of_input(thing);
-                }
-            });
+        if self.restarts != self.world.restarts.get() {
+            return;
+        }
+        let left = self.world.with(self.id.as_str(), |thing| {
+            let holders = thing.held.get_mut(&self.session)?;
+            holders.0 -= 1;
+            (holders.0 == 0).then(|| thing.held.remove(&self.session))
         });
+        if let Ok(Some(_)) = left {
+            self.world.expect_back(self.id.clone(), self.session.clone(), self.once);
+        }
     }
 }

@@ -35,7 +35,7 @@ pub fn start(world: &World, thing: &mut Thing) -> Result<(), Failure> {
         ["count", last] => spawn_count(world, thing.container.id.as_str(), last.parse().unwrap()),
         ["flood"] => spawn_flood(world, thing.container.id.as_str()),
         // These go on until a signal, or the end of their input.
-        ["cat" | "sleep" | "trap" | "deaf"] => {}
+        ["cat" | "sleep" | "trap" | "deaf" | "slow"] => {}
         ref other => return Err(Failure::command_not_found(format_args!("{other:?}"))),
     }
     Ok(())

@@ -31,6 +31,7 @@ pub fn serve(run: &Path, journal: Journal, mut restarts: UnboundedReceiver<()>, 
         up.send(()).unwrap();
         while restarts.recv().await.is_some() {
             connections.borrow_mut().drain(..).for_each(|connection| connection.abort());
+            world.restart();
         }
     });
 }

@@ -5,15 +5,21 @@ use schema::common::ExitRecord;
 use schema::containers::{Container, ContainerSpec, State};
 use schema::log_collector::{Record, Stream};
 use schema::{ContainerId, Digest, Failure};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::time::Duration;
 use tokio::sync::watch;
+
+/// As the real log collector has it.
+const RETURN_WITHIN: Duration = Duration::from_secs(2);
 
 #[derive(Clone)]
 pub struct World {
     pub things: Rc<RefCell<Vec<Thing>>>,
     pub uploads: Rc<RefCell<HashMap<String, Vec<u8>>>>,
+    /// How often the services were restarted.
+    pub restarts: Rc<Cell<u32>>,
     journal: Journal,
     changed: watch::Sender<()>,
 }
@@ -24,8 +30,8 @@ pub struct Thing {
     pub output: Vec<Record>,
     /// Bytes taken of each input session.
     pub sessions: HashMap<String, u64>,
-    /// Input sessions that are open.
-    pub open: u32,
+    /// Input sessions that are held, with how often, and whether their end is the end of the input.
+    pub held: HashMap<String, (u32, bool)>,
     /// The request that started it last.
     pub started_by: u64,
     pub signals: u32,
@@ -34,7 +40,7 @@ pub struct Thing {
 impl World {
     pub fn new(journal: Journal) -> Self {
         let changed = watch::Sender::new(());
-        Self { things: Rc::default(), uploads: Rc::default(), journal, changed }
+        Self { things: Rc::default(), uploads: Rc::default(), restarts: Rc::default(), journal, changed }
     }
 
     pub fn note(&self, line: String) {
@@ -64,7 +70,7 @@ impl World {
             container: container.clone(),
             output: Vec::new(),
             sessions: HashMap::new(),
-            open: 0,
+            held: HashMap::new(),
             started_by: 0,
             signals: 0,
         });
@@ -81,6 +87,31 @@ impl World {
         let answer = act(found.ok_or_else(|| Failure::not_found(format_args!("no such container: {name}")))?);
         self.changed.send_replace(());
         Ok(answer)
+    }
+
+    /// Nobody holds anything any more: clients have to come back.
+    pub fn restart(&self) {
+        self.restarts.set(self.restarts.get() + 1);
+        let mut left = Vec::new();
+        for thing in self.things.borrow_mut().iter_mut() {
+            left.extend(thing.held.drain().map(|(session, (_, once))| (thing.container.id.clone(), session, once)));
+        }
+        for (id, session, once) in left {
+            self.expect_back(id, session, once);
+        }
+    }
+
+    /// Ends the input of a container if this session is not opened again soon.
+    pub fn expect_back(&self, id: ContainerId, session: String, once: bool) {
+        let world = self.clone();
+        tokio::task::spawn_local(async move {
+            tokio::time::sleep(RETURN_WITHIN).await;
+            let _ = world.with(id.as_str(), |thing| {
+                if once && !thing.held.contains_key(&session) {
+                    super::program::end_of_input(thing);
+                }
+            });
+        });
     }
 
     /// Waits until a look at a container finds something.
