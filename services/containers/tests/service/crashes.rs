@@ -1,0 +1,140 @@
+//! `kill -9` of the service at each step of a container's life: its users notice nothing.
+
+use crate::support::executor::exit;
+use crate::support::world::Moment;
+use crate::support::{Bench, call, id, spec};
+use schema::ContainerId;
+use schema::containers::{AutoRemove, ContainerSpec, State};
+
+const STEPS: [&str; 12] = [
+    "image-store.resolve",
+    "executor.prepare",
+    "filesystem.mount",
+    "network.attach",
+    "log-collector.open",
+    "filesystem.set_names",
+    "executor.start",
+    "executor.signal",
+    "network.detach",
+    "executor.destroy",
+    "filesystem.release",
+    "log-collector.remove",
+];
+
+/// Kills the service when a step is reached, and starts it again.
+async fn kill_at(bench: &mut Bench, step: &'static str, moment: Moment, life: impl Future<Output = ()>) {
+    bench.world.set_trap(step, moment);
+    tokio::pin!(life);
+    let world = std::rc::Rc::clone(&bench.world);
+    tokio::select! {
+        () = &mut life => panic!("{step} was not reached\n{}", world.story()),
+        () = world.trapped() => bench.service.restart(),
+    }
+    life.await;
+}
+
+#[actix::test]
+async fn killed_at_any_step_it_does_all_that_was_asked_once() {
+    for auto_remove in [AutoRemove::Never, AutoRemove::AfterClient] {
+        for step in STEPS {
+            for moment in [Moment::Before, Moment::After] {
+                eprintln!("killed at {step}, {moment:?}, {auto_remove:?}");
+                let mut bench = Bench::new().await;
+                let (client, id) = (bench.another_client(), id());
+                let spec = ContainerSpec { auto_remove, ..spec("web") };
+                let world = std::rc::Rc::clone(&bench.world);
+                kill_at(&mut bench, step, moment, async {
+                    client.create(&call(), &id, &spec).await.unwrap();
+                    let running = client.start(&call(), "web").await.unwrap();
+                    assert_eq!((running.state, running.run_position), (State::Running, 33));
+                    assert_eq!(running.attachment.unwrap().prefix_length, 24);
+                    let ended = client.stop(&call(), "web", 10_000).await.unwrap();
+                    assert_eq!(ended.exit, Some(exit(143, 15)));
+                    assert_eq!(world.has(&id), [false, false, true, true]);
+                    client.remove(&call(), "web", false).await.unwrap();
+                })
+                .await;
+                assert_eq!(bench.world.executions(&id), 1, "{step} {moment:?}");
+                bench.assert_nothing_left();
+            }
+        }
+    }
+}
+
+#[actix::test]
+async fn killed_while_it_cleans_up_it_removes_what_removes_itself() {
+    for step in ["network.detach", "executor.destroy", "filesystem.release", "log-collector.remove"] {
+        for moment in [Moment::Before, Moment::After] {
+            let mut bench = Bench::new().await;
+            let id = bench.run(&ContainerSpec { auto_remove: AutoRemove::OnExit, ..spec("job") }).await;
+            bench.world.end(&id, exit(4, 0));
+            let client = bench.another_client();
+            kill_at(&mut bench, step, moment, async {
+                let ended = client.wait(&call(), id.as_str()).await.unwrap();
+                assert_eq!(ended.exit, Some(exit(4, 0)));
+            })
+            .await;
+            assert!(!bench.exists(&id).await);
+            bench.assert_nothing_left();
+        }
+    }
+}
+
+#[actix::test]
+async fn killed_in_a_restart_it_restarts_once() {
+    for step in ["executor.signal", "network.detach", "executor.destroy", "executor.prepare", "executor.start"] {
+        for moment in [Moment::Before, Moment::After] {
+            let mut bench = Bench::new().await;
+            let id = bench.run(&spec("web")).await;
+            let client = bench.another_client();
+            kill_at(&mut bench, step, moment, async {
+                let running = client.restart(&call(), "web", 10_000).await.unwrap();
+                assert_eq!(running.state, State::Running);
+            })
+            .await;
+            assert_eq!(bench.world.executions(&id), 2, "{step} {moment:?}");
+        }
+    }
+}
+
+#[actix::test]
+async fn a_failed_start_is_undone_by_the_next_process() {
+    let mut bench = Bench::new().await;
+    let id = bench.create(&spec("web")).await;
+    bench.world.fail("executor.start", schema::Failure::command_not_found("frobnicate"));
+    let client = bench.another_client();
+    kill_at(&mut bench, "executor.destroy", Moment::Before, async {
+        let failed = client.start(&call(), "web").await.unwrap_err();
+        assert_eq!(failed.code, schema::Code::CommandNotFound);
+    })
+    .await;
+    assert_eq!(bench.world.has(&id)[..2], [false, false]);
+}
+
+#[actix::test]
+async fn many_kills_harm_no_container() {
+    let mut bench = Bench::new().await;
+    let ids: Vec<ContainerId> = {
+        let mut ids = Vec::new();
+        for number in 0..8 {
+            ids.push(bench.run(&spec(&format!("web{number}"))).await);
+        }
+        ids
+    };
+    for round in 0..10 {
+        bench.service.restart();
+        let client = bench.another_client();
+        let name = format!("job{round}");
+        let job = id();
+        let spec = ContainerSpec { auto_remove: AutoRemove::AfterClient, ..spec(&name) };
+        client.create(&call(), &job, &spec).await.unwrap();
+        client.start(&call(), &name).await.unwrap();
+        client.remove(&call(), &name, true).await.unwrap();
+        assert_eq!(client.list(&call()).await.unwrap().len(), ids.len());
+    }
+    for id in &ids {
+        assert_eq!((bench.inspect(id).await.state, bench.world.executions(id)), (State::Running, 1));
+        bench.client.remove(&call(), id.as_str(), true).await.unwrap();
+    }
+    bench.assert_nothing_left();
+}

@@ -1,0 +1,196 @@
+//! The other fake workers.
+
+use super::world::World;
+use schema::common::{Layer, SandboxRef};
+use schema::filesystem::{self, MountSpec, Names};
+use schema::image_store::{self, Blob, Image, ImageConfig, ImportRequest};
+use schema::log_collector::{self, Chunk, From, InputServer, LogSpec};
+use schema::network::{self, AttachSpec, Attachment, Mode, NetworkInfo};
+use schema::{Call, ContainerId, Digest, Failure};
+use std::net::Ipv4Addr;
+use std::rc::Rc;
+
+pub(crate) struct Filesystem(pub(crate) Rc<World>);
+pub(crate) struct Network(pub(crate) Rc<World>);
+pub(crate) struct LogCollector(pub(crate) Rc<World>);
+pub(crate) struct ImageStore(pub(crate) Rc<World>);
+
+impl World {
+    fn need_sandbox(&self, id: &ContainerId) -> Result<(), Failure> {
+        if self.sandboxes.borrow().contains_key(id) { Ok(()) } else { Err(Failure::not_found("no sandbox")) }
+    }
+
+    fn told(&self, worker: &'static str, live: Vec<ContainerId>) {
+        self.told.borrow_mut().insert(worker, live.into_iter().collect());
+        self.changed.notify_waiters();
+    }
+}
+
+impl filesystem::Server for Filesystem {
+    async fn mount(&self, _: &Call, id: ContainerId, _: SandboxRef, spec: MountSpec) -> Result<(), Failure> {
+        self.0.enter("filesystem.mount", Some(&id)).await?;
+        assert_eq!(spec.layers.len(), 1);
+        self.0.need_sandbox(&id)?;
+        self.0.layers.borrow_mut().insert(id);
+        self.0.leave("filesystem.mount").await;
+        Ok(())
+    }
+
+    async fn set_names(&self, _: &Call, id: ContainerId, names: Names) -> Result<(), Failure> {
+        self.0.enter("filesystem.set_names", Some(&id)).await?;
+        assert_eq!(names.hosts[0].address, "10.0.0.2");
+        self.0.leave("filesystem.set_names").await;
+        Ok(())
+    }
+
+    async fn release(&self, _: &Call, id: ContainerId) -> Result<(), Failure> {
+        self.0.enter("filesystem.release", Some(&id)).await?;
+        assert!(self.0.need_sandbox(&id).is_err(), "{id} is released with its sandbox");
+        self.0.layers.borrow_mut().remove(&id);
+        self.0.leave("filesystem.release").await;
+        Ok(())
+    }
+
+    async fn reconcile(&self, _: &Call, live: Vec<ContainerId>) -> Result<(), Failure> {
+        self.0.enter("filesystem.reconcile", None).await?;
+        self.0.layers.borrow_mut().retain(|id| live.contains(id));
+        self.0.told("filesystem", live);
+        Ok(())
+    }
+}
+
+impl network::Server for Network {
+    async fn attach(&self, _: &Call, id: ContainerId, _: SandboxRef, spec: AttachSpec) -> Result<Attachment, Failure> {
+        self.0.enter("network.attach", Some(&id)).await?;
+        self.0.need_sandbox(&id)?;
+        assert_eq!(spec.mode, Mode::Bridge);
+        self.0.leases.borrow_mut().insert(id);
+        self.0.leave("network.attach").await;
+        Ok(Attachment {
+            address: Some(Ipv4Addr::new(10, 0, 0, 2)),
+            prefix_length: 24,
+            gateway: Some(Ipv4Addr::new(10, 0, 0, 1)),
+            mac: "02:00:00:00:00:02".to_owned(),
+            ports: spec.ports,
+        })
+    }
+
+    async fn detach(&self, _: &Call, id: ContainerId) -> Result<(), Failure> {
+        self.0.enter("network.detach", Some(&id)).await?;
+        self.0.leases.borrow_mut().remove(&id);
+        self.0.leave("network.detach").await;
+        Ok(())
+    }
+
+    async fn reconcile(&self, _: &Call, live: Vec<ContainerId>) -> Result<(), Failure> {
+        self.0.enter("network.reconcile", None).await?;
+        self.0.leases.borrow_mut().retain(|id| live.contains(id));
+        self.0.told("network", live);
+        Ok(())
+    }
+
+    async fn info(&self, _: &Call) -> Result<NetworkInfo, Failure> {
+        Ok(NetworkInfo {
+            bridge: "cctl0".to_owned(),
+            subnet: "10.0.0.0/24".to_owned(),
+            gateway: "10.0.0.1".to_owned(),
+            table: "cctl0".to_owned(),
+            attached: 0,
+        })
+    }
+
+    async fn tear_down(&self, _: &Call) -> Result<(), Failure> {
+        self.0.enter("network.tear_down", None).await?;
+        if self.0.leases.borrow().is_empty() { Ok(()) } else { Err(Failure::conflict("still attached")) }
+    }
+}
+
+pub(crate) struct NoInput;
+
+impl InputServer for NoInput {
+    async fn write(&self, _: &Call, _: u64, _: Vec<u8>) -> Result<u64, Failure> {
+        Err(Failure::unimplemented("input"))
+    }
+
+    async fn close(&self, _: &Call) -> Result<(), Failure> {
+        Err(Failure::unimplemented("input"))
+    }
+}
+
+impl log_collector::Server for LogCollector {
+    type Input = NoInput;
+
+    async fn open(&self, _: &Call, id: ContainerId, spec: LogSpec) -> Result<u64, Failure> {
+        self.0.enter("log-collector.open", Some(&id)).await?;
+        assert!(spec.directory.ends_with(id.as_str()));
+        self.0.need_sandbox(&id)?;
+        self.0.logs.borrow_mut().insert(id);
+        self.0.leave("log-collector.open").await;
+        Ok(33)
+    }
+
+    async fn read(&self, _: &Call, _: ContainerId, _: u64, _: u32, _: u32) -> Result<Chunk, Failure> {
+        Err(Failure::unimplemented("read"))
+    }
+
+    async fn locate(&self, _: &Call, _: ContainerId, _: From) -> Result<u64, Failure> {
+        Err(Failure::unimplemented("locate"))
+    }
+
+    async fn remove(&self, _: &Call, id: ContainerId) -> Result<(), Failure> {
+        self.0.enter("log-collector.remove", Some(&id)).await?;
+        self.0.logs.borrow_mut().remove(&id);
+        self.0.leave("log-collector.remove").await;
+        Ok(())
+    }
+
+    async fn reconcile(&self, _: &Call, live: Vec<ContainerId>) -> Result<(), Failure> {
+        self.0.enter("log-collector.reconcile", None).await?;
+        self.0.logs.borrow_mut().retain(|id| live.contains(id));
+        self.0.told("log-collector", live);
+        Ok(())
+    }
+
+    async fn open_input(&self, _: &Call, _: ContainerId, _: String, _: bool) -> Result<(NoInput, u64), Failure> {
+        Err(Failure::unimplemented("input"))
+    }
+}
+
+impl image_store::Server for ImageStore {
+    async fn resolve(&self, _: &Call, reference: String) -> Result<Image, Failure> {
+        self.0.enter("image-store.resolve", None).await?;
+        if reference != "base" {
+            return Err(Failure::not_found(format_args!("no image {reference:?}")));
+        }
+        self.0.leave("image-store.resolve").await;
+        let digest = Digest::from_sha256(&[1; 32]);
+        Ok(Image {
+            id: Digest::from_sha256(&[9; 32]),
+            references: vec!["base:latest".to_owned()],
+            created_at: 1,
+            size: 2,
+            layers: vec![Layer { digest: digest.clone(), diff_id: digest, media_type: String::new(), size: 2 }],
+            config: ImageConfig { command: vec!["sh".to_owned()], ..ImageConfig::default() },
+        })
+    }
+
+    async fn list(&self, _: &Call) -> Result<Vec<Image>, Failure> {
+        Err(Failure::unimplemented("list"))
+    }
+
+    async fn blob(&self, _: &Call, _: Digest) -> Result<Blob, Failure> {
+        Err(Failure::unimplemented("blob"))
+    }
+
+    async fn upload(&self, _: &Call, _: String, _: u64, _: Vec<u8>) -> Result<u64, Failure> {
+        Err(Failure::unimplemented("upload"))
+    }
+
+    async fn import_upload(&self, _: &Call, _: String, _: ImportRequest) -> Result<Image, Failure> {
+        Err(Failure::unimplemented("import"))
+    }
+
+    async fn abandon(&self, _: &Call, _: String) -> Result<(), Failure> {
+        Err(Failure::unimplemented("abandon"))
+    }
+}

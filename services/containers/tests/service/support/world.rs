@@ -1,0 +1,137 @@
+//! What the fake workers have, and how they misbehave.
+
+use schema::executor::Phase;
+use schema::{ContainerId, Failure};
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+use tokio::sync::Notify;
+
+/// The state of all fake workers, and the script of the test.
+#[derive(Default)]
+pub(crate) struct World {
+    pub(crate) sandboxes: RefCell<BTreeMap<ContainerId, Phase>>,
+    pub(crate) leases: RefCell<BTreeSet<ContainerId>>,
+    pub(crate) layers: RefCell<BTreeSet<ContainerId>>,
+    pub(crate) logs: RefCell<BTreeSet<ContainerId>>,
+    /// How often PID 1 was executed.
+    pub(crate) executed: RefCell<BTreeMap<ContainerId, u32>>,
+    /// The ids that a worker was last told to be live.
+    pub(crate) told: RefCell<BTreeMap<&'static str, BTreeSet<ContainerId>>>,
+    /// Whether PID 1 ends by SIGTERM.
+    pub(crate) stubborn: Cell<bool>,
+    /// Told when any of it changes.
+    pub(crate) changed: Notify,
+    calls: RefCell<Vec<String>>,
+    failing: RefCell<BTreeMap<&'static str, Failure>>,
+    hanging: RefCell<BTreeSet<(&'static str, Option<ContainerId>)>>,
+    trap: RefCell<Option<(&'static str, Moment)>>,
+    trapped: Notify,
+}
+
+/// When a trap springs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Moment {
+    /// The worker was asked and has done nothing.
+    Before,
+    /// The worker has done it and not answered.
+    After,
+}
+
+impl World {
+    pub(crate) fn new() -> Rc<Self> {
+        Rc::default()
+    }
+
+    /// A worker begins a step.
+    pub(crate) async fn enter(&self, step: &'static str, id: Option<&ContainerId>) -> Result<(), Failure> {
+        let shown = id.map(ContainerId::short).unwrap_or_default();
+        self.calls.borrow_mut().push(format!("{step} {shown}").trim().to_owned());
+        self.spring(step, Moment::Before).await;
+        while self.hangs(step, id) {
+            self.changed.notified().await;
+        }
+        self.failing.borrow().get(step).map_or(Ok(()), |failure| Err(failure.clone()))
+    }
+
+    /// A worker has done a step.
+    pub(crate) async fn leave(&self, step: &'static str) {
+        self.changed.notify_waiters();
+        self.spring(step, Moment::After).await;
+    }
+
+    fn hangs(&self, step: &'static str, id: Option<&ContainerId>) -> bool {
+        let hanging = self.hanging.borrow();
+        hanging.contains(&(step, None)) || hanging.contains(&(step, id.cloned()))
+    }
+
+    async fn spring(&self, step: &'static str, moment: Moment) {
+        if self.trap.borrow_mut().take_if(|trap| *trap == (step, moment)).is_some() {
+            self.trapped.notify_one();
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Makes the next call of a step never answer.
+    pub(crate) fn set_trap(&self, step: &'static str, moment: Moment) {
+        *self.trap.borrow_mut() = Some((step, moment));
+    }
+
+    /// Waits until that has happened.
+    pub(crate) async fn trapped(&self) {
+        self.trapped.notified().await;
+    }
+
+    /// Makes a step fail until [`Self::heal`].
+    pub(crate) fn fail(&self, step: &'static str, failure: Failure) {
+        self.failing.borrow_mut().insert(step, failure);
+    }
+
+    /// Makes a step hang until [`Self::heal`], for one container or all.
+    pub(crate) fn hang(&self, step: &'static str, id: Option<&ContainerId>) {
+        self.hanging.borrow_mut().insert((step, id.cloned()));
+    }
+
+    /// Nothing fails or hangs any more.
+    pub(crate) fn heal(&self) {
+        self.failing.borrow_mut().clear();
+        self.hanging.borrow_mut().clear();
+        self.changed.notify_waiters();
+    }
+
+    /// The calls about one container, in order.
+    pub(crate) fn calls(&self, id: &ContainerId) -> Vec<String> {
+        let suffix = format!(" {}", id.short());
+        self.calls.borrow().iter().filter_map(|call| call.strip_suffix(&suffix).map(str::to_owned)).collect()
+    }
+
+    pub(crate) fn count(&self, id: &ContainerId, step: &str) -> usize {
+        self.calls(id).iter().filter(|call| *call == step).count()
+    }
+
+    /// All calls.
+    pub(crate) fn story(&self) -> String {
+        self.calls.borrow().join("\n")
+    }
+
+    /// How often PID 1 of a container was executed.
+    pub(crate) fn executions(&self, id: &ContainerId) -> u32 {
+        self.executed.borrow().get(id).copied().unwrap_or_default()
+    }
+
+    /// What there is of a container: sandbox, lease, layer, log.
+    pub(crate) fn has(&self, id: &ContainerId) -> [bool; 4] {
+        [
+            self.sandboxes.borrow().contains_key(id),
+            self.leases.borrow().contains(id),
+            self.layers.borrow().contains(id),
+            self.logs.borrow().contains(id),
+        ]
+    }
+
+    pub(crate) fn assert_empty(&self) {
+        let left = (self.sandboxes.borrow(), self.leases.borrow(), self.layers.borrow(), self.logs.borrow());
+        let counts = [left.0.len(), left.1.len(), left.2.len(), left.3.len()];
+        assert_eq!(counts, [0; 4], "sandboxes, leases, layers or logs are left\n{}", self.story());
+    }
+}
