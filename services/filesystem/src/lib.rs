@@ -1,1 +1,87 @@
-//! The filesystem service: layers, root filesystems, volumes.
+//! The filesystem service: unpacked layers, root filesystems, volumes.
+//!
+//! Two actors own its state: [`layers::Layers`] the unpacked layers, [`containers::Containers`] the writable
+//! layers. [`unpack`] turns a blob into a directory, [`mount`] layers into a root filesystem in a sandbox.
+//! Nothing here ever mounts in the host's mount namespace.
+
+mod beneath;
+mod containers;
+mod layers;
+mod layout;
+mod mount;
+mod names;
+mod sys;
+mod trash;
+pub mod unpack;
+
+pub use mount::Mechanism;
+
+use actix::{Actor, Addr};
+use containers::{Containers, Mount, Reconcile, Release, SetNames};
+use kit::actor::{ask, on_thread};
+use layers::Layers;
+use layout::Layout;
+use schema::bindings::filesystem_capnp::filesystem as bootstrap;
+use schema::common::SandboxRef;
+use schema::filesystem::{MountSpec, Names, SERVICE, Server};
+use schema::{Call, ContainerId, Failure};
+use std::sync::Arc;
+use trash::Trash;
+
+/// Who this service is.
+pub const IDENTITY: kit::Identity =
+    kit::Identity { service: SERVICE, needs: &[schema::image_store::SERVICE], version: env!("CARGO_PKG_VERSION") };
+
+/// Recovers the state and gives the service's bootstrap capability.
+pub async fn start(context: kit::Context) -> Result<bootstrap::Client, Failure> {
+    let mechanism = Mechanism::detect()?;
+    start_with(context, mechanism)
+}
+
+/// The same, whatever the kernel is able to.
+pub fn start_with(context: kit::Context, mechanism: Mechanism) -> Result<bootstrap::Client, Failure> {
+    tracing::info!(?mechanism, "overlayfs");
+    let layout = Layout::open(context.state()?)?;
+    let trash = Arc::new(Trash::open(layout.trash())?);
+    let images = schema::image_store::Client::new(&context.instance);
+    let layers = Layers::recover(layout.clone(), Arc::clone(&trash), images)?.start();
+    empty(&trash)?;
+    let containers = Containers::new(layout, trash, mechanism, layers).start();
+    Ok(schema::filesystem::serve(context.about(), Api { containers }))
+}
+
+/// Removes what killed processes have left, without letting anybody wait for it.
+fn empty(trash: &Arc<Trash>) -> Result<(), Failure> {
+    let left = trash.left()?;
+    let trash = Arc::clone(trash);
+    actix::spawn(async move {
+        let removed = on_thread(move || left.iter().try_for_each(|taken| trash.remove(taken))).await;
+        if let Err(failure) = removed {
+            tracing::warn!(%failure, "something stays in the trash until the next start");
+        }
+    });
+    Ok(())
+}
+
+/// Hands every call to the actor.
+struct Api {
+    containers: Addr<Containers>,
+}
+
+impl Server for Api {
+    async fn mount(&self, call: &Call, id: ContainerId, sandbox: SandboxRef, spec: MountSpec) -> Result<(), Failure> {
+        ask(&self.containers, Mount { call: *call, id, sandbox, spec }).await
+    }
+
+    async fn set_names(&self, _call: &Call, id: ContainerId, names: Names) -> Result<(), Failure> {
+        ask(&self.containers, SetNames { id, names }).await
+    }
+
+    async fn release(&self, _call: &Call, id: ContainerId) -> Result<(), Failure> {
+        ask(&self.containers, Release(id)).await
+    }
+
+    async fn reconcile(&self, _call: &Call, live: Vec<ContainerId>) -> Result<(), Failure> {
+        ask(&self.containers, Reconcile(live)).await
+    }
+}

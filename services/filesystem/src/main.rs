@@ -1,2 +1,5 @@
 //! The filesystem service: layers, root filesystems, volumes.
-fn main() {}
+
+fn main() -> std::process::ExitCode {
+    kit::boot::run(filesystem::IDENTITY, filesystem::start)
+}

@@ -1,0 +1,163 @@
+//! The owner of the containers' writable layers. What concerns one container is done one after the other;
+//! different containers do not wait for each other.
+
+use crate::layers::{Ensure, Layers};
+use crate::layout::Layout;
+use crate::mount::{self, Mechanism};
+use crate::names;
+use crate::trash::Trash;
+use actix::{Actor, Addr, Context, Handler, Message, ResponseFuture};
+use futures::future::try_join_all;
+use kit::actor::{ask, on_thread};
+use schema::common::SandboxRef;
+use schema::filesystem::{MountSpec, Names};
+use schema::{Call, ContainerId, Failure};
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::sync::Arc;
+use tokio::sync::{Mutex, oneshot};
+
+/// The actor.
+pub(crate) struct Containers {
+    layout: Layout,
+    trash: Arc<Trash>,
+    mechanism: Mechanism,
+    layers: Addr<Layers>,
+    /// Held while something is done to a container.
+    turns: HashMap<ContainerId, Arc<Mutex<()>>>,
+}
+
+/// Mount a container's root filesystem.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), Failure>")]
+pub(crate) struct Mount {
+    pub(crate) call: Call,
+    pub(crate) id: ContainerId,
+    pub(crate) sandbox: SandboxRef,
+    pub(crate) spec: MountSpec,
+}
+
+/// Write a container's names.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), Failure>")]
+pub(crate) struct SetNames {
+    pub(crate) id: ContainerId,
+    pub(crate) names: Names,
+}
+
+/// Remove what belongs to a container.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), Failure>")]
+pub(crate) struct Release(pub(crate) ContainerId);
+
+/// Remove what belongs to any other container.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), Failure>")]
+pub(crate) struct Reconcile(pub(crate) Vec<ContainerId>);
+
+impl Containers {
+    pub(crate) fn new(layout: Layout, trash: Arc<Trash>, mechanism: Mechanism, layers: Addr<Layers>) -> Self {
+        Self { layout, trash, mechanism, layers, turns: HashMap::new() }
+    }
+
+    /// The lock of a container. Locks that nobody holds or waits for are forgotten.
+    fn turn(&mut self, id: &ContainerId) -> Arc<Mutex<()>> {
+        self.turns.retain(|_, turn| Arc::strong_count(turn) > 1);
+        Arc::clone(self.turns.entry(id.clone()).or_default())
+    }
+
+    /// Has a container's directory removed, in the container's turn.
+    fn release(&mut self, id: &ContainerId) -> impl Future<Output = Result<(), Failure>> + use<> {
+        let (turn, trash, directory) = (self.turn(id), Arc::clone(&self.trash), self.layout.container(id));
+        async move {
+            let _turn = turn.lock_owned().await;
+            on_thread(move || trash.discard(&directory)).await
+        }
+    }
+}
+
+impl Actor for Containers {
+    type Context = Context<Self>;
+}
+
+impl Handler<Mount> for Containers {
+    type Result = ResponseFuture<Result<(), Failure>>;
+
+    fn handle(&mut self, message: Mount, _: &mut Self::Context) -> Self::Result {
+        let Mount { call, id, sandbox, spec } = message;
+        let turn = self.turn(&id);
+        let (layout, mechanism, layers) = (self.layout.clone(), self.mechanism, self.layers.clone());
+        finished(async move {
+            let each = spec.layers.iter().map(|layer| ask(&layers, Ensure { call, layer: layer.clone() }));
+            try_join_all(each).await?;
+            let _turn = turn.lock_owned().await;
+            on_own_thread(move || mount::mount(&layout, mechanism, &id, &sandbox, &spec)).await
+        })
+    }
+}
+
+impl Handler<SetNames> for Containers {
+    type Result = ResponseFuture<Result<(), Failure>>;
+
+    fn handle(&mut self, SetNames { id, names }: SetNames, _: &mut Self::Context) -> Self::Result {
+        let (turn, directory) = (self.turn(&id), self.layout.container(&id));
+        finished(async move {
+            let _turn = turn.lock_owned().await;
+            on_thread(move || names::write(&directory, &names)).await
+        })
+    }
+}
+
+impl Handler<Release> for Containers {
+    type Result = ResponseFuture<Result<(), Failure>>;
+
+    fn handle(&mut self, Release(id): Release, _: &mut Self::Context) -> Self::Result {
+        finished(self.release(&id))
+    }
+}
+
+impl Handler<Reconcile> for Containers {
+    type Result = ResponseFuture<Result<(), Failure>>;
+
+    fn handle(&mut self, Reconcile(live): Reconcile, _: &mut Self::Context) -> Self::Result {
+        let live: HashSet<ContainerId> = live.into_iter().collect();
+        let dead: Result<Vec<ContainerId>, Failure> = known(&self.layout);
+        let releases: Result<Vec<_>, Failure> =
+            dead.map(|known| known.iter().filter(|id| !live.contains(*id)).map(|id| self.release(id)).collect());
+        finished(async move { try_join_all(releases?).await.map(drop) })
+    }
+}
+
+/// The containers that have something here.
+fn known(layout: &Layout) -> Result<Vec<ContainerId>, Failure> {
+    let failed = |error| Failure::io(format_args!("reading {}", layout.containers().display()), &error);
+    let mut known = Vec::new();
+    for entry in fs::read_dir(layout.containers()).map_err(failed)? {
+        let name = entry.map_err(failed)?.file_name();
+        match name.to_string_lossy().parse() {
+            Ok(id) => known.push(id),
+            Err(_) => tracing::warn!(?name, "something that is no container is left alone"),
+        }
+    }
+    Ok(known)
+}
+
+/// Lets work be finished also when its caller is gone.
+fn finished<T: 'static>(
+    work: impl Future<Output = Result<T, Failure>> + 'static,
+) -> ResponseFuture<Result<T, Failure>> {
+    let task = actix::spawn(tracing::Instrument::in_current_span(work));
+    Box::pin(async move { task.await.unwrap_or_else(|error| Err(Failure::internal(error))) })
+}
+
+/// Runs work that leaves its thread unfit for anything else.
+async fn on_own_thread(work: impl FnOnce() -> Result<(), Failure> + Send + 'static) -> Result<(), Failure> {
+    let (sender, answer) = oneshot::channel();
+    let span = tracing::Span::current();
+    let thread = std::thread::Builder::new().name("mount".to_owned()).spawn(move || {
+        // Nobody waits any more if the process is ending.
+        let _gone = sender.send(span.in_scope(work));
+    });
+    thread.map_err(|error| Failure::io("starting a thread", &error))?;
+    answer.await.unwrap_or_else(|_| Err(Failure::internal("a thread ended without an answer")))
+}

@@ -1,0 +1,136 @@
+//! The owner of the table of unpacked layers: each is unpacked once, whoever asks for it meanwhile.
+
+use crate::layout::{Layout, make_directory};
+use crate::trash::Trash;
+use crate::unpack::unpack;
+use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, ResponseFuture, WrapFuture};
+use kit::actor::on_thread;
+use rustix::fs::{Mode, OFlags};
+use schema::common::Layer;
+use schema::image_store::Client;
+use schema::{Call, Digest, Failure};
+use std::collections::HashMap;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Semaphore, oneshot};
+
+const UNFINISHED: &str = ".tmp-";
+/// How long the image store may take to say where a blob is.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The actor.
+pub(crate) struct Layers {
+    layout: Layout,
+    trash: Arc<Trash>,
+    images: Client,
+    table: HashMap<Digest, State>,
+    /// Bounds how many are unpacked at a time.
+    slots: Arc<Semaphore>,
+    attempts: u64,
+}
+
+enum State {
+    Ready,
+    Unpacking(Vec<oneshot::Sender<Result<(), Failure>>>),
+}
+
+/// See to it that this layer is unpacked.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), Failure>")]
+pub(crate) struct Ensure {
+    pub(crate) call: Call,
+    pub(crate) layer: Layer,
+}
+
+impl Layers {
+    /// Reads which layers are there, and moves away what a killed process left half unpacked.
+    pub(crate) fn recover(layout: Layout, trash: Arc<Trash>, images: Client) -> Result<Self, Failure> {
+        let failed = |error| Failure::io(format_args!("reading {}", layout.layers().display()), &error);
+        let mut table = HashMap::new();
+        for entry in fs::read_dir(layout.layers()).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            match format!("sha256:{}", entry.file_name().to_string_lossy()).parse() {
+                Ok(diff_id) => drop(table.insert(diff_id, State::Ready)),
+                Err(_) => drop(trash.take(&entry.path())?),
+            }
+        }
+        let slots = std::thread::available_parallelism().map_or(1, usize::from);
+        Ok(Self { layout, trash, images, table, slots: Arc::new(Semaphore::new(slots)), attempts: 0 })
+    }
+
+    /// The work belongs to the actor, not to the call: it goes on when the caller is gone.
+    fn begin(&mut self, call: Call, layer: Layer, context: &mut Context<Self>) {
+        self.attempts += 1;
+        let target = self.layout.layer(&layer.diff_id);
+        let unfinished = self.layout.layers().join(format!("{}{UNFINISHED}{}", layer.diff_id.hex(), self.attempts));
+        let (images, slots, trash) = (self.images.clone(), Arc::clone(&self.slots), Arc::clone(&self.trash));
+        let diff_id = layer.diff_id.clone();
+        let work = async move {
+            let _slot = slots.acquire_owned().await.map_err(Failure::internal)?;
+            let blob = images.blob(&call.limited(PATIENCE), &layer.digest).await?;
+            on_thread(move || {
+                complete(&layer, &blob.path, &unfinished, &target).inspect_err(|_| discard(&trash, &unfinished))
+            })
+            .await
+        };
+        context.spawn(work.into_actor(self).map(move |result, layers, _| layers.finish(diff_id, &result)));
+    }
+
+    fn finish(&mut self, diff_id: Digest, result: &Result<(), Failure>) {
+        let before = match result {
+            Ok(()) => self.table.insert(diff_id, State::Ready),
+            Err(_) => self.table.remove(&diff_id),
+        };
+        if let Some(State::Unpacking(waiters)) = before {
+            for waiter in waiters {
+                // A caller that is gone needs no answer.
+                let _gone = waiter.send(result.clone());
+            }
+        }
+    }
+}
+
+impl Actor for Layers {
+    type Context = Context<Self>;
+}
+
+impl Handler<Ensure> for Layers {
+    type Result = ResponseFuture<Result<(), Failure>>;
+
+    fn handle(&mut self, Ensure { call, layer }: Ensure, context: &mut Self::Context) -> Self::Result {
+        let (waiter, answer) = oneshot::channel();
+        match self.table.get_mut(&layer.diff_id) {
+            Some(State::Ready) => return Box::pin(std::future::ready(Ok(()))),
+            Some(State::Unpacking(waiters)) => waiters.push(waiter),
+            None => {
+                self.table.insert(layer.diff_id.clone(), State::Unpacking(vec![waiter]));
+                self.begin(call, layer, context);
+            }
+        }
+        Box::pin(
+            async move { answer.await.unwrap_or_else(|_| Err(Failure::internal("unpacking ended without an answer"))) },
+        )
+    }
+}
+
+/// Unpacks under a temporary name; the layer has its own name once it is whole and on the disk.
+fn complete(layer: &Layer, blob: &Path, unfinished: &Path, target: &Path) -> Result<(), Failure> {
+    let started = std::time::Instant::now();
+    make_directory(unfinished)?;
+    unpack(layer, blob, unfinished)?;
+    let failed = |error: std::io::Error| Failure::io(format_args!("storing {}", target.display()), &error);
+    let directory = rustix::fs::open(unfinished, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+        .map_err(|error| failed(error.into()))?;
+    rustix::fs::syncfs(&directory).map_err(|error| failed(error.into()))?;
+    fs::rename(unfinished, target).and_then(|()| kit::file::sync_parent(target)).map_err(failed)?;
+    tracing::info!(diff_id = %layer.diff_id, took = ?started.elapsed(), "unpacked");
+    Ok(())
+}
+
+fn discard(trash: &Trash, unfinished: &Path) {
+    if let Err(failure) = trash.discard(unfinished) {
+        tracing::warn!(%failure, "a half unpacked layer stays until the next start");
+    }
+}

@@ -1,0 +1,50 @@
+//! Mounting a root filesystem in a sandbox, and nowhere else.
+//!
+//! Everything is prepared as detached mounts, which no mount namespace has: the overlay, the volumes, the
+//! three files of /etc. Then a thread of its own enters the sandbox's mount namespace, puts them together at
+//! a place where nobody looks, and moves the whole to /rootfs at once. A process that is killed on the way
+//! leaves at most the unfinished place, which the next attempt clears: /rootfs is complete or absent.
+
+mod attach;
+mod holder;
+mod mountinfo;
+mod overlay;
+mod sandbox;
+mod tree;
+
+pub use overlay::Mechanism;
+pub(crate) use tree::{Tree, of_file};
+
+use crate::layout::{Layout, make_directory};
+use crate::names;
+use rustix::mount::MountAttrFlags;
+use sandbox::Sandbox;
+use schema::common::SandboxRef;
+use schema::filesystem::MountSpec;
+use schema::{ContainerId, Failure};
+
+/// Mounts the root filesystem of a container. Its layers are unpacked. Done also if it is mounted already.
+/// Blocks; must run on a thread of its own, which ends in another mount namespace.
+pub(crate) fn mount(
+    layout: &Layout,
+    mechanism: Mechanism,
+    id: &ContainerId,
+    sandbox: &SandboxRef,
+    spec: &MountSpec,
+) -> Result<(), Failure> {
+    let sandbox = Sandbox::open(sandbox)?;
+    if sandbox.is_mounted()? {
+        return Ok(());
+    }
+    let directory = layout.container(id);
+    make_directory(&directory)?;
+    holder::take(&directory, sandbox.reference())?;
+    attach::leave_shared_state()?;
+    let overlay = overlay::build(layout, mechanism, id, spec)?;
+    let mut trees: Vec<Tree> = spec.volumes.iter().map(tree::of_volume).collect::<Result<_, _>>()?;
+    trees.extend(names::trees(&directory, &spec.volumes)?);
+    attach::attach(&sandbox, overlay, &trees)
+}
+
+/// Devices in what we mount mean nothing: a container's devices are those of its own /dev.
+const ATTRIBUTES: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_NODEV;

@@ -1,0 +1,122 @@
+//! Building an overlay that no mount namespace has yet.
+
+mod lower;
+
+use super::ATTRIBUTES;
+use crate::layout::{Layout, make_directory};
+use rustix::fs::{Gid, Mode, Uid};
+use rustix::io::{Errno, Result as OsResult};
+use rustix::mount::{FsMountFlags, FsOpenFlags, fsconfig_create, fsconfig_set_string, fsmount, fsopen};
+use schema::filesystem::MountSpec;
+use schema::{ContainerId, Failure};
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+const FILESYSTEM: &str = "overlay";
+/// What `mount` shows as the device.
+const SOURCE: &str = "cctl";
+/// Features that are on by default on some hosts. Redirects and metacopies would make a container's layer
+/// mean something only on top of these very layers; an index ties it to their inodes.
+const OPTIONS: [(&str, &str); 3] = [("redirect_dir", "nofollow"), ("metacopy", "off"), ("index", "off")];
+
+/// How the kernel is told the layers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mechanism {
+    /// One by one with `lowerdir+`, since Linux 6.8.
+    Each,
+    /// As one string, of which the kernel takes 255 bytes: by short names.
+    Joined,
+}
+
+impl Mechanism {
+    /// Asks the kernel. Fails with `unavailable` if it has no overlayfs.
+    pub(crate) fn detect() -> Result<Self, Failure> {
+        let context = fsopen(FILESYSTEM, FsOpenFlags::FSOPEN_CLOEXEC).map_err(|error| {
+            Failure::unavailable(format_args!("the kernel has no overlayfs: {error}")).hint("try `modprobe overlay`")
+        })?;
+        match fsconfig_set_string(&context, "lowerdir+", "/") {
+            Ok(()) => Ok(Self::Each),
+            Err(Errno::INVAL) => Ok(Self::Joined),
+            Err(error) => Err(Failure::io("asking the kernel about overlayfs", &error.into())),
+        }
+    }
+}
+
+/// Makes the writable layer if it is missing, and an overlay of it on top of the layers. Changes the
+/// thread's current directory.
+pub(super) fn build(
+    layout: &Layout,
+    mechanism: Mechanism,
+    id: &ContainerId,
+    spec: &MountSpec,
+) -> Result<OwnedFd, Failure> {
+    let directory = layout.container(id);
+    writable_layer(layout, &directory, spec)?;
+    let strings = match mechanism {
+        Mechanism::Each => lower::each(id, &spec.layers),
+        Mechanism::Joined => lower::joined(&directory, &spec.layers)?,
+    };
+    let base = match mechanism {
+        Mechanism::Each => layout.state().to_owned(),
+        Mechanism::Joined => lower::directory(&directory),
+    };
+    rustix::process::chdir(&base)
+        .map_err(|error| Failure::io(format_args!("entering {}", base.display()), &error.into()))?;
+    mount(&strings).map_err(|error| error.context(format_args!("mounting the layers of container {}", id.short())))
+}
+
+fn mount(strings: &[(&str, String)]) -> Result<OwnedFd, Failure> {
+    let context = fsopen(FILESYSTEM, FsOpenFlags::FSOPEN_CLOEXEC)
+        .map_err(|error| Failure::io("opening overlayfs", &error.into()))?;
+    configure(context.as_fd(), strings).map_err(|error| {
+        let why = complaints(&context);
+        let failure = Failure::io("overlayfs", &error.into());
+        if why.is_empty() { failure } else { failure.context(why) }
+    })
+}
+
+fn configure(context: BorrowedFd<'_>, strings: &[(&str, String)]) -> OsResult<OwnedFd> {
+    fsconfig_set_string(context, "source", SOURCE)?;
+    for (key, value) in OPTIONS {
+        fsconfig_set_string(context, key, value)?;
+    }
+    for (key, value) in strings {
+        fsconfig_set_string(context, *key, value.as_str())?;
+    }
+    fsconfig_create(context)?;
+    fsmount(context, FsMountFlags::FSMOUNT_CLOEXEC, ATTRIBUTES)
+}
+
+/// What the kernel has to say about a failed configuration, one line a read.
+fn complaints(context: &OwnedFd) -> String {
+    let mut lines = Vec::new();
+    let mut buffer = [0; 512];
+    while let Ok(count) = rustix::io::read(context, &mut buffer[..]) {
+        lines.push(String::from_utf8_lossy(&buffer[..count]).trim().to_owned());
+    }
+    lines.join("; ")
+}
+
+/// The root of the overlay looks as the writable layer does: as the topmost layer did.
+fn writable_layer(layout: &Layout, directory: &Path, spec: &MountSpec) -> Result<(), Failure> {
+    let upper = directory.join("upper");
+    make_directory(&directory.join("work"))?;
+    if upper.exists() {
+        return Ok(());
+    }
+    let Some(top) = spec.layers.last() else { return Err(Failure::invalid("a root filesystem without layers")) };
+    let failed = |error: io::Error| Failure::io(format_args!("making {}", upper.display()), &error);
+    let like = fs::metadata(layout.layer(&top.diff_id)).map_err(failed)?;
+    let unfinished = directory.join("upper.tmp");
+    make_directory(&unfinished)?;
+    let set = || -> OsResult<()> {
+        let (owner, group) = (Uid::from_raw(like.uid()), Gid::from_raw(like.gid()));
+        rustix::fs::chown(&unfinished, Some(owner), Some(group))?;
+        rustix::fs::chmod(&unfinished, Mode::from_raw_mode(like.mode()))
+    };
+    set().map_err(|error| failed(error.into()))?;
+    fs::rename(&unfinished, &upper).map_err(failed)
+}

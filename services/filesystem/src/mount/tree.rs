@@ -1,0 +1,122 @@
+//! Something of the host that is to appear in a container: a volume, or a file of /etc.
+
+use super::ATTRIBUTES;
+use crate::beneath::{self, Place, is_directory};
+use crate::sys;
+use rustix::fs::{CWD, Mode, OFlags, Stat};
+use rustix::io::Errno;
+use rustix::mount::{MountAttrFlags, MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
+use schema::Failure;
+use schema::common::Volume;
+use std::ffi::OsStr;
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+/// A detached copy of a part of the host's tree, and where in the container it belongs.
+#[derive(Debug)]
+pub(crate) struct Tree {
+    mount: OwnedFd,
+    is_directory: bool,
+    target: String,
+    purpose: Purpose,
+}
+
+/// What a tree is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Purpose {
+    Volume,
+    /// One of our own files. It must not leave a trace in a volume, which belongs to the host.
+    Names,
+}
+
+/// Copies what a volume names, with all that is mounted there. What is missing becomes a directory.
+pub(super) fn of_volume(volume: &Volume) -> Result<Tree, Failure> {
+    let Volume { source, target, read_only } = volume;
+    let failed = |error: io::Error| Failure::io(format_args!("volume {source}"), &error);
+    let found = match fs::metadata(source) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            fs::create_dir_all(source).map_err(failed)?;
+            fs::metadata(source)
+        }
+        other => other,
+    };
+    let is_directory = found.map_err(failed)?.is_dir();
+    let read_only = if *read_only { MountAttrFlags::MOUNT_ATTR_RDONLY } else { MountAttrFlags::empty() };
+    let mount = copy(Path::new(source), ATTRIBUTES | read_only).map_err(failed)?;
+    Ok(Tree { mount, is_directory, target: target.clone(), purpose: Purpose::Volume })
+}
+
+/// One of our own files, for a place in the container.
+pub(crate) fn of_file(path: &Path, target: String) -> Result<Tree, Failure> {
+    let mount = copy(path, ATTRIBUTES).map_err(|error| Failure::io(path.display(), &error))?;
+    Ok(Tree { mount, is_directory: false, target, purpose: Purpose::Names })
+}
+
+fn copy(path: &Path, attributes: MountAttrFlags) -> io::Result<OwnedFd> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
+    let tree = open_tree(CWD, path, flags)?;
+    sys::make_private(&tree, attributes)?;
+    Ok(tree)
+}
+
+impl Tree {
+    /// Mounts it beneath a root, in the namespace that the thread is in. What is missing on the way is made.
+    pub(super) fn attach(&self, root: BorrowedFd<'_>) -> Result<(), Failure> {
+        let failed = |error: Errno| self.failed(error);
+        let root_stat = rustix::fs::fstat(root).map_err(failed)?;
+        let place = beneath::locate(root, OsStr::new(&self.target), &mut beneath::plain_directory).map_err(failed)?;
+        match &place.found {
+            Some(stat) if same_file(stat, &root_stat) => return Err(self.invalid("it is the root itself")),
+            Some(stat) if is_directory(stat) && !self.is_directory => {
+                return Err(self.invalid("it is a directory, and a file is to be mounted there"));
+            }
+            Some(stat) if !is_directory(stat) && self.is_directory => {
+                return Err(self.invalid("it is a file, and a directory is to be mounted there"));
+            }
+            Some(_) => {}
+            None if self.purpose == Purpose::Names && !self.is_ours(&place, &root_stat)? => {
+                tracing::info!(target = self.target, "not mounted: it would have to be made in a volume");
+                return Ok(());
+            }
+            None => self.make(&place).map_err(failed)?,
+        }
+        move_mount(&self.mount, "", &place.parent, &place.name, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH).map_err(failed)
+    }
+
+    /// Whether a place is in the container's own filesystem.
+    fn is_ours(&self, place: &Place, root: &Stat) -> Result<bool, Failure> {
+        let parent = rustix::fs::fstat(&place.parent).map_err(|error| self.failed(error))?;
+        Ok(parent.st_dev == root.st_dev)
+    }
+
+    fn make(&self, place: &Place) -> Result<(), Errno> {
+        if self.is_directory {
+            return beneath::plain_directory(place.parent.as_fd(), &place.name, None);
+        }
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let mode = Mode::from_raw_mode(0o644);
+        let file = rustix::fs::openat(&place.parent, &place.name, flags, mode)?;
+        rustix::fs::fchmod(file, mode)
+    }
+
+    fn invalid(&self, why: &str) -> Failure {
+        Failure::invalid(format_args!("{} cannot be a mount point in the container: {why}", self.target))
+            .hint("choose another path in the container")
+    }
+
+    fn failed(&self, error: Errno) -> Failure {
+        match error {
+            Errno::NOTDIR => self.invalid("a part of the path is a file"),
+            Errno::LOOP => self.invalid("too many links"),
+            Errno::NAMETOOLONG => self.invalid("the path is too long"),
+            Errno::ROFS => self.invalid("it does not exist, and what it would be in is read-only"),
+            _ => Failure::io(format_args!("mounting at {} in the container", self.target), &error.into()),
+        }
+    }
+}
+
+fn same_file(one: &Stat, other: &Stat) -> bool {
+    (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino)
+}

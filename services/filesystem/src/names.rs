@@ -1,0 +1,194 @@
+//! /etc/hostname, /etc/hosts and /etc/resolv.conf of a container.
+
+use crate::mount::{Tree, of_file};
+use schema::Failure;
+use schema::common::Volume;
+use schema::filesystem::{HostEntry, Names};
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::net::IpAddr;
+use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+const DIRECTORY: &str = "etc";
+const FILES: [&str; 3] = ["hostname", "hosts", "resolv.conf"];
+const LOCALHOST: &str = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n";
+const LONGEST_HOSTNAME: usize = 253;
+/// The host's own, and what systemd-resolved forwards to when the first names only its stub on loopback.
+const HOST_FILES: [&str; 2] = ["/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"];
+const NO_NAMESERVER: &str = "# The host has no name server that a container could reach.\n";
+
+/// The three files, to be mounted. They are made if they are missing. One whose place a volume takes is left
+/// out: the user's word counts.
+pub(crate) fn trees(container: &Path, volumes: &[Volume]) -> Result<Vec<Tree>, Failure> {
+    let mut trees = Vec::new();
+    for name in FILES {
+        let target = format!("/etc/{name}");
+        let path = container.join(DIRECTORY).join(name);
+        open(&path).map_err(|error| writing(&path, &error))?;
+        if !volumes.iter().any(|volume| is_path(&volume.target, &target)) {
+            trees.push(of_file(&path, target)?);
+        }
+    }
+    Ok(trees)
+}
+
+/// Fills the three files of a container that was mounted. They keep their inodes, which are mounted.
+pub(crate) fn write(container: &Path, names: &Names) -> Result<(), Failure> {
+    let Names { hostname, hosts } = names;
+    check_name(hostname)?;
+    let contents = [format!("{hostname}\n"), render_hosts(hosts)?, resolv_conf(&host_files()?)];
+    if !container.exists() {
+        return Err(Failure::not_found("the container has no filesystem: it was never mounted, or it was released"));
+    }
+    for (name, content) in FILES.iter().zip(contents) {
+        let path = container.join(DIRECTORY).join(name);
+        open(&path).and_then(|file| replace(&file, &content)).map_err(|error| writing(&path, &error))?;
+    }
+    Ok(())
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    if let Some(directory) = path.parent() {
+        fs::create_dir_all(directory)?;
+    }
+    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o644).open(path)?;
+    file.set_permissions(fs::Permissions::from_mode(0o644))?;
+    Ok(file)
+}
+
+fn replace(file: &File, content: &str) -> io::Result<()> {
+    file.write_all_at(content.as_bytes(), 0)?;
+    file.set_len(content.len() as u64)
+}
+
+fn writing(path: &Path, error: &io::Error) -> Failure {
+    Failure::io(format_args!("writing {}", path.display()), error)
+}
+
+/// Whether two absolute paths are the same but for slashes and dots.
+fn is_path(one: &str, other: &str) -> bool {
+    let parts = |path| Path::new(path).components().collect::<PathBuf>();
+    parts(one) == parts(other)
+}
+
+fn render_hosts(entries: &[HostEntry]) -> Result<String, Failure> {
+    let mut text = LOCALHOST.to_owned();
+    for HostEntry { address, hostname } in entries {
+        let address: IpAddr =
+            address.parse().map_err(|_| Failure::invalid(format_args!("{address:?} is not an IP address")))?;
+        check_name(hostname)?;
+        text.push_str(&format!("{address}\t{hostname}\n"));
+    }
+    Ok(text)
+}
+
+/// A name must be one word, or it would say something else in the file.
+fn check_name(name: &str) -> Result<(), Failure> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+    if (1..=LONGEST_HOSTNAME).contains(&name.len()) && name.bytes().all(is_plain) {
+        Ok(())
+    } else {
+        Err(Failure::invalid(format_args!("{name:?} is not a host name"))
+            .hint("use letters, digits, dots and hyphens, at most 253"))
+    }
+}
+
+fn host_files() -> Result<Vec<String>, Failure> {
+    let mut files = Vec::new();
+    for path in HOST_FILES {
+        match fs::read(path) {
+            Ok(content) => files.push(String::from_utf8_lossy(&content).into_owned()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(Failure::io(format_args!("reading {path}"), &error)),
+        }
+    }
+    Ok(files)
+}
+
+/// The first of these files that names a server outside of the host's loopback, without those on it: they
+/// are out of a container's reach. If there is none, no server is named: a public one would learn what a
+/// container looks up without anybody having asked for that.
+fn resolv_conf(files: &[String]) -> String {
+    let usable = |file: &&String| file.lines().filter_map(nameserver).any(|address| !is_loopback(address));
+    let Some(file) = files.iter().find(usable) else {
+        let rest = files.first().map(|file| without_loopback(file)).unwrap_or_default();
+        return format!("{NO_NAMESERVER}{rest}");
+    };
+    without_loopback(file)
+}
+
+fn without_loopback(file: &str) -> String {
+    let keep = |line: &&str| !nameserver(line).is_some_and(is_loopback);
+    file.lines().filter(keep).flat_map(|line| [line, "\n"]).collect()
+}
+
+fn nameserver(line: &str) -> Option<&str> {
+    let mut words = line.split_ascii_whitespace();
+    (words.next() == Some("nameserver")).then(|| words.next().unwrap_or_default())
+}
+
+/// An address may name an interface: `fe80::1%eth0`.
+fn is_loopback(address: &str) -> bool {
+    let address = address.split('%').next().unwrap_or_default();
+    address.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn conf(files: &[&str]) -> String {
+        resolv_conf(&files.iter().map(|file| (*file).to_owned()).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn servers_on_loopback_are_left_out() {
+        let host = "# x\nsearch a.org\nnameserver 127.0.0.53\nnameserver ::1\nnameserver 10.0.0.1\noptions edns0\n";
+        assert_eq!(conf(&[host]), "# x\nsearch a.org\nnameserver 10.0.0.1\noptions edns0\n");
+    }
+
+    #[test]
+    fn behind_a_stub_the_servers_of_the_resolver_are_taken() {
+        let (stub, behind) = ("nameserver 127.0.0.53\n", "nameserver fe80::1%eth0\n");
+        assert_eq!(conf(&[stub, behind]), behind);
+        assert_eq!(conf(&["nameserver 1.1.1.1\n", behind]), "nameserver 1.1.1.1\n");
+    }
+
+    #[test]
+    fn without_a_server_the_file_says_so() {
+        assert_eq!(conf(&[]), NO_NAMESERVER);
+        assert_eq!(conf(&["nameserver 127.0.0.1\nsearch a\n"]), format!("{NO_NAMESERVER}search a\n"));
+    }
+
+    #[test]
+    fn hosts_begin_with_localhost_and_take_no_tricks() {
+        let entry = |address: &str, hostname: &str| HostEntry { address: address.into(), hostname: hostname.into() };
+        let text = render_hosts(&[entry("10.0.0.2", "web"), entry("fd00::2", "web")]).unwrap();
+        assert_eq!(text, format!("{LOCALHOST}10.0.0.2\tweb\nfd00::2\tweb\n"));
+        for bad in [entry("10.0.0", "web"), entry("10.0.0.2", "web\n1.1.1.1 x"), entry("10.0.0.2", "")] {
+            assert!(render_hosts(&[bad]).is_err());
+        }
+    }
+
+    #[test]
+    fn files_keep_their_inode_and_shrink() {
+        use std::os::unix::fs::MetadataExt;
+        let container = tempfile::tempdir().unwrap();
+        let names = |hostname: &str| Names { hostname: hostname.to_owned(), hosts: vec![] };
+        write(container.path(), &names("a-long-name")).unwrap();
+        let path = container.path().join("etc/hostname");
+        let inode = fs::metadata(&path).unwrap().ino();
+        write(container.path(), &names("short")).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "short\n");
+        assert_eq!(fs::metadata(&path).unwrap().ino(), inode);
+        assert!(write(&container.path().join("none"), &names("x")).is_err());
+        assert!(write(container.path(), &names("x y")).is_err());
+    }
+
+    #[test]
+    fn paths_are_compared_by_their_parts() {
+        assert!(is_path("/etc//./hosts/", "/etc/hosts"));
+        assert!(!is_path("/etc/hosts.d", "/etc/hosts"));
+    }
+}

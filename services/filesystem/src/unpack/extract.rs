@@ -1,0 +1,259 @@
+//! Making what an archive describes.
+
+use super::attributes::{make_opaque, set, set_at, set_time, set_time_of};
+use super::unreadable;
+use crate::beneath::{self, is_directory, lookup};
+use crate::trash;
+use layer_archive::{Kind, Member, MemberPath, Members, Piece, Whiteout};
+use rustix::fs::{AtFlags, CWD, Dev, FileType, Mode, OFlags, Stat, makedev};
+use rustix::io::{Errno, Result as OsResult};
+use schema::Failure;
+use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+const CHUNK: usize = 256 << 10;
+
+/// A directory that is being filled.
+pub(super) struct Extractor {
+    root: OwnedFd,
+    /// The directory that the last member was put in: the next one is likely to go there too.
+    last: Option<(MemberPath, OwnedFd)>,
+    /// Directories get their time when nothing is put into them any more.
+    times: HashMap<MemberPath, (i64, u32)>,
+    buffer: Vec<u8>,
+}
+
+impl Extractor {
+    /// Fills this directory, which is empty.
+    pub(super) fn new(target: &Path) -> Result<Self, Failure> {
+        let open = || -> OsResult<OwnedFd> {
+            let root = rustix::fs::openat(CWD, target, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+            rustix::fs::fchmod(&root, Mode::from_raw_mode(0o755))?;
+            Ok(root)
+        };
+        let root = open().map_err(|error| Failure::io(format_args!("opening {}", target.display()), &error.into()))?;
+        Ok(Self { root, last: None, times: HashMap::new(), buffer: vec![0; CHUNK] })
+    }
+
+    /// Makes a member. Its data is read from `members`.
+    pub(super) fn add<R: Read>(&mut self, member: &Member, members: &mut Members<R>) -> Result<(), Failure> {
+        match member.path.whiteout().map_err(unreadable)? {
+            Some(Whiteout::Bookkeeping) => return Ok(()),
+            Some(Whiteout::Hide(path)) => return self.hide(&path).map_err(|error| failed(&path, error)),
+            Some(Whiteout::Opaque(path)) => return self.opaque(&path).map_err(|error| failed(&path, error)),
+            None => {}
+        }
+        match &member.kind {
+            Kind::File => self.file(member, &[Piece { offset: 0, length: member.size }], members),
+            Kind::Sparse(pieces) => self.file(member, pieces, members),
+            _ => self.special(member).map_err(|error| failed(&member.path, error)),
+        }
+    }
+
+    /// Sets the times of all directories.
+    pub(super) fn finish(self) -> Result<(), Failure> {
+        for (path, time) in &self.times {
+            match self.directory_time(path, *time) {
+                // It was replaced by something else.
+                Ok(()) | Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {}
+                Err(error) => return Err(failed(path, error)),
+            }
+        }
+        Ok(())
+    }
+
+    fn directory_time(&self, path: &MemberPath, time: (i64, u32)) -> OsResult<()> {
+        let Some((parent, name)) = path.split() else { return set_time_of(&self.root, time) };
+        let parent = beneath::open_directory(self.root.as_fd(), parent.as_os_str())?;
+        match lookup(parent.as_fd(), name)? {
+            Some(stat) if is_directory(&stat) => set_time(parent.as_fd(), name, time),
+            _ => Ok(()),
+        }
+    }
+
+    /// A regular file, of which only the pieces are in the archive.
+    fn file<R: Read>(&mut self, member: &Member, pieces: &[Piece], members: &mut Members<R>) -> Result<(), Failure> {
+        let of_member = |error| failed(&member.path, error);
+        let (parent, name) = self.place(&member.path).map_err(of_member)?;
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(&parent, &name, flags, Mode::from_raw_mode(0o600)).map_err(of_member)?;
+        let file = File::from(file);
+        let writing = |error: std::io::Error| Failure::io(format_args!("writing {}", member.path), &error);
+        for piece in pieces {
+            let (mut at, end) = (piece.offset, piece.offset.saturating_add(piece.length));
+            while at < end {
+                let wanted = usize::try_from(end - at).unwrap_or(CHUNK).min(CHUNK);
+                let count = members.read(&mut self.buffer[..wanted]).map_err(unreadable)?;
+                file.write_all_at(&self.buffer[..count], at).map_err(writing)?;
+                at += count as u64;
+            }
+        }
+        if matches!(member.kind, Kind::Sparse(_)) {
+            file.set_len(member.size).map_err(writing)?;
+        }
+        set(&file, member).and_then(|()| set_time_of(&file, member.mtime)).map_err(of_member)
+    }
+
+    fn special(&mut self, member: &Member) -> OsResult<()> {
+        let path = &member.path;
+        match &member.kind {
+            Kind::Directory => self.directory(member),
+            Kind::HardLink(target) => self.hard_link(path, target),
+            Kind::Symlink(target) => {
+                let (parent, name) = self.place(path)?;
+                rustix::fs::symlinkat(target.as_slice(), &parent, &name)?;
+                set_at(parent.as_fd(), &name, member, true)
+            }
+            Kind::Character(major, minor) => self.node(member, FileType::CharacterDevice, makedev(*major, *minor)),
+            Kind::Block(major, minor) => self.node(member, FileType::BlockDevice, makedev(*major, *minor)),
+            Kind::Fifo => self.node(member, FileType::Fifo, 0),
+            // Made by `file`.
+            Kind::File | Kind::Sparse(_) => Ok(()),
+        }
+    }
+
+    fn directory(&mut self, member: &Member) -> OsResult<()> {
+        let Some((parent, name)) = member.path.split() else {
+            self.times.insert(member.path.clone(), member.mtime);
+            return set(&self.root, member);
+        };
+        let parent = self.parent(&parent)?;
+        let found = lookup(parent.as_fd(), name)?;
+        if !found.as_ref().is_some_and(is_directory) {
+            self.last = None;
+            make_directory(parent.as_fd(), name, found.as_ref(), true)?;
+        }
+        set(&open_to_change(parent.as_fd(), name)?, member)?;
+        self.times.insert(member.path.clone(), member.mtime);
+        Ok(())
+    }
+
+    fn node(&mut self, member: &Member, kind: FileType, device: Dev) -> OsResult<()> {
+        let (parent, name) = self.place(&member.path)?;
+        rustix::fs::mknodat(&parent, &name, kind, Mode::from_raw_mode(0o600), device)?;
+        set_at(parent.as_fd(), &name, member, false)
+    }
+
+    /// Attributes belong to what is linked, and were set with it.
+    fn hard_link(&mut self, path: &MemberPath, target: &MemberPath) -> OsResult<()> {
+        let (from, from_name) = target.split().ok_or(Errno::PERM)?;
+        let from = beneath::open_directory(self.root.as_fd(), from.as_os_str())?;
+        let linked = lookup(from.as_fd(), from_name)?.ok_or(Errno::NOENT)?;
+        if is_directory(&linked) {
+            return Err(Errno::ISDIR);
+        }
+        let (parent, name) = path.split().ok_or(Errno::EXIST)?;
+        let parent = self.parent(&parent)?;
+        if lookup(parent.as_fd(), name)?.is_some_and(|there| same_file(&there, &linked)) {
+            return Ok(());
+        }
+        self.clear(parent.as_fd(), name)?;
+        rustix::fs::linkat(&from, from_name, &parent, name, AtFlags::empty())
+    }
+
+    /// A whiteout is a character device 0/0 to overlayfs. It concerns lower layers only: what this layer
+    /// itself has there stays.
+    fn hide(&mut self, path: &MemberPath) -> OsResult<()> {
+        let (parent, name) = path.split().ok_or(Errno::INVAL)?;
+        let parent = self.parent(&parent)?;
+        match lookup(parent.as_fd(), name)? {
+            None => rustix::fs::mknodat(&parent, name, FileType::CharacterDevice, Mode::empty(), 0),
+            Some(stat) if is_directory(&stat) => make_opaque(open_to_change(parent.as_fd(), name)?),
+            Some(_) => Ok(()),
+        }
+    }
+
+    fn opaque(&mut self, path: &MemberPath) -> OsResult<()> {
+        let Some((parent, name)) = path.split() else { return make_opaque(&self.root) };
+        // Makes the directory if this is the first that is said of it.
+        self.parent(path)?;
+        let parent = self.parent(&parent)?;
+        make_opaque(open_to_change(parent.as_fd(), name)?)
+    }
+
+    /// Where a member that is no directory is to be made: nothing is there any more.
+    fn place(&mut self, path: &MemberPath) -> OsResult<(OwnedFd, OsString)> {
+        let (parent, name) = path.split().ok_or(Errno::ISDIR)?;
+        let parent = self.parent(&parent)?;
+        self.clear(parent.as_fd(), name)?;
+        Ok((parent, name.to_owned()))
+    }
+
+    fn clear(&mut self, parent: BorrowedFd<'_>, name: &OsStr) -> OsResult<()> {
+        match lookup(parent, name)? {
+            None => Ok(()),
+            Some(stat) if is_directory(&stat) => {
+                self.last = None;
+                trash::remove_tree(parent, name)
+            }
+            Some(_) => {
+                // It may have been a link on the way to the directory that is remembered.
+                self.last = None;
+                rustix::fs::unlinkat(parent, name, AtFlags::empty())
+            }
+        }
+    }
+
+    /// A directory for members, made if the archive did not.
+    fn parent(&mut self, path: &MemberPath) -> OsResult<OwnedFd> {
+        let copy = |fd: &OwnedFd| fd.try_clone().map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO));
+        match &self.last {
+            Some((known, directory)) if known == path => copy(directory),
+            _ => {
+                let mut make = |parent: BorrowedFd<'_>, name: &OsStr, found: Option<&Stat>| {
+                    make_directory(parent, name, found, false)
+                };
+                let directory = beneath::make_directories(self.root.as_fd(), path.as_os_str(), &mut make)?;
+                self.last = Some((path.clone(), copy(&directory)?));
+                Ok(directory)
+            }
+        }
+    }
+}
+
+/// Makes a directory in the place of nothing, or of a whiteout, which makes it opaque: the lower layers'
+/// directory of this name stays hidden. In the place of anything else only if `replace` says so.
+fn make_directory(parent: BorrowedFd<'_>, name: &OsStr, found: Option<&Stat>, replace: bool) -> OsResult<()> {
+    let hidden = found.is_some_and(is_whiteout);
+    if found.is_some() {
+        if !hidden && !replace {
+            return Err(Errno::NOTDIR);
+        }
+        rustix::fs::unlinkat(parent, name, AtFlags::empty())?;
+    }
+    beneath::plain_directory(parent, name, None)?;
+    if hidden { make_opaque(open_to_change(parent, name)?) } else { Ok(()) }
+}
+
+/// A directory, opened so that its attributes can be set.
+fn open_to_change(parent: BorrowedFd<'_>, name: &OsStr) -> OsResult<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    rustix::fs::openat(parent, name, flags, Mode::empty())
+}
+
+fn is_whiteout(stat: &Stat) -> bool {
+    FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice && stat.st_rdev == 0
+}
+
+fn same_file(one: &Stat, other: &Stat) -> bool {
+    (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino)
+}
+
+/// What an error of the system means for a member: most say that the archive contradicts itself.
+fn failed(path: &MemberPath, error: Errno) -> Failure {
+    let invalid = |why: &str| Failure::invalid(format_args!("member {path}: {why}"));
+    match error {
+        Errno::NOTDIR => invalid("what should be its directory is none"),
+        Errno::NOENT => invalid("what it needs is not in the layer"),
+        Errno::LOOP => invalid("too many links on the way to it"),
+        Errno::ISDIR | Errno::EXIST => invalid("a directory is in its place"),
+        Errno::NAMETOOLONG => invalid("its name is too long for the filesystem"),
+        Errno::INVAL => invalid("the filesystem cannot hold it"),
+        _ => Failure::io(format_args!("making {path}"), &error.into()),
+    }
+}
