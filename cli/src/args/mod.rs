@@ -31,9 +31,9 @@ EXIT STATUS
   127  the command does not exist in the container
   A process that a signal has ended has the status 128 + the signal.";
 
-/// Runs containers.
+/// Runs containers
 #[derive(Debug, Parser)]
-#[command(name = "cctl", version, about, after_help = AFTER_HELP, max_term_width = 100)]
+#[command(name = "cctl", version, after_help = AFTER_HELP, max_term_width = 100)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

@@ -28,8 +28,8 @@ pub(crate) struct Run {
     /// Remove the container when it has ended
     #[arg(long)]
     pub(crate) rm: bool,
-    /// Connect to these streams only (may be repeated)
-    #[arg(short, long, value_enum, value_name = "STREAM")]
+    /// Connect to stdin, stdout or stderr only (may be repeated)
+    #[arg(short, long, value_enum, value_name = "STREAM", hide_possible_values = true)]
     pub(crate) attach: Vec<StreamName>,
     /// Set an environment variable; KEY alone takes over ours
     #[arg(short = 'e', long = "env", value_name = "KEY[=VALUE]", value_parser = variable)]
@@ -74,21 +74,18 @@ pub(crate) struct Run {
     #[arg(long, value_name = "KEY=VALUE", value_parser = log_opt)]
     pub(crate) log_opt: Vec<LogOpt>,
     /// Print help
-    #[arg(long, action = ArgAction::Help)]
+    #[arg(long, action = ArgAction::HelpShort)]
     help: Option<bool>,
-    /// The image, and what to run in it
-    #[arg(required = true, trailing_var_arg = true, value_name = "IMAGE [COMMAND [ARGUMENT...]]")]
+    /// The image; what follows is run in it, or what the image says
+    #[arg(required = true, trailing_var_arg = true, value_name = "IMAGE")]
     words: Vec<String>,
 }
 
 /// A stream of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum StreamName {
-    /// Standard input
     Stdin,
-    /// Standard output
     Stdout,
-    /// Standard error
     Stderr,
 }
 

@@ -55,6 +55,8 @@ fn failure(text: &str, words: &[OsString]) -> Failure {
     let (wrong, rest) = text.split_once("\n\n").unwrap_or((text, ""));
     let wrong = wrong.split_whitespace().collect::<Vec<_>>().join(" ");
     let tip = rest.lines().find_map(|line| line.trim().strip_prefix("tip: "));
+    // Clap offers to hide any unknown flag behind `--`, which is hardly ever meant.
+    let tip = tip.filter(|tip| !tip.starts_with("to pass "));
     let verb = words.get(1).and_then(|word| word.to_str()).filter(|word| !word.starts_with('-'));
     let known = verb.filter(|_| !wrong.starts_with("unrecognized subcommand"));
     let help = known.map_or_else(|| "see `cctl --help`".to_owned(), |verb| format!("see `cctl {verb} --help`"));
