@@ -18,6 +18,8 @@ const JOURNAL: &str = "log.input";
 const PAGE: usize = 4096;
 /// Bytes that a client may send at once, and that the staging pipe should hold.
 pub(crate) const LARGEST_WRITE: usize = 64 << 10;
+/// Bytes that the container's pipe should hold.
+const STDIN: usize = 256 << 10;
 
 /// The container's ends of things.
 #[derive(Debug)]
@@ -36,6 +38,12 @@ pub(crate) enum Drained {
     All,
     /// Nobody will ever read it.
     NoReader,
+}
+
+fn widen(pipe: &OwnedFd, size: usize) {
+    if let Err(error) = rustix::pipe::fcntl_setpipe_size(pipe, size) {
+        tracing::debug!(%error, size, "a pipe stays as it is");
+    }
 }
 
 fn open_journal(path: &Path) -> io::Result<(File, Journal)> {
@@ -69,12 +77,12 @@ impl Pipes {
     pub(crate) fn open(directory: &Path) -> io::Result<(Self, Journal)> {
         let (file, journal) = open_journal(&directory.join(JOURNAL))?;
         let stage = fifo(&directory.join("stdin.stage"), OFlags::RDWR)?;
-        if let Err(error) = rustix::pipe::fcntl_setpipe_size(&stage, LARGEST_WRITE) {
-            tracing::debug!(%error, "the staging pipe stays as it is");
-        }
+        widen(&stage, LARGEST_WRITE);
         let pipes = Self { journal: file, stage, stdin: RefCell::new(None), close: directory.join("stdin.close") };
         if !journal.is_closed() || pipes.staged()? > 0 {
             let stdin = fifo(&directory.join("stdin"), OFlags::WRONLY)?;
+            // However short, what one splice moves takes a page's place in the pipe.
+            widen(&stdin, STDIN);
             *pipes.stdin.borrow_mut() = Some(Sender::from_owned_fd(stdin)?.into());
         }
         Ok((pipes, journal))
