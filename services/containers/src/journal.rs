@@ -17,6 +17,7 @@ mod load;
 
 use crate::lifecycle::Phase;
 use crate::record::Record;
+use kit::actor::on_thread;
 use kit::store::{Durability, Store};
 use schema::{ContainerId, Failure};
 use std::path::{Path, PathBuf};
@@ -91,7 +92,7 @@ impl Page {
     /// Writes a record, unless a newer one was written. Fails with `resourceExhausted` if the disk is full.
     pub(crate) async fn write(&self, record: &Record) -> Result<(), Failure> {
         let (page, record) = (self.clone(), record.clone());
-        off_the_loop(move || {
+        on_thread(move || {
             let mut written = page.written.lock().unwrap_or_else(PoisonError::into_inner);
             if record.revision < *written {
                 return Ok(());
@@ -106,7 +107,7 @@ impl Page {
     /// Removes the record, and keeps any that is still to be written from being written.
     pub(crate) async fn delete(&self, record: &Record) -> Result<(), Failure> {
         let (page, record) = (self.clone(), record.clone());
-        off_the_loop(move || {
+        on_thread(move || {
             let mut written = page.written.lock().unwrap_or_else(PoisonError::into_inner);
             page.journal.delete(&record)?;
             *written = u64::MAX;
@@ -114,15 +115,6 @@ impl Page {
         })
         .await
     }
-}
-
-/// Runs what may wait for the disk on a thread of its own.
-pub(crate) async fn off_the_loop<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
-) -> Result<T, Failure> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .unwrap_or_else(|error| Err(Failure::internal(format_args!("a thread did not finish: {error}"))))
 }
 
 /// The id that a record's name is.

@@ -10,10 +10,10 @@ use schema::log_collector::LogSpec;
 use schema::network::{AttachSpec, Attachment};
 use schema::{Call, ContainerId, Failure};
 
-/// Makes the sandbox and fills it: all but PID 1. Gives the record with what was learned on the way.
+/// Makes the sandbox and fills it: all but PID 1. The record takes up what is learned on the way.
 ///
 /// A step that fails leaves what the others did: [`clean`] undoes it. None is left running.
-pub(crate) async fn assemble(workers: &Workers, request: RequestId, mut record: Record) -> Result<Record, Failure> {
+pub(crate) async fn assemble(workers: &Workers, request: RequestId, record: &mut Record) -> Result<(), Failure> {
     let call = step(request);
     let prepared = workers
         .executor
@@ -21,9 +21,9 @@ pub(crate) async fn assemble(workers: &Workers, request: RequestId, mut record: 
         .await
         .map_err(|failure| failure.context("preparing the sandbox"))?;
     let (mounted, attached, opened) = futures::join!(
-        mount(workers, request, &record, &prepared),
-        attach(workers, request, &record, &prepared),
-        open_log(workers, request, &record, &prepared),
+        mount(workers, request, record, &prepared),
+        attach(workers, request, record, &prepared),
+        open_log(workers, request, record, &prepared),
     );
     mounted?;
     record.assembled(attached?, opened?, prepared.warnings);
@@ -32,8 +32,7 @@ pub(crate) async fn assemble(workers: &Workers, request: RequestId, mut record: 
         .filesystem
         .set_names(&step(request), record.id(), &names)
         .await
-        .map_err(|failure| failure.context("writing the container's names"))?;
-    Ok(record)
+        .map_err(|failure| failure.context("writing the container's names"))
 }
 
 async fn mount(workers: &Workers, request: RequestId, record: &Record, prepared: &Prepared) -> Result<(), Failure> {

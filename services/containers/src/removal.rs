@@ -1,10 +1,11 @@
 //! Removing what is left of a container whose record cannot be read.
 
 use crate::container::Shared;
-use crate::journal::{Damage, off_the_loop};
+use crate::journal::Damage;
 use crate::plan;
 use crate::registry::{Discard, Registry};
 use actix::Addr;
+use kit::actor::on_thread;
 use schema::{ContainerId, Failure};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ pub(crate) async fn damaged(
 ) -> Result<(), Failure> {
     plan::erase(&shared.workers, &id).await?;
     let journal = Arc::clone(&shared.journal);
-    off_the_loop(move || journal.discard(&damage)).await?;
+    on_thread(move || journal.discard(&damage)).await?;
     registry
         .send(Discard(id))
         .await

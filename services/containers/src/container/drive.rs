@@ -11,6 +11,7 @@ use actix::prelude::*;
 use schema::call::RequestId;
 use schema::common::ExitRecord;
 use schema::containers::AutoRemove;
+use schema::executor::Started;
 use schema::{Call, Code, Failure};
 use std::rc::Rc;
 
@@ -39,25 +40,33 @@ impl ContainerActor {
     /// Starting: fills the sandbox unless that is done, and executes PID 1.
     pub(super) fn drive_start(&mut self, assembled: bool, ctx: &mut Context<Self>) {
         let work = start(Rc::clone(&self.shared), self.page.clone(), self.record.clone(), assembled);
-        self.drive(ctx, work, |started, actor, ctx| match started {
-            Ok(record) => {
-                actor.record = record;
-                actor.publish();
-                actor.drive_run(ctx);
-            }
-            Err(failure) => {
-                tracing::info!(id = actor.record.id().short(), %failure, "cannot start");
-                if actor.apply(|record| record.failed(&failure)) {
-                    actor.publish();
-                    actor.drive_clean(ctx);
-                }
+        self.drive(ctx, work, |(record, started), actor, ctx| {
+            actor.record = record;
+            match started {
+                Ok(started) => actor.run_began(started, ctx),
+                Err(failure) => actor.start_failed(&failure, ctx),
             }
         });
     }
 
+    fn run_began(&mut self, started: Started, ctx: &mut Context<Self>) {
+        if self.apply(|record| record.started(started)) {
+            self.publish();
+            self.drive_run(ctx);
+        }
+    }
+
+    fn start_failed(&mut self, failure: &Failure, ctx: &mut Context<Self>) {
+        tracing::info!(id = self.record.id().short(), %failure, "cannot start");
+        if self.apply(|record| record.failed(failure)) {
+            self.publish();
+            self.drive_clean(ctx);
+        }
+    }
+
     /// Running, stopping: waits for the end.
     pub(super) fn drive_run(&mut self, ctx: &mut Context<Self>) {
-        let work = end_of_run(Rc::clone(&self.shared), self.record.clone());
+        let work = end_of_run(Rc::clone(&self.shared), self.page.clone(), self.record.clone());
         self.drive(ctx, work, |exit, actor, ctx| actor.run_ended(exit, ctx));
     }
 
@@ -129,23 +138,31 @@ impl Handler<Trouble> for ContainerActor {
     }
 }
 
-async fn start(shared: Rc<Shared>, page: Page, mut record: Record, assembled: bool) -> Result<Record, Failure> {
-    let request = RequestId(record.run.as_ref().map_or(0, |run| run.started_by));
-    page.write(&record).await?;
-    if !assembled {
-        shared.gate.pass(STEP).await?;
-        record = plan::assemble(&shared.workers, request, record).await?;
+/// Gives the record as far as the start came, also if it failed.
+async fn start(
+    shared: Rc<Shared>,
+    page: Page,
+    mut record: Record,
+    assembled: bool,
+) -> (Record, Result<Started, Failure>) {
+    let started = async {
+        let request = RequestId(record.run.as_ref().map_or(0, |run| run.started_by));
         page.write(&record).await?;
+        if !assembled {
+            shared.gate.pass(STEP).await?;
+            plan::assemble(&shared.workers, request, &mut record).await?;
+            page.write(&record).await?;
+        }
+        plan::launch(&shared.workers, request, &record).await
     }
-    let started = plan::launch(&shared.workers, request, &record).await?;
-    record.started(started)?;
-    // It runs, whatever the disk says: after a crash the executor tells.
-    warn("that it runs", page.write(&record).await);
-    Ok(record)
+    .await;
+    (record, started)
 }
 
 /// However often the executor has to be asked: a run whose end is not known is not over.
-async fn end_of_run(shared: Rc<Shared>, record: Record) -> ExitRecord {
+async fn end_of_run(shared: Rc<Shared>, page: Page, record: Record) -> ExitRecord {
+    // It runs, whatever the disk says: after a crash the executor tells.
+    warn("that it runs", page.write(&record).await);
     let call = Call { request: RequestId(record.run.as_ref().map_or(0, |run| run.started_by)), deadline: None };
     let wait = async || match shared.workers.executor.wait(&call, record.id()).await {
         Err(failure) if failure.code == Code::NotFound => Ok(unknown_end("its sandbox is gone")),
