@@ -11,14 +11,17 @@ use netlink_packet_route::AddressFamily;
 use netlink_packet_route::address::{AddressAttribute, AddressMessage};
 use netlink_packet_route::link::{InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo, LinkMessage};
 use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteType};
-use rtnetlink::{Handle, LinkBridge, LinkMessageBuilder, LinkUnspec, LinkVeth, RouteMessageBuilder};
+use rtnetlink::{Handle, LinkBridge, LinkBridgePort, LinkMessageBuilder, LinkUnspec, LinkVeth, RouteMessageBuilder};
 use rustix::io::Errno;
 use std::fmt;
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::RawFd;
+use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 
+/// The kernel's own limit for noticing that an interface runs.
+const RUNNING_AT_LAST: Duration = Duration::from_secs(1);
 /// The interface that every namespace is born with.
 const LOOPBACK: u32 = 1;
 
@@ -50,6 +53,8 @@ pub(crate) struct Link {
     pub(crate) name: String,
     /// Whether it is set up.
     pub(crate) up: bool,
+    /// Whether it passes packets, which it does a moment after it is set up.
+    pub(crate) running: bool,
     /// Largest packet, bytes.
     pub(crate) mtu: u32,
     /// Hardware address.
@@ -148,6 +153,27 @@ impl Links {
         self.run(format_args!("changing the bridge of interface {index}"), self.handle.link().set(link).execute())
     }
 
+    /// Lets a port of a bridge send back what came by it. Where br_netfilter is loaded, a packet of a container to
+    /// its own published port is translated in the bridge and must go out where it came in.
+    pub(crate) fn set_hairpin(&self, index: u32) -> Result<(), Refused> {
+        let port = LinkBridgePort::new(index).hairpin(true).build();
+        self.run(format_args!("setting hairpin mode of interface {index}"), self.handle.link().set_port(port).execute())
+    }
+
+    /// Waits until an interface passes packets. The kernel gets to it within milliseconds; a first packet that
+    /// is lost meanwhile would cost a client a second. Newer kernels (6.8) see to it when they are asked.
+    pub(crate) fn wait_until_running(&self, index: u32) -> Result<(), Refused> {
+        let start = Instant::now();
+        while start.elapsed() < RUNNING_AT_LAST {
+            if self.numbered(index)?.is_none_or(|link| link.running) {
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_micros(200));
+        }
+        tracing::warn!(interface = index, "an interface that is up does not run");
+        Ok(())
+    }
+
     /// Removes an interface; done also if there is none. Slow: tens of milliseconds.
     pub(crate) fn remove(&self, index: u32) -> Result<(), Refused> {
         match self.run(format_args!("removing interface {index}"), self.handle.link().del(index).execute()) {
@@ -239,8 +265,13 @@ struct Route {
 }
 
 fn parse_link(message: &LinkMessage) -> Link {
-    let mut link =
-        Link { index: message.header.index, up: message.header.flags.contains(LinkFlags::Up), ..Link::default() };
+    let flags = message.header.flags;
+    let mut link = Link {
+        index: message.header.index,
+        up: flags.contains(LinkFlags::Up),
+        running: flags.contains(LinkFlags::Running),
+        ..Link::default()
+    };
     for attribute in &message.attributes {
         match attribute {
             LinkAttribute::IfName(name) => link.name.clone_from(name),

@@ -28,20 +28,22 @@ pub(crate) fn connect(
 ) -> Result<String, Failure> {
     let namespace = Namespace::of(&lease.sandbox)?;
     let inside = namespace.run(Links::open)??;
-    let (index, interface) = match inside.named(INSIDE)? {
-        Some(found) => (found.index, adopt(host, bridge, id, lease, &found)?),
-        None => {
-            let interface = interface_name(id, &lease.sandbox);
-            pair(host, bridge, &interface, lease, &namespace)?;
-            let made = inside.named(INSIDE)?.ok_or_else(|| Refused::new("looking for eth0", Errno::NODEV))?;
-            (made.index, interface)
-        }
-    };
+    let found = inside.named(INSIDE)?;
+    if found.is_none() {
+        pair(host, bridge, &interface_name(id, &lease.sandbox), lease, &namespace)?;
+    }
+    let missing = || Refused::new("looking for the new interfaces", Errno::NODEV);
+    let found = found.map_or_else(|| inside.named(INSIDE), |link| Ok(Some(link)))?.ok_or_else(missing)?;
+    let at_host = host_end(host, id, lease, &found)?;
+    join(host, bridge, &at_host)?;
     inside.loopback_up()?;
-    inside.add_address(index, lease.address, subnet)?;
-    inside.set_up(index)?;
-    inside.set_default_route(index, subnet.gateway())?;
-    Ok(interface)
+    inside.add_address(found.index, lease.address, subnet)?;
+    inside.set_up(found.index)?;
+    inside.set_default_route(found.index, subnet.gateway())?;
+    inside.wait_until_running(found.index)?;
+    host.wait_until_running(at_host.index)?;
+    host.wait_until_running(bridge.index)?;
+    Ok(at_host.name)
 }
 
 /// Makes the pair. An interface of the same name is a leftover: our names belong to one run of one container,
@@ -59,18 +61,15 @@ fn pair(host: &Links, bridge: &Link, interface: &str, lease: &Lease, namespace: 
     }
 }
 
-/// Takes over an interface that is in the sandbox already: an earlier attempt was cut off, or another process
-/// of the same sandbox stands for it now.
-fn adopt(host: &Links, bridge: &Link, id: &ContainerId, lease: &Lease, inside: &Link) -> Result<String, Failure> {
+/// The host's end of the interface that is in the sandbox. That may be older than this attempt: an earlier one
+/// was cut off, or another process of the same sandbox stands for it now.
+fn host_end(host: &Links, id: &ContainerId, lease: &Lease, inside: &Link) -> Result<Link, Failure> {
     let at_host = match inside.peer {
         Some(index) => host.numbered(index)?,
         None => None,
     };
     match at_host {
-        Some(link) if inside.has(lease.mac()) && link.name.starts_with(&interface_stem(id)) => {
-            join(host, bridge, &link)?;
-            Ok(link.name)
-        }
+        Some(link) if inside.has(lease.mac()) && link.name.starts_with(&interface_stem(id)) => Ok(link),
         _ => Err(Failure::conflict(format_args!(
             "the sandbox with process {} has an interface {INSIDE} that is not of this container",
             lease.sandbox.pid
@@ -83,6 +82,7 @@ pub(crate) fn join(host: &Links, bridge: &Link, link: &Link) -> Result<(), Refus
     if link.bridge != Some(bridge.index) {
         host.set_bridge(link.index, Some(bridge.index))?;
     }
+    host.set_hairpin(link.index)?;
     if !link.up {
         host.set_up(link.index)?;
     }

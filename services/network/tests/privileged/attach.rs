@@ -147,7 +147,7 @@ fn scopeguard(child: std::process::Child) -> Guard {
 }
 
 #[test]
-fn detach_gives_back_and_the_veth_goes_with_its_namespace() {
+fn detach_gives_back() {
     on_a_host(|host| {
         let (mut engine, sandbox) = (host.engine(), Sandbox::new());
         let spec = bridge(&[(None, 8080, 80)]);
@@ -160,8 +160,18 @@ fn detach_gives_back_and_the_veth_goes_with_its_namespace() {
         assert!(tcp(HOST, 8080).is_none());
         assert!(tcp(address, 80).is_none(), "an address that was given back is not answered for");
         serve(HOST, 8080);
+    });
+}
+
+#[test]
+fn the_pair_goes_with_the_namespace() {
+    on_a_host(|host| {
+        let (mut engine, sandbox) = (host.engine(), Sandbox::new());
+        engine.attach(&id(1), sandbox.reference, &bridge(&[])).unwrap();
+        assert_eq!(pairs().len(), 1);
         sandbox.end();
-        wait_until("the veth is gone", || pairs().is_empty());
+        wait_until("the pair is gone", || pairs().is_empty());
+        engine.detach(&id(1)).unwrap();
     });
 }
 

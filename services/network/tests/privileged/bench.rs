@@ -52,7 +52,9 @@ fn the_first_connection_need_not_wait() {
             times.push(timed(|| assert!(Conversation::with(HOST, 8080).unwrap().ask().is_some())).0);
             engine.detach(&id(byte)).unwrap();
         }
-        assert!(show("first answer after attach", times) < Duration::from_millis(200));
+        let slowest = times.iter().copied().max().unwrap();
+        show("first answer after attach", times);
+        assert!(slowest < Duration::from_millis(900), "a first packet was lost, and sent again after a second");
     });
 }
 

@@ -22,7 +22,7 @@ pub(crate) const NEIGHBOUR: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 pub(crate) const LOCALHOST: Ipv4Addr = Ipv4Addr::LOCALHOST;
 const PATIENCE: Duration = Duration::from_secs(3);
 /// A packet that is dropped makes itself known by nothing coming.
-const SILENCE: Duration = Duration::from_millis(300);
+const SILENCE: Duration = Duration::from_millis(900);
 
 /// Runs a test on a host of its own.
 pub(crate) fn on_a_host(test: impl FnOnce(Host) + Send + 'static) {

@@ -56,7 +56,7 @@ fn a_sandbox_with_an_interface_of_another() {
 fn an_interface_with_the_name_of_the_bridge() {
     on_a_host(|host| {
         let (mut engine, sandbox) = (host.engine(), Sandbox::new());
-        ip(&format!("link add {} type dummy", host.name()));
+        ip(&format!("link add {} type veth peer name other", host.name()));
         let failure = engine.attach(&id(1), sandbox.reference, &bridge(&[])).unwrap_err();
         assert_eq!(failure.code, Code::Conflict);
         assert!(failure.message.contains(&host.name()) && !failure.hint.is_empty());
