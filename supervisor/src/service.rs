@@ -102,6 +102,7 @@ impl Service {
         let (service, why) = (self.name(), self.lifecycle.last_error());
         match self.lifecycle.shown() {
             State::Failed => tracing::error!(service, why, "given up: it fails to start again and again"),
+            _ if self.lifecycle.is_stopped() => tracing::info!(service, "ended"),
             _ => tracing::warn!(service, why, "ended"),
         }
         wanted
