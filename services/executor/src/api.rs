@@ -41,8 +41,9 @@ impl Server for Api {
     }
 
     async fn wait(&self, _: &Call, id: ContainerId) -> Result<ExitRecord, Failure> {
+        let destroyed = Failure::not_found(format_args!("the sandbox of container {} was destroyed", id.short()));
         let ended = ask(&self.owner(id).await?, Wait).await?;
-        ended.await.unwrap_or_else(|_| Err(Failure::internal("the owner of the sandbox is gone")))
+        ended.await.unwrap_or(Err(destroyed))
     }
 
     async fn signal(&self, _: &Call, id: ContainerId, signal: i32) -> Result<(), Failure> {

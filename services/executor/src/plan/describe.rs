@@ -58,7 +58,7 @@ fn text(path: &CStr) -> String {
 fn of_working_directory(path: &CStr, errno: i32, error: &io::Error) -> Failure {
     let path = text(path);
     match errno {
-        libc::ENOTDIR | libc::EEXIST | libc::ELOOP | libc::ENAMETOOLONG | libc::EACCES | libc::EROFS | libc::EINVAL => {
+        libc::ENOENT | libc::ENOTDIR | libc::ELOOP | libc::ENAMETOOLONG | libc::EACCES | libc::EROFS | libc::EINVAL => {
             Failure::invalid(format_args!("the working directory {path:?} cannot be entered: {error}"))
                 .hint("use a directory of the image")
         }

@@ -143,7 +143,8 @@ impl Sandbox {
 
     fn close(&mut self, context: &mut Context<Self>) {
         self.made = None;
-        self.finish(Phase::Closed);
+        self.waiters.clear();
+        self.phase = Phase::Closed;
         self.registry.do_send(Forget { id: self.id.clone(), owner: context.address() });
     }
 }
@@ -382,15 +383,22 @@ impl Handler<Destroy> for Sandbox {
         };
         let work = destroy_sandbox(Arc::clone(&self.host), self.id.clone(), made, first);
         AtomicResponse::new(Box::pin(work.into_actor(self).map(|outcome, this, context| {
-            if outcome.is_ok() {
-                this.close(context);
+            if let Some(ended) = outcome? {
+                // Who waited is told how it ended.
+                this.finish(Phase::Exited(ended));
             }
-            outcome
+            this.close(context);
+            Ok(())
         })))
     }
 }
 
-async fn destroy_sandbox(host: Arc<Host>, id: ContainerId, made: Made, first: Option<Process>) -> Result<(), Failure> {
+async fn destroy_sandbox(
+    host: Arc<Host>,
+    id: ContainerId,
+    made: Made,
+    first: Option<Process>,
+) -> Result<Option<Ended>, Failure> {
     if let Some(monitor) = &made.monitor {
         let orderly = async {
             if made.control.request(Request::Kill, &[]).await.is_ok() {
@@ -402,7 +410,11 @@ async fn destroy_sandbox(host: Arc<Host>, id: ContainerId, made: Made, first: Op
     }
     blocking(move || {
         destroy::kill(made.monitor.as_ref(), first.as_ref())?;
-        destroy::clear(&host, &id)
+        let ended = ending::read(&host, &id).unwrap_or_else(|failure| {
+            tracing::warn!(%id, %failure, "how the destroyed sandbox ended is not known");
+            None
+        });
+        destroy::clear(&host, &id).map(|()| ended)
     })
     .await?
 }

@@ -1,0 +1,259 @@
+//! An executor on an instance of its own, a root filesystem to run, and the audit of what is left behind.
+
+use crate::capture::Capture;
+use crate::sys;
+use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
+use schema::common::{ExitRecord, Limits, SandboxRef};
+use schema::executor::{Client, Prepared, ProcessSpec, SandboxSpec, Started};
+use schema::{Call, ContainerId, Failure, Instance};
+use std::fs::{self, File};
+use std::os::unix::fs::symlink;
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::rc::Rc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+const PASSWD: &str = "root:x:0:0:root:/root:/bin/sh\nwww:x:33:34:www:/var/www:/bin/sh\n";
+const GROUP: &str = "root:x:0:\nwww:x:34:\naudio:x:29:www\n";
+
+/// Runs a test on a bench, and audits what it leaves.
+pub(crate) fn on_bench(test: impl AsyncFnOnce(Rc<Bench>)) {
+    assert!(rustix::process::geteuid().is_root(), "these tests need root");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let bench = Rc::new(Bench::new());
+    let local = tokio::task::LocalSet::new();
+    local.block_on(&runtime, async {
+        tokio::time::timeout(Duration::from_secs(120), test(Rc::clone(&bench))).await.expect("the test takes too long");
+        bench.audit().await;
+    });
+}
+
+pub(crate) struct Bench {
+    pub(crate) directory: tempfile::TempDir,
+    pub(crate) instance: Instance,
+    pub(crate) client: Client,
+    listener: UnixListener,
+    executor: std::cell::RefCell<Child>,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let instance = Instance::new(directory.path().join("root"), directory.path().join("run"));
+        fs::create_dir_all(instance.run()).unwrap();
+        make_rootfs(&directory.path().join("rootfs"));
+        let listener = UnixListener::bind(instance.socket("executor")).unwrap();
+        let executor = spawn(&instance, &listener).into();
+        Self { directory, client: Client::new(&instance), instance, listener, executor }
+    }
+
+    /// Kills the executor as hard as can be, and starts another.
+    pub(crate) fn kill_executor(&self) {
+        let mut executor = self.executor.borrow_mut();
+        executor.kill().unwrap();
+        executor.wait().unwrap();
+        *executor = spawn(&self.instance, &self.listener);
+    }
+
+    pub(crate) fn executor_pid(&self) -> u32 {
+        self.executor.borrow().id()
+    }
+
+    pub(crate) fn call(&self) -> Call {
+        Call::within(Duration::from_secs(60))
+    }
+
+    pub(crate) fn sandbox_directory(&self, id: &ContainerId) -> PathBuf {
+        self.instance.sandboxes().join(id.as_str())
+    }
+
+    /// Makes a sandbox, and mounts the root filesystem in it.
+    pub(crate) async fn prepare(&self, id: &ContainerId, spec: &SandboxSpec) -> Result<Prepared, Failure> {
+        let prepared = self.client.prepare(&self.call(), id, spec).await?;
+        mount(prepared.sandbox, &self.directory.path().join("rootfs"));
+        Ok(prepared)
+    }
+
+    pub(crate) async fn start(&self, id: &ContainerId, process: &ProcessSpec) -> Result<Started, Failure> {
+        self.client.start(&self.call(), id, process).await
+    }
+
+    pub(crate) async fn wait(&self, id: &ContainerId) -> ExitRecord {
+        self.client.wait(&self.call(), id).await.unwrap()
+    }
+
+    pub(crate) async fn destroy(&self, id: &ContainerId) {
+        self.client.destroy(&self.call(), id).await.unwrap();
+    }
+
+    /// Runs a command to its end: how it ended, and all it wrote to stdout and stderr.
+    pub(crate) async fn run(
+        &self,
+        spec: &SandboxSpec,
+        process: &ProcessSpec,
+    ) -> Result<(ExitRecord, Capture), Failure> {
+        let id = random_id();
+        let prepared = self.prepare(&id, spec).await?;
+        let capture = Capture::begin(&prepared.directory, spec.terminal);
+        let started = self.start(&id, process).await;
+        let ended = match started {
+            Ok(_) => Ok(self.wait(&id).await),
+            Err(failure) => Err(failure),
+        };
+        self.destroy(&id).await;
+        let captured = capture.await.unwrap();
+        Ok((ended?, captured))
+    }
+
+    /// Runs a shell script: what it wrote to stdout.
+    pub(crate) async fn script(&self, script: &str) -> String {
+        let (exit, captured) = self.run(&spec(), &sh(script)).await.unwrap();
+        assert_eq!(exit.code, 0, "{script}: {captured:?}");
+        captured.stdout
+    }
+
+    /// Nothing that the instance made is left, but its state directory.
+    async fn audit(&self) {
+        assert_eq!(self.client.list(&self.call()).await, Ok(vec![]));
+        assert_eq!(fs::read_dir(self.instance.sandboxes()).unwrap().count(), 0);
+        let cgroups = self.cgroups();
+        assert!(cgroups.is_empty(), "{cgroups:?}");
+        assert_eq!(children_of(self.executor_pid()), Vec::<u32>::new());
+    }
+
+    /// The directories of this instance in all hierarchies.
+    pub(crate) fn cgroups(&self) -> Vec<PathBuf> {
+        let name = self.instance.kernel_name();
+        let hierarchies = fs::read_dir("/sys/fs/cgroup").unwrap().flatten().map(|entry| entry.path());
+        std::iter::once(PathBuf::from("/sys/fs/cgroup"))
+            .chain(hierarchies)
+            .map(|root| root.join(&name))
+            .filter(|path| path.exists())
+            .collect()
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        // A test that failed must not leave containers behind.
+        for entry in fs::read_dir(self.instance.sandboxes()).into_iter().flatten().flatten() {
+            let record = fs::read(entry.path().join("sandbox.json")).unwrap_or_default();
+            let record: serde_json::Value = serde_json::from_slice(&record).unwrap_or_default();
+            if let Some(pid) = record["monitor"]["pid"].as_i64() {
+                for pid in children_of(pid as u32).into_iter().chain([pid as u32]) {
+                    let _ = rustix::process::kill_process(
+                        rustix::process::Pid::from_raw(pid as i32).unwrap(),
+                        rustix::process::Signal::KILL,
+                    );
+                }
+            }
+        }
+        let executor = self.executor.get_mut();
+        let _ = executor.kill();
+        let _ = executor.wait();
+        if thread::panicking() {
+            let log = fs::read_to_string(self.instance.log("executor")).unwrap_or_default();
+            eprintln!("--- log of the executor\n{log}");
+        }
+    }
+}
+
+fn spawn(instance: &Instance, listener: &UnixListener) -> Child {
+    let executor = env!("CARGO_BIN_EXE_executor");
+    let libexec = Path::new(executor).ancestors().nth(2).unwrap().join("release");
+    assert!(
+        libexec.join("cctl-shim").exists(),
+        "{} has no cctl-shim: build it with `cargo build --release --manifest-path services/executor/shim/Cargo.toml --target-dir {}`",
+        libexec.display(),
+        libexec.parent().unwrap().display()
+    );
+    // The protocol of sd_listen_fds(3): the socket is descriptor 3.
+    Command::new("/bin/sh")
+        .args(["-c", "exec 3<&0 0</dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\"", executor])
+        .env("CCTL_ROOT", instance.root())
+        .env("CCTL_RUN", instance.run())
+        .env("CCTL_LIBEXEC", libexec)
+        .env("CCTL_LOG", "debug")
+        .stdin(Stdio::from(std::os::fd::OwnedFd::from(listener.try_clone().unwrap())))
+        .spawn()
+        .unwrap()
+}
+
+fn make_rootfs(path: &Path) {
+    for directory in ["bin", "etc", "root", "tmp", "var/www"] {
+        fs::create_dir_all(path.join(directory)).unwrap();
+    }
+    fs::copy("/bin/busybox", path.join("bin/busybox")).expect("Debian's package busybox-static");
+    let applets = Command::new("/bin/busybox").arg("--list").output().unwrap();
+    for applet in String::from_utf8(applets.stdout).unwrap().lines().filter(|applet| *applet != "busybox") {
+        symlink("busybox", path.join("bin").join(applet)).unwrap();
+    }
+    fs::write(path.join("etc/passwd"), PASSWD).unwrap();
+    fs::write(path.join("etc/group"), GROUP).unwrap();
+    fs::write(path.join("etc/notes"), "not a program").unwrap();
+}
+
+/// Attaches a tree at /rootfs inside a sandbox, as the filesystem service does.
+pub(crate) fn mount(sandbox: SandboxRef, rootfs: &Path) {
+    let rootfs = rootfs.to_owned();
+    let mounter = thread::spawn(move || {
+        let tree =
+            open_tree(rustix::fs::CWD, rootfs, OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC)
+                .unwrap();
+        let namespace = File::open(format!("/proc/{}/ns/mnt", sandbox.pid)).unwrap();
+        sys::enter(&namespace);
+        move_mount(&tree, "", rustix::fs::CWD, "/rootfs", MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH).unwrap();
+    });
+    mounter.join().unwrap();
+}
+
+pub(crate) fn children_of(pid: u32) -> Vec<u32> {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    tasks
+        .filter_map(|task| fs::read_to_string(task.path().join("children")).ok())
+        .flat_map(|children| children.split_whitespace().map(|pid| pid.parse().unwrap()).collect::<Vec<_>>())
+        .collect()
+}
+
+pub(crate) fn random_id() -> ContainerId {
+    let mut bytes = [0; 32];
+    use std::io::Read;
+    File::open("/dev/urandom").unwrap().read_exact(&mut bytes).unwrap();
+    ContainerId::from_bytes(bytes)
+}
+
+pub(crate) fn spec() -> SandboxSpec {
+    SandboxSpec {
+        hostname: "box".to_owned(),
+        host_network: false,
+        terminal: false,
+        open_stdin: false,
+        limits: Limits::default(),
+    }
+}
+
+pub(crate) fn command(arguments: &[&str]) -> ProcessSpec {
+    ProcessSpec {
+        arguments: arguments.iter().map(ToString::to_string).collect(),
+        environment: vec!["PATH=/bin".to_owned()],
+        working_directory: "/".to_owned(),
+        user: String::new(),
+        rows: 0,
+        columns: 0,
+    }
+}
+
+pub(crate) fn sh(script: &str) -> ProcessSpec {
+    command(&["sh", "-c", script])
+}
+
+/// Waits until something is so.
+pub(crate) async fn until(what: &str, condition: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !condition() {
+        assert!(began.elapsed() < Duration::from_secs(20), "{what} does not become so");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
