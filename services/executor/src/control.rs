@@ -1,7 +1,7 @@
 //! Speaking with a monitor.
 
 use crate::sandbox::directory;
-use crate::sys::{self, Watched};
+use crate::sys;
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags,
@@ -14,8 +14,6 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::unix::AsyncFd;
-use tokio::sync::Mutex;
 
 /// How long a monitor may take to answer. It never waits for anything itself, but its machine may be busy, and
 /// a start takes as long as mounts and exec take.
@@ -30,30 +28,24 @@ pub(crate) enum Error {
     Io(io::Error),
 }
 
-/// A line to one monitor: one request at a time, over a connection that is made when it is needed.
+/// A line to one monitor. A connection is made for each request, which are few in the life of a container: so an
+/// idle one costs no descriptor.
+#[derive(Clone)]
 pub(crate) struct Control {
     directory: PathBuf,
-    connection: Mutex<Option<AsyncFd<Watched>>>,
 }
 
 impl Control {
     /// To the monitor of the sandbox in this directory.
     pub(crate) fn new(directory: PathBuf) -> Self {
-        Self { directory, connection: Mutex::new(None) }
+        Self { directory }
     }
 
-    /// Asks, and passes descriptors. After an error the connection is made anew.
+    /// Asks, and passes descriptors.
     pub(crate) async fn request(&self, request: Request, descriptors: &[OwnedFd]) -> Result<Report, Error> {
-        let mut connection = self.connection.lock().await;
-        let taken = match connection.take() {
-            Some(connected) => connected,
-            None => dial(&self.directory)?,
-        };
-        let report = tokio::time::timeout(PATIENCE, exchange(&taken, request, descriptors))
+        tokio::time::timeout(PATIENCE, exchange(&self.directory, request, descriptors))
             .await
-            .unwrap_or_else(|_| Err(Error::Io(io::ErrorKind::TimedOut.into())))?;
-        *connection = Some(taken);
-        Ok(report)
+            .unwrap_or_else(|_| Err(Error::Io(io::ErrorKind::TimedOut.into())))
     }
 }
 
@@ -64,26 +56,27 @@ fn io_error(error: Errno) -> Error {
     }
 }
 
-fn dial(directory: &Path) -> Result<AsyncFd<Watched>, Error> {
+fn dial(directory: &Path) -> Result<OwnedFd, Error> {
     let opened = directory::open(directory).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => Error::Gone,
         _ => Error::Io(error),
     })?;
-    let address = address(&opened)?;
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).map_err(io_error)?;
-    connect(&socket, &address).map_err(io_error)?;
-    sys::watch(Arc::new(socket)).map_err(Error::Io)
+    connect(&socket, &address(&opened).map_err(io_error)?).map_err(io_error)?;
+    Ok(socket)
 }
 
 /// The address of the control socket in an open directory: its own path may be too long for an address.
-pub(crate) fn address(directory: &OwnedFd) -> Result<SocketAddrUnix, Error> {
+pub(crate) fn address(directory: &OwnedFd) -> Result<SocketAddrUnix, Errno> {
     let name = shim_protocol::layout::CONTROL.to_string_lossy();
-    SocketAddrUnix::new(format!("/proc/self/fd/{}/{name}", directory.as_raw_fd())).map_err(io_error)
+    SocketAddrUnix::new(format!("/proc/self/fd/{}/{name}", directory.as_raw_fd()))
 }
 
-async fn exchange(socket: &AsyncFd<Watched>, request: Request, descriptors: &[OwnedFd]) -> Result<Report, Error> {
-    send(socket.get_ref(), request, descriptors).map_err(io_error)?;
+async fn exchange(directory: &Path, request: Request, descriptors: &[OwnedFd]) -> Result<Report, Error> {
+    let socket = dial(directory)?;
+    send(&socket, request, descriptors).map_err(io_error)?;
+    let socket = sys::watch(Arc::new(socket)).map_err(Error::Io)?;
     let mut message = [0; REPORT_SIZE];
     loop {
         let mut ready = socket.readable().await.map_err(Error::Io)?;
@@ -100,7 +93,7 @@ async fn exchange(socket: &AsyncFd<Watched>, request: Request, descriptors: &[Ow
 }
 
 /// A request is small: the socket takes it at once.
-fn send(socket: &Watched, request: Request, descriptors: &[OwnedFd]) -> Result<(), Errno> {
+fn send(socket: &OwnedFd, request: Request, descriptors: &[OwnedFd]) -> Result<(), Errno> {
     let descriptors: Vec<_> = descriptors.iter().map(AsFd::as_fd).collect();
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_DESCRIPTORS))];
     let mut control = SendAncillaryBuffer::new(&mut space);

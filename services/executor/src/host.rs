@@ -2,6 +2,7 @@
 
 use crate::cgroup::Cgroups;
 use crate::{plan, seccomp};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use schema::{ContainerId, Failure, Instance};
 use std::env;
 use std::fs;
@@ -21,6 +22,8 @@ pub(crate) struct Host {
     pub(crate) cgroups: Cgroups,
     /// What plans depend on.
     pub(crate) plan: plan::Host,
+    /// Limit of open descriptors that this program was started with, and that the monitors inherit.
+    pub(crate) descriptors: Rlimit,
 }
 
 impl Host {
@@ -35,7 +38,7 @@ impl Host {
             oom_protected: read("/proc/self/oom_score_adj")?.trim().starts_with('-'),
         };
         let boot = kit::process::boot_id().map_err(|error| Failure::io("reading the boot id", &error))?;
-        Ok(Self { instance, boot, monitor: monitor_program()?, cgroups, plan })
+        Ok(Self { instance, boot, monitor: monitor_program()?, cgroups, plan, descriptors: raise_descriptors() })
     }
 
     /// The directory of a sandbox.
@@ -68,6 +71,15 @@ fn read(path: &str) -> Result<String, Failure> {
 fn number(path: &str) -> Result<u32, Failure> {
     let text = read(path)?;
     text.trim().parse().map_err(|_| Failure::internal(format_args!("{path}: {text:?} is not a number")))
+}
+
+/// Lets this program hold as many descriptors as it may: two for each sandbox. Answers with the limit as it was.
+fn raise_descriptors() -> Rlimit {
+    let before = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: before.maximum, ..before }) {
+        tracing::warn!(%error, "cannot raise the limit of open descriptors");
+    }
+    before
 }
 
 /// The capabilities that this process has and may hand down.

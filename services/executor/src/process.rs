@@ -30,6 +30,12 @@ impl Process {
         }
     }
 
+    /// Takes hold of a child of another process. None if it has ended, or its id means another process now.
+    pub(crate) fn child(pid: i32, parent: i32) -> io::Result<Option<Self>> {
+        let process = Self::open(pid)?;
+        Ok(process.filter(|_| status_field(pid, "PPid:").trim() == parent.to_string()))
+    }
+
     /// Takes hold of a monitor. None if it has ended, or its id means another process now.
     pub(crate) fn monitor(sandbox: SandboxRef) -> io::Result<Option<Self>> {
         let process = Self::open(sandbox.pid)?;
@@ -91,9 +97,14 @@ impl Process {
 
 /// Whether a process is the first one of a PID namespace below ours.
 pub(crate) fn is_first(pid: i32) -> bool {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let ids = status.lines().find_map(|line| line.strip_prefix("NSpid:")).unwrap_or_default();
+    let ids = status_field(pid, "NSpid:");
     ids.split_ascii_whitespace().count() > 1 && ids.split_ascii_whitespace().next_back() == Some("1")
+}
+
+/// A line of /proc/pid/status; empty if there is no such process.
+fn status_field(pid: i32, name: &str) -> String {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().to_owned()
 }
 
 /// When a process was started, in nanoseconds since the Unix epoch, to the kernel's clock tick.

@@ -11,8 +11,7 @@ use actix::prelude::*;
 use schema::common::ExitRecord;
 use schema::executor::{self, Prepared, ProcessSpec, SandboxSpec, SandboxState, Started};
 use schema::{ContainerId, Failure};
-use shim_protocol::control::{Phase as Reported, Request};
-use std::rc::Rc;
+use shim_protocol::control::{Phase as Reported, Report, Request};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -44,7 +43,7 @@ pub(super) struct Made {
     pub(super) record: Record,
     /// None if it has ended.
     pub(super) monitor: Option<Process>,
-    pub(super) control: Rc<Control>,
+    pub(super) control: Control,
 }
 
 /// The owner of one sandbox.
@@ -175,7 +174,7 @@ impl Handler<Prepare> for Sandbox {
             match outcome.and_then(|made| made) {
                 Ok(prepare::Made { record, monitor }) => {
                     let prepared = this.prepared(&record);
-                    let control = Rc::new(Control::new(prepared.directory.clone()));
+                    let control = Control::new(prepared.directory.clone());
                     this.made = Some(Made { record, monitor: Some(monitor), control });
                     this.phase = Phase::Parked;
                     this.watch(context);
@@ -240,14 +239,15 @@ async fn start_process(host: Arc<Host>, id: ContainerId, made: Made, process: Pr
         Err(control::Error::Gone) => return Ok(Outcome::MonitorGone),
         Err(control::Error::Io(error)) => return Err(Failure::io("asking the monitor to start the process", &error)),
     };
-    outcome(host, id, report.phase).await
+    outcome(host, id, report).await
 }
 
 /// What a monitor's report means for a start.
-async fn outcome(host: Arc<Host>, id: ContainerId, phase: Reported) -> Result<Outcome, Failure> {
-    match phase {
+async fn outcome(host: Arc<Host>, id: ContainerId, report: Report) -> Result<Outcome, Failure> {
+    match report.phase {
         Reported::Running { pid, started_at } => {
-            let first = Process::open(pid).map_err(|error| Failure::io("watching the process", &error))?;
+            let first =
+                Process::child(pid, report.monitor).map_err(|error| Failure::io("watching the process", &error))?;
             Ok(Outcome::Started(Started { pid, started_at }, first))
         }
         Reported::Ended(exit) => Ok(Outcome::Started(Started { pid: exit.pid, started_at: exit.started_at }, None)),
@@ -259,11 +259,11 @@ async fn outcome(host: Arc<Host>, id: ContainerId, phase: Reported) -> Result<Ou
 }
 
 /// What the monitor of a sandbox that was found says of it.
-pub(super) async fn phase_of(host: Arc<Host>, id: ContainerId, reported: Reported) -> Result<Phase, Failure> {
-    if matches!(reported, Reported::Parked) {
+pub(super) async fn phase_of(host: Arc<Host>, id: ContainerId, report: Report) -> Result<Phase, Failure> {
+    if matches!(report.phase, Reported::Parked) {
         return Ok(Phase::Parked);
     }
-    match outcome(host, id, reported).await? {
+    match outcome(host, id, report).await? {
         Outcome::Started(started, first) => Ok(Phase::Running { started, first }),
         Outcome::Failed(failure) => Ok(Phase::Failed(failure)),
         Outcome::MonitorGone => Err(Failure::internal("the monitor is gone")),

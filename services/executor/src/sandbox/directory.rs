@@ -56,7 +56,7 @@ pub(super) fn fill(path: &Path, spec: &SandboxSpec) -> Result<(OwnedFd, OwnedFd)
 }
 
 fn listener(directory: &OwnedFd) -> io::Result<OwnedFd> {
-    let address = control::address(directory).map_err(|error| io::Error::other(format!("{error:?}")))?;
+    let address = control::address(directory)?;
     let socket = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
     bind(&socket, &address)?;
     listen(&socket, BACKLOG)?;

@@ -1,6 +1,8 @@
 //! Starts a monitor.
 
+use crate::host::Host;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, Resource, prlimit};
 use schema::ContainerId;
 use schema::Failure;
 use schema::common::SandboxRef;
@@ -8,7 +10,6 @@ use schema::executor::SandboxSpec;
 use shim_protocol::layout;
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
-use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// Seconds that a monitor may take to make its namespaces.
@@ -22,12 +23,13 @@ pub(super) struct Started {
 
 /// Starts the monitor of a sandbox. What it inherits is its three descriptors and nothing else.
 pub(super) fn spawn(
-    program: &Path,
+    host: &Host,
     id: &ContainerId,
     spec: &SandboxSpec,
     directory: OwnedFd,
     listener: OwnedFd,
 ) -> Result<Started, Failure> {
+    let program = &host.monitor;
     let failed = |error: io::Error| Failure::io(format_args!("starting {}", program.display()), &error);
     let (status, theirs) = io::pipe().map_err(failed)?;
     let child = Command::new(program)
@@ -40,6 +42,8 @@ pub(super) fn spawn(
         .spawn()
         .map_err(failed)?;
     let pid = i32::try_from(child.id()).map_err(|error| failed(io::Error::other(error)))?;
+    // A container gets the limits of the system, not those that we have set for ourselves.
+    prlimit(Pid::from_raw(pid), Resource::Nofile, host.descriptors).map_err(|error| failed(error.into()))?;
     // It is our child and not reaped, so the id is its own.
     let start_time = kit::process::start_time(pid).map_err(failed)?;
     Ok(Started { sandbox: SandboxRef { pid, start_time }, status })

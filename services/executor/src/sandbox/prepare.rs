@@ -44,7 +44,7 @@ fn make(host: &Host, id: &ContainerId, spec: SandboxSpec) -> Result<Made, Failur
     directory::make(&path)?;
     let (opened, listener) = directory::fill(&path, &spec)?;
     let warnings = host.cgroups.create(id, &spec.limits)?;
-    let started = monitor::spawn(&host.monitor, id, &spec, opened, listener)?;
+    let started = monitor::spawn(host, id, &spec, opened, listener)?;
     let sandbox = started.sandbox;
     let failed = |error: io::Error| Failure::io("watching the monitor", &error);
     let monitor = Process::open(sandbox.pid).map_err(failed)?.ok_or_else(|| failed(io::ErrorKind::NotFound.into()))?;

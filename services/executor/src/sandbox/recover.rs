@@ -14,11 +14,10 @@ use schema::{ContainerId, Failure};
 use shim_protocol::control::Request;
 use std::collections::BTreeSet;
 use std::fs;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long a monitor that has lost its sandbox may take to end.
+/// How long a monitor may take to answer or to end: one that hangs must not keep all others from being served.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Finds all sandboxes, and removes what is not one.
@@ -69,7 +68,7 @@ async fn recover_one(
     id: &ContainerId,
 ) -> Result<Option<Sandbox>, Failure> {
     let path = host.directory(id);
-    let control = Rc::new(Control::new(path.clone()));
+    let control = Control::new(path.clone());
     let record = match Record::read(&path) {
         Ok(record) if record.boot == host.boot => record,
         Ok(_) => {
@@ -96,17 +95,24 @@ async fn remove(host: &Arc<Host>, id: &ContainerId) -> Result<Option<Sandbox>, F
 
 /// Ends the monitor, if there is one, of a sandbox that nobody knows.
 async fn dismiss(control: &Control) {
-    let Ok(report) = control.request(Request::Kill, &[]).await else { return };
-    if let Ok(Some(monitor)) = Process::open(report.monitor) {
-        let _ = tokio::time::timeout(PATIENCE, monitor.ended()).await;
-    }
+    let ending = async {
+        // The answer may be missing: a monitor without a process ends at once.
+        let report = control.request(Request::Kill, &[]).await.ok()?;
+        Process::open(report.monitor).ok()??.ended().await;
+        Some(())
+    };
+    let _ = tokio::time::timeout(PATIENCE, ending).await;
 }
 
 /// How far a sandbox is: by its exit record, its monitor's word, or, if that was killed, the kernel's.
 async fn phase(host: &Arc<Host>, id: &ContainerId, monitored: bool, control: &Control) -> Result<Phase, Failure> {
-    if monitored && let Ok(report) = control.request(Request::Report, &[]).await {
-        // An end that is not recorded yet is recorded when the monitor ends.
-        return phase_of(Arc::clone(host), id.clone(), report.phase).await;
+    if monitored {
+        match tokio::time::timeout(PATIENCE, control.request(Request::Report, &[])).await {
+            // An end that is not recorded yet is recorded when the monitor ends.
+            Ok(Ok(report)) => return phase_of(Arc::clone(host), id.clone(), report).await,
+            Ok(Err(error)) => tracing::warn!(%id, ?error, "a monitor does not answer"),
+            Err(_) => tracing::warn!(%id, "a monitor does not answer in time"),
+        }
     }
     let (host, id) = (Arc::clone(host), id.clone());
     blocking(move || {

@@ -153,6 +153,13 @@ impl Drop for Bench {
         let executor = self.executor.get_mut();
         let _ = executor.kill();
         let _ = executor.wait();
+        thread::sleep(Duration::from_millis(if thread::panicking() { 200 } else { 0 }));
+        for cgroup in self.cgroups() {
+            for child in fs::read_dir(&cgroup).into_iter().flatten().flatten().filter(|entry| entry.path().is_dir()) {
+                let _ = fs::remove_dir(child.path());
+            }
+            let _ = fs::remove_dir(cgroup);
+        }
         if thread::panicking() {
             let log = fs::read_to_string(self.instance.log("executor")).unwrap_or_default();
             eprintln!("--- log of the executor\n{log}");

@@ -7,6 +7,7 @@
 
 mod bench;
 mod capture;
+mod costs;
 mod faults;
 mod isolation;
 mod limits;
