@@ -228,6 +228,14 @@ impl Record {
         self.run.as_ref()?.stop
     }
 
+    /// PID 1 has ended, or may never have run, and nobody can tell.
+    pub(crate) fn lost(&mut self, exit: ExitRecord) -> Result<(), Failure> {
+        if self.phase == Phase::Starting {
+            self.started(Started { pid: 0, started_at: exit.finished_at })?;
+        }
+        self.ended(exit)
+    }
+
     /// What was true while it ran.
     fn forget_run(&mut self) {
         self.container.pid = 0;

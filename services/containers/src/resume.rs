@@ -37,8 +37,11 @@ pub(crate) fn resume(record: &Record, sandbox: Option<&executor::Phase>) -> Resu
         (Phase::Removing, _) => Resume::Remove,
         (Phase::Ending, _) => Resume::Clean,
         // The executor answers a repeated start as it did the first time, also if the process has ended.
-        (Phase::Starting, Some(Sandbox::Running(_) | Sandbox::Exited(_))) if is_assembled => Resume::Launch,
-        (Phase::Starting, _) => Resume::Assemble,
+        (Phase::Starting, Some(Sandbox::Running(_) | Sandbox::Exited(_))) => Resume::Launch,
+        (Phase::Starting, Some(Sandbox::Parked)) if is_assembled => Resume::Launch,
+        // PID 1 may have run: it is not run a second time.
+        (Phase::Starting, None) if is_assembled => Resume::Lost,
+        (Phase::Starting, Some(Sandbox::Parked) | None) => Resume::Assemble,
         (Phase::Running | Phase::Stopping, Some(Sandbox::Running(_) | Sandbox::Exited(_))) => Resume::Watch,
         (Phase::Running | Phase::Stopping, Some(Sandbox::Parked) | None) => Resume::Lost,
         // The record of the run was damaged, and an older record was used.
@@ -95,10 +98,11 @@ mod tests {
     fn a_start_goes_on_where_it_was() {
         let running = executor::Phase::Running(STARTED);
         let exited = executor::Phase::Exited(unknown_end("test"));
-        for sandbox in [None, Some(&executor::Phase::Parked)] {
+        let parked = executor::Phase::Parked;
+        for sandbox in [None, Some(&parked)] {
             assert_eq!(resume(&at(Phase::Starting, false), sandbox), Resume::Assemble);
-            assert_eq!(resume(&at(Phase::Starting, true), sandbox), Resume::Assemble);
         }
+        assert_eq!(resume(&at(Phase::Starting, true), Some(&parked)), Resume::Launch);
         for sandbox in [&running, &exited] {
             assert_eq!(resume(&at(Phase::Starting, true), Some(sandbox)), Resume::Launch);
             for phase in [Phase::Running, Phase::Stopping] {
@@ -109,7 +113,7 @@ mod tests {
 
     #[test]
     fn a_run_without_a_sandbox_is_over() {
-        for phase in [Phase::Running, Phase::Stopping] {
+        for phase in [Phase::Starting, Phase::Running, Phase::Stopping] {
             assert_eq!(resume(&at(phase, true), None), Resume::Lost);
         }
         assert_eq!(resume(&at(Phase::Exited, true), None), Resume::Rest);

@@ -10,6 +10,7 @@ use futures::future::join_all;
 use kit::actor::ask;
 use schema::call::RequestId;
 use schema::{ContainerId, Failure};
+use std::collections::HashSet;
 use std::rc::Rc;
 
 /// Stops every container, all at a time, and removes what the instance has in the kernel. What fails does not
@@ -21,20 +22,22 @@ pub(crate) async fn run(
     timeout_ms: u32,
 ) -> Result<(), Failure> {
     let views = ask(&registry, Views).await?;
+    let known: HashSet<_> = views.iter().map(|(_, view)| view.record.id().clone()).collect();
     let stops = views.into_iter().map(async |(handle, view)| {
         operations::stop(handle, request, timeout_ms)
             .await
             .map(drop)
             .map_err(|failure| failure.context(format_args!("stopping container {:?}", view.record.name())))
     });
-    join_all(stops).await.into_iter().collect::<Result<(), _>>()?;
-    // Those of damaged records are all that is left.
-    let left = shared.workers.executor.list(&own_call()).await?;
-    let sweeps = left.iter().map(|sandbox| sweep(&shared, &sandbox.id));
-    join_all(sweeps).await.into_iter().collect::<Result<(), _>>()?;
-    shared.workers.network.tear_down(&own_call()).await
+    let stopped = join_all(stops).await.into_iter().collect::<Result<(), _>>();
+    let swept = sweep(&shared, &known).await;
+    let torn_down = shared.workers.network.tear_down(&own_call()).await;
+    stopped.and(swept).and(torn_down)
 }
 
-async fn sweep(shared: &Shared, id: &ContainerId) -> Result<(), Failure> {
-    plan::clean(&shared.workers, id).await
+/// Removes the sandboxes of containers whose records are damaged: nobody else does.
+async fn sweep(shared: &Shared, known: &HashSet<ContainerId>) -> Result<(), Failure> {
+    let sandboxes = shared.workers.executor.list(&own_call()).await?;
+    let strays = sandboxes.iter().map(|sandbox| &sandbox.id).filter(|id| !known.contains(*id));
+    join_all(strays.map(|id| plan::clean(&shared.workers, id))).await.into_iter().collect()
 }

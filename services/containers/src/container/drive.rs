@@ -11,7 +11,6 @@ use actix::prelude::*;
 use schema::call::RequestId;
 use schema::common::ExitRecord;
 use schema::containers::AutoRemove;
-use schema::executor::Started;
 use schema::{Call, Code, Failure};
 use std::rc::Rc;
 
@@ -43,17 +42,13 @@ impl ContainerActor {
         self.drive(ctx, work, |(record, started), actor, ctx| {
             actor.record = record;
             match started {
-                Ok(started) => actor.run_began(started, ctx),
+                Ok(()) => {
+                    actor.publish();
+                    actor.drive_run(ctx);
+                }
                 Err(failure) => actor.start_failed(&failure, ctx),
             }
         });
-    }
-
-    fn run_began(&mut self, started: Started, ctx: &mut Context<Self>) {
-        if self.apply(|record| record.started(started)) {
-            self.publish();
-            self.drive_run(ctx);
-        }
     }
 
     fn start_failed(&mut self, failure: &Failure, ctx: &mut Context<Self>) {
@@ -66,7 +61,7 @@ impl ContainerActor {
 
     /// Running, stopping: waits for the end.
     pub(super) fn drive_run(&mut self, ctx: &mut Context<Self>) {
-        let work = end_of_run(Rc::clone(&self.shared), self.page.clone(), self.record.clone());
+        let work = end_of_run(Rc::clone(&self.shared), self.record.clone());
         self.drive(ctx, work, |exit, actor, ctx| actor.run_ended(exit, ctx));
     }
 
@@ -139,12 +134,7 @@ impl Handler<Trouble> for ContainerActor {
 }
 
 /// Gives the record as far as the start came, also if it failed.
-async fn start(
-    shared: Rc<Shared>,
-    page: Page,
-    mut record: Record,
-    assembled: bool,
-) -> (Record, Result<Started, Failure>) {
+async fn start(shared: Rc<Shared>, page: Page, mut record: Record, assembled: bool) -> (Record, Result<(), Failure>) {
     let started = async {
         let request = RequestId(record.run.as_ref().map_or(0, |run| run.started_by));
         page.write(&record).await?;
@@ -153,16 +143,18 @@ async fn start(
             plan::assemble(&shared.workers, request, &mut record).await?;
             page.write(&record).await?;
         }
-        plan::launch(&shared.workers, request, &record).await
+        let started = plan::launch(&shared.workers, request, &record).await?;
+        record.started(started)?;
+        // It runs, whatever the disk says: after a crash the executor tells.
+        warn("that it runs", page.write(&record).await);
+        Ok(())
     }
     .await;
     (record, started)
 }
 
 /// However often the executor has to be asked: a run whose end is not known is not over.
-async fn end_of_run(shared: Rc<Shared>, page: Page, record: Record) -> ExitRecord {
-    // It runs, whatever the disk says: after a crash the executor tells.
-    warn("that it runs", page.write(&record).await);
+async fn end_of_run(shared: Rc<Shared>, record: Record) -> ExitRecord {
     let call = Call { request: RequestId(record.run.as_ref().map_or(0, |run| run.started_by)), deadline: None };
     let wait = async || match shared.workers.executor.wait(&call, record.id()).await {
         Err(failure) if failure.code == Code::NotFound => Ok(unknown_end("its sandbox is gone")),

@@ -38,7 +38,11 @@ impl Handler<Recover> for ContainerActor {
                     self.drive_run(ctx);
                 }
             }
-            Resume::Lost => self.run_ended(unknown_end("its sandbox is gone"), ctx),
+            Resume::Lost => {
+                if self.apply(|record| record.lost(unknown_end("its sandbox is gone"))) {
+                    self.drive_clean(ctx);
+                }
+            }
             Resume::Sweep => {
                 if self.apply(|record| record.found(None)) {
                     self.drive_clean(ctx);

@@ -50,7 +50,7 @@ impl Journal {
         let mut found = Vec::new();
         for entry in fs::read_dir(&self.boots).map_err(failed)? {
             let entry = entry.map_err(failed)?;
-            if entry.file_name() != self.boot.as_str() {
+            if entry.file_name() != self.boot.as_str() && entry.path().is_dir() {
                 found.push(entry.path());
             }
         }

@@ -33,6 +33,7 @@ fn gone(id: &ContainerId) -> Failure {
 impl Server for Executor {
     async fn prepare(&self, _: &Call, id: ContainerId, _: SandboxSpec) -> Result<Prepared, Failure> {
         self.0.enter("executor.prepare", Some(&id)).await?;
+        self.0.require_recorded(&id, "executor.prepare", &["\"phase\": \"starting\""]);
         self.0.sandboxes.borrow_mut().entry(id.clone()).or_insert(Phase::Parked);
         self.0.leave("executor.prepare").await;
         Ok(Prepared {
@@ -44,9 +45,10 @@ impl Server for Executor {
 
     async fn start(&self, _: &Call, id: ContainerId, _: ProcessSpec) -> Result<Started, Failure> {
         self.0.enter("executor.start", Some(&id)).await?;
+        self.0.require_recorded(&id, "executor.start", &["\"assembled\": true"]);
         let phase = self.0.sandboxes.borrow().get(&id).cloned().ok_or_else(|| gone(&id))?;
         if phase == Phase::Parked {
-            assert_eq!(self.0.has(&id)[1..], [true; 3], "{id} is started without network, layer or log");
+            self.0.require(self.0.has(&id) == [true; 4], "started without network, layer or log", &id);
             self.0.sandboxes.borrow_mut().insert(id.clone(), Phase::Running(STARTED));
             *self.0.executed.borrow_mut().entry(id.clone()).or_default() += 1;
         }
@@ -83,6 +85,10 @@ impl Server for Executor {
 
     async fn destroy(&self, _: &Call, id: ContainerId) -> Result<(), Failure> {
         self.0.enter("executor.destroy", Some(&id)).await?;
+        if let Some(Phase::Exited(exit)) = self.0.sandboxes.borrow().get(&id) {
+            let code = format!("\"code\": {}", exit.code);
+            self.0.require_recorded(&id, "executor.destroy", &[&code, "\"phase\": \"removing\""]);
+        }
         self.0.sandboxes.borrow_mut().remove(&id);
         self.0.leave("executor.destroy").await;
         Ok(())

@@ -48,7 +48,7 @@ impl Bench {
         let directory = tempfile::tempdir().unwrap();
         let instance = Instance::new(directory.path().join("root"), directory.path().join("run"));
         std::fs::create_dir_all(instance.run()).unwrap();
-        let world = World::new();
+        let world = World::new(instance.state("containers"));
         serve::workers(&instance, &world);
         let service = Service::start(&instance);
         let client = Client::new(&instance);
@@ -108,5 +108,13 @@ impl Bench {
     pub(crate) fn assert_nothing_left(&self) {
         self.world.assert_empty();
         assert!(self.files("kept").is_empty() && self.files(&self.boot_directory()).is_empty());
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.world.assert_kept();
+        }
     }
 }

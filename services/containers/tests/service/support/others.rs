@@ -2,6 +2,7 @@
 
 use super::world::World;
 use schema::common::{Layer, SandboxRef};
+use schema::executor::Phase;
 use schema::filesystem::{self, MountSpec, Names};
 use schema::image_store::{self, Blob, Image, ImageConfig, ImportRequest};
 use schema::log_collector::{self, Chunk, From, InputServer, LogSpec};
@@ -16,8 +17,11 @@ pub(crate) struct LogCollector(pub(crate) Rc<World>);
 pub(crate) struct ImageStore(pub(crate) Rc<World>);
 
 impl World {
+    /// Requires that the sandbox is there, and that nothing is put into one that runs.
     fn need_sandbox(&self, id: &ContainerId) -> Result<(), Failure> {
-        if self.sandboxes.borrow().contains_key(id) { Ok(()) } else { Err(Failure::not_found("no sandbox")) }
+        let sandbox = self.sandboxes.borrow().get(id).cloned();
+        self.require(matches!(sandbox, None | Some(Phase::Parked)), "a sandbox is filled while it runs", id);
+        sandbox.map(drop).ok_or_else(|| Failure::not_found("no sandbox"))
     }
 
     fn told(&self, worker: &'static str, live: Vec<ContainerId>) {
@@ -29,7 +33,7 @@ impl World {
 impl filesystem::Server for Filesystem {
     async fn mount(&self, _: &Call, id: ContainerId, _: SandboxRef, spec: MountSpec) -> Result<(), Failure> {
         self.0.enter("filesystem.mount", Some(&id)).await?;
-        assert_eq!(spec.layers.len(), 1);
+        self.0.require(spec.layers.len() == 1, "mounted without layers", &id);
         self.0.need_sandbox(&id)?;
         self.0.layers.borrow_mut().insert(id);
         self.0.leave("filesystem.mount").await;
@@ -38,14 +42,15 @@ impl filesystem::Server for Filesystem {
 
     async fn set_names(&self, _: &Call, id: ContainerId, names: Names) -> Result<(), Failure> {
         self.0.enter("filesystem.set_names", Some(&id)).await?;
-        assert_eq!(names.hosts[0].address, "10.0.0.2");
+        self.0.require(names.hosts[0].address == "10.0.0.2", "named without address", &id);
         self.0.leave("filesystem.set_names").await;
         Ok(())
     }
 
     async fn release(&self, _: &Call, id: ContainerId) -> Result<(), Failure> {
         self.0.enter("filesystem.release", Some(&id)).await?;
-        assert!(self.0.need_sandbox(&id).is_err(), "{id} is released with its sandbox");
+        self.0.require(!self.0.has(&id)[0], "released before its sandbox is gone", &id);
+        self.0.require_recorded(&id, "filesystem.release", &["\"phase\": \"removing\""]);
         self.0.layers.borrow_mut().remove(&id);
         self.0.leave("filesystem.release").await;
         Ok(())
@@ -63,7 +68,7 @@ impl network::Server for Network {
     async fn attach(&self, _: &Call, id: ContainerId, _: SandboxRef, spec: AttachSpec) -> Result<Attachment, Failure> {
         self.0.enter("network.attach", Some(&id)).await?;
         self.0.need_sandbox(&id)?;
-        assert_eq!(spec.mode, Mode::Bridge);
+        self.0.require(spec.mode == Mode::Bridge, "attached to another network", &id);
         self.0.leases.borrow_mut().insert(id);
         self.0.leave("network.attach").await;
         Ok(Attachment {
@@ -122,7 +127,7 @@ impl log_collector::Server for LogCollector {
 
     async fn open(&self, _: &Call, id: ContainerId, spec: LogSpec) -> Result<u64, Failure> {
         self.0.enter("log-collector.open", Some(&id)).await?;
-        assert!(spec.directory.ends_with(id.as_str()));
+        self.0.require(spec.directory.ends_with(id.as_str()), "the log of another sandbox", &id);
         self.0.need_sandbox(&id)?;
         self.0.logs.borrow_mut().insert(id);
         self.0.leave("log-collector.open").await;

@@ -4,6 +4,7 @@ use schema::executor::Phase;
 use schema::{ContainerId, Failure};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::rc::Rc;
 use tokio::sync::Notify;
 
@@ -22,6 +23,10 @@ pub(crate) struct World {
     pub(crate) stubborn: Cell<bool>,
     /// Told when any of it changes.
     pub(crate) changed: Notify,
+    /// The service's state directory.
+    state: PathBuf,
+    /// What the service did that it must never do.
+    violations: RefCell<Vec<String>>,
     calls: RefCell<Vec<String>>,
     failing: RefCell<BTreeMap<&'static str, Failure>>,
     hanging: RefCell<BTreeSet<(&'static str, Option<ContainerId>)>>,
@@ -39,8 +44,33 @@ pub(crate) enum Moment {
 }
 
 impl World {
-    pub(crate) fn new() -> Rc<Self> {
-        Rc::default()
+    pub(crate) fn new(state: PathBuf) -> Rc<Self> {
+        Rc::new(Self { state, ..Self::default() })
+    }
+
+    /// Notes a violation of the contract unless it is kept.
+    pub(crate) fn require(&self, is_kept: bool, what: &str, id: &ContainerId) {
+        if !is_kept {
+            self.violations.borrow_mut().push(format!("{what}: {}", id.short()));
+        }
+    }
+
+    /// Requires that a record says one of these things at this moment: records come before effects.
+    pub(crate) fn require_recorded(&self, id: &ContainerId, step: &str, words: &[&str]) {
+        let boot = self.state.join("boots").join(kit::process::boot_id().unwrap());
+        let damaged = [self.state.join("kept/damaged"), boot.join("damaged")];
+        if damaged.iter().any(|directory| directory.join(format!("{id}.json")).exists()) {
+            return;
+        }
+        let records = [self.state.join("kept"), boot]
+            .map(|directory| std::fs::read_to_string(directory.join(format!("{id}.json"))).unwrap_or_default());
+        let is_recorded = words.iter().any(|word| records.iter().any(|record| record.contains(word)));
+        self.require(is_recorded, &format!("{step} before {words:?} is recorded"), id);
+    }
+
+    /// The service kept to the contract.
+    pub(crate) fn assert_kept(&self) {
+        assert_eq!(*self.violations.borrow(), Vec::<String>::new(), "{}", self.story());
     }
 
     /// A worker begins a step.
@@ -130,6 +160,7 @@ impl World {
     }
 
     pub(crate) fn assert_empty(&self) {
+        self.assert_kept();
         let left = (self.sandboxes.borrow(), self.leases.borrow(), self.layers.borrow(), self.logs.borrow());
         let counts = [left.0.len(), left.1.len(), left.2.len(), left.3.len()];
         assert_eq!(counts, [0; 4], "sandboxes, leases, layers or logs are left\n{}", self.story());
