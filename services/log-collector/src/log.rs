@@ -227,8 +227,8 @@ impl Handler<Remove> for Log {
         let (place, capture) = (self.place.clone(), self.capture.clone());
         (self.record, self.settled, self.input) = (None, false, None);
         let work = async move {
-            capture.release(&place.id).await;
             place.shared.enter(Phase::Removed);
+            capture.release(&place.id).await;
             blocking(move || remove(&place)).await
         };
         AtomicResponse::new(Box::pin(work.into_actor(self)))

@@ -215,7 +215,7 @@ impl Run {
             // The next start finds the sandbox gone or at its end, and comes to the same conclusion.
             tracing::warn!(%failure, id = %self.place.id, "cannot record the end of a run");
         }
-        self.place.shared.enter(Phase::Ended);
+        self.place.shared.end();
         tracing::debug!(id = %self.place.id, end = self.writer.end, "captured a whole run");
     }
 }

@@ -80,4 +80,15 @@ impl Shared {
     pub(crate) fn enter(&self, phase: Phase) {
         self.view.send_modify(|view| view.phase = phase);
     }
+
+    /// Says that the run has ended, if the log was not removed meanwhile.
+    pub(crate) fn end(&self) {
+        self.view.send_if_modified(|view| {
+            let running = view.phase == Phase::Running;
+            if running {
+                view.phase = Phase::Ended;
+            }
+            running
+        });
+    }
 }

@@ -36,6 +36,8 @@ pub(crate) struct Input {
     /// The session of each capability that clients hold.
     handles: HashMap<u64, String>,
     last_handle: u64,
+    /// Sessions whose clients are gone and may come back, and what ends their time for that.
+    missed: HashMap<String, SpawnHandle>,
     waiting: VecDeque<Job>,
     draining: Option<SpawnHandle>,
 }
@@ -69,6 +71,7 @@ impl Input {
             told: false,
             handles: HashMap::new(),
             last_handle: 0,
+            missed: HashMap::new(),
             waiting: VecDeque::new(),
             draining: None,
             id,
@@ -194,18 +197,19 @@ impl Input {
     }
 
     /// Ends stdin if this session is not opened again in time, and its end is the end of stdin.
-    fn expect_back(&self, session: String, ctx: &mut Context<Self>) {
+    fn expect_back(&mut self, session: String, ctx: &mut Context<Self>) {
         if !self.is_once(&session) || self.journal.is_closed() {
             return;
         }
-        ctx.run_later(GRACE, move |this, ctx| {
-            if !this.is_held(&session) && !this.journal.is_closed() {
-                tracing::debug!(id = %this.id, "the client did not come back: stdin ends");
-                this.journal.close();
-                this.dirty = true;
-                this.proceed(ctx);
-            }
+        let name = session.clone();
+        let timer = ctx.run_later(GRACE, move |this, ctx| {
+            tracing::debug!(id = %this.id, session, "the client did not come back: stdin ends");
+            this.missed.remove(&session);
+            this.journal.close();
+            this.dirty = true;
+            this.proceed(ctx);
         });
+        self.missed.insert(name, timer);
     }
 
     /// Ends everything when the run ends or the log is removed.
@@ -251,12 +255,15 @@ impl Actor for Input {
 impl Handler<Attach> for Input {
     type Result = Result<(u64, u64), Failure>;
 
-    fn handle(&mut self, Attach { session, once }: Attach, _: &mut Context<Self>) -> Self::Result {
+    fn handle(&mut self, Attach { session, once }: Attach, ctx: &mut Context<Self>) -> Self::Result {
         let pipes = self.pipes.clone().ok_or_else(|| self.ended())?;
         let handles = &self.handles;
         let opened = self.journal.open(&session, once, |name| handles.values().any(|held| held == name));
         let accepted = opened.map_err(|refused| self.refusal(refused, &session))?;
         self.store(&pipes).map_err(|error| Failure::io(format_args!("attaching to {}", self.id.short()), &error))?;
+        if let Some(timer) = self.missed.remove(&session) {
+            ctx.cancel_future(timer);
+        }
         self.last_handle += 1;
         self.handles.insert(self.last_handle, session);
         Ok((self.last_handle, accepted))

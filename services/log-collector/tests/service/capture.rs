@@ -12,9 +12,8 @@ fn whenever_the_collector_is_killed_each_line_is_there_once() {
     let mut service = Service::start();
     let id = id();
     let mut sandbox = Sandbox::new(&service, &id, false, false);
-    let client = service.client();
     let spec = sandbox.spec(1 << 20, 1000);
-    assert_eq!(block_on(client.open(&call(), &id, &spec)), Ok(0));
+    assert_eq!(block_on(service.client().open(&call(), &id, &spec)), Ok(0));
 
     let writing = [("stdout", 977), ("stderr", 4096)].map(|(name, per_write)| {
         let writer = sandbox.writer(name);
@@ -25,7 +24,7 @@ fn whenever_the_collector_is_killed_each_line_is_there_once() {
     writing.into_iter().for_each(|writing| writing.join().unwrap());
     sandbox.end();
     // Its answer means that what was spilled is in the log.
-    assert_eq!(block_on(client.open(&call(), &id, &spec)), Ok(0));
+    assert_eq!(block_on(service.client().open(&call(), &id, &spec)), Ok(0));
     sandbox.destroy();
 
     let reading = Instant::now();

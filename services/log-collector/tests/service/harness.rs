@@ -174,8 +174,11 @@ impl Sandbox {
         let lock = File::open(self.directory.join("capture.lock")).unwrap();
         rustix::fs::flock(&lock, FlockOperation::LockExclusive).unwrap();
         for (name, end) in names.iter().zip(read_ends.drain(..)) {
-            let mut left = Vec::new();
-            File::from(end).read_to_end(&mut left).unwrap();
+            let (mut left, mut end) = (Vec::new(), File::from(end));
+            // A process that this test has just started may hold the write end until its exec is complete.
+            while end.read_to_end(&mut left).is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock) {
+                std::thread::sleep(Duration::from_millis(1));
+            }
             if !left.is_empty() {
                 fs::write(self.directory.join(format!("{name}.spill")), left).unwrap();
             }

@@ -82,10 +82,7 @@ fn a_container_that_does_not_read_makes_the_caller_wait_until_it_ends() {
         let other = client.input(&id, "two", false);
         input.open(&call()).await.unwrap();
         other.open(&call()).await.unwrap();
-        let patience = call();
-        let waiting = fill(&input);
-        let behind = other.write(&patience, 0, b"hello");
-        let (one, two, ()) = tokio::join!(waiting, behind, async {
+        let (one, two, ()) = tokio::join!(fill(&input), fill(&other), async {
             tokio::time::sleep(Duration::from_millis(100)).await;
             assert!(client.input(&id, "one", false).open(&call()).await.unwrap() > 60_000);
             // The main loop serves all the while.

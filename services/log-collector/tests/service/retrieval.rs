@@ -15,15 +15,14 @@ fn a_part_of_the_log_is_found_by_lines_and_by_time() {
     block_on(async {
         client.open(&call(), &id, &sandbox.spec(4096, 100)).await.unwrap();
         let (mut stdout, mut stderr) = (sandbox.writer("stdout"), sandbox.writer("stderr"));
-        let mut end = 0;
-        let mut middle = 0;
+        let (mut end, mut seen, mut middle) = (0, 0, 0);
         for number in 0..3000_u32 {
             let line = format!("line {number}\n");
             let target = if number % 3 == 0 { &mut stderr } else { &mut stdout };
             target.write_all(line.as_bytes()).unwrap();
             end += line.len() as u64;
             if number % 100 == 0 {
-                read_until(&client, &id, end - 1, end).await;
+                seen = read_until(&client, &id, seen, end).await.next;
             }
             if number == 1500 {
                 tokio::time::sleep(Duration::from_millis(5)).await;
@@ -31,8 +30,10 @@ fn a_part_of_the_log_is_found_by_lines_and_by_time() {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         }
+        // The streams are two pipes: only what is captured has its place between them.
+        seen = read_until(&client, &id, seen, end).await.next;
         stdout.write_all(b"unfinished").unwrap();
-        read_until(&client, &id, end, end + 10).await;
+        read_until(&client, &id, seen, end + 10).await;
 
         let patience = call();
         let from = |from| client.locate(&patience, &id, from);
@@ -53,10 +54,12 @@ fn a_part_of_the_log_is_found_by_lines_and_by_time() {
         let since = from(From::Since(middle)).await.unwrap();
         let recent = read_until(&client, &id, since, end + 10).await;
         assert!(recent.records.iter().all(|record| record.at >= middle));
-        let numbers: Vec<u32> = recent
-            .text()
-            .lines()
-            .filter_map(|line| line.strip_prefix("line ")?.split("unfinished").next()?.parse().ok())
+        let streams = [Stream::Stdout, Stream::Stderr].map(|stream| String::from_utf8(recent.of(stream)).unwrap());
+        let numbers: Vec<u32> = streams
+            .iter()
+            .flat_map(|text| text.lines())
+            .filter(|line| *line != "unfinished")
+            .map(|line| line.strip_prefix("line ").unwrap().parse().unwrap())
             .collect();
         assert_eq!(numbers.len(), 1499);
         assert!(numbers.iter().all(|number| *number > 1500));
