@@ -169,7 +169,9 @@ impl Walk<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
     use std::fs;
+    use std::os::fd::AsRawFd;
     use std::os::unix::fs::{MetadataExt, symlink};
 
     /// A root with a secret beside it.
@@ -227,6 +229,28 @@ mod tests {
         assert_eq!(make("one/x"), Errno::LOOP);
         assert_eq!(make("file/x"), Errno::NOTDIR);
         assert_eq!(make("file"), Errno::NOTDIR);
+    }
+
+    proptest! {
+        #[test]
+        fn no_path_and_no_link_leads_out(
+            links in proptest::collection::vec(("[ab]", "(/|\\.\\./)?([abc]|\\.\\.)(/([abc]|\\.\\.)){0,3}"), 0..4),
+            path in "/?([abc]|\\.\\.)(/([abc]|\\.\\.)){0,5}",
+        ) {
+            let (outer, fd) = root();
+            let inside = outer.path().join("root");
+            for (name, target) in &links {
+                // Two links of one name, or a link in the place of `a`: the first stays.
+                let _taken = symlink(target, inside.join(name)).or_else(|_| symlink(target, inside.join("a").join(name)));
+            }
+            if let Ok(place) = locate(fd.as_fd(), OsStr::new(&path), &mut plain_directory) {
+                let parent = fs::read_link(format!("/proc/self/fd/{}", place.parent.as_raw_fd())).unwrap();
+                prop_assert!(parent.starts_with(&inside), "{parent:?}");
+                prop_assert!(place.name != "..");
+            }
+            prop_assert_eq!(fs::read_dir(outer.path()).unwrap().count(), 2);
+            prop_assert_eq!(fs::read_dir(outer.path().join("secret")).unwrap().count(), 0);
+        }
     }
 
     #[test]

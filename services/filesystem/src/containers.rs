@@ -16,6 +16,7 @@ use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::sync::Arc;
 use tokio::sync::{Mutex, oneshot};
+use tracing::Instrument;
 
 /// The actor.
 pub(crate) struct Containers {
@@ -87,12 +88,14 @@ impl Handler<Mount> for Containers {
         let Mount { call, id, sandbox, spec } = message;
         let turn = self.turn(&id);
         let (layout, mechanism, layers) = (self.layout.clone(), self.mechanism, self.layers.clone());
-        finished(async move {
+        let span = call.span("mount");
+        let work = async move {
             let each = spec.layers.iter().map(|layer| ask(&layers, Ensure { call, layer: layer.clone() }));
             try_join_all(each).await?;
             let _turn = turn.lock_owned().await;
             on_own_thread(move || mount::mount(&layout, mechanism, &id, &sandbox, &spec)).await
-        })
+        };
+        finished(work.instrument(span))
     }
 }
 
@@ -146,7 +149,7 @@ fn known(layout: &Layout) -> Result<Vec<ContainerId>, Failure> {
 fn finished<T: 'static>(
     work: impl Future<Output = Result<T, Failure>> + 'static,
 ) -> ResponseFuture<Result<T, Failure>> {
-    let task = actix::spawn(tracing::Instrument::in_current_span(work));
+    let task = actix::spawn(work);
     Box::pin(async move { task.await.unwrap_or_else(|error| Err(Failure::internal(error))) })
 }
 

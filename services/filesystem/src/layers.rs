@@ -15,6 +15,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot};
+use tracing::Instrument;
 
 const UNFINISHED: &str = ".tmp-";
 /// How long the image store may take to say where a blob is.
@@ -75,6 +76,7 @@ impl Layers {
             })
             .await
         };
+        let work = work.instrument(call.span("unpack"));
         context.spawn(work.into_actor(self).map(move |result, layers, _| layers.finish(diff_id, &result)));
     }
 

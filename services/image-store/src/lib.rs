@@ -60,10 +60,10 @@ impl Server for Api {
         ask(&self.store, store::Append { upload, offset, data }).await
     }
 
-    async fn import_upload(&self, _call: &Call, upload: String, import: ImportRequest) -> Result<Image, Failure> {
+    async fn import_upload(&self, call: &Call, upload: String, import: ImportRequest) -> Result<Image, Failure> {
         let upload: UploadName = upload.parse()?;
         let request = import::Request::parse(&import)?;
-        ask(&self.store, store::Import { upload, request }).await
+        ask(&self.store, store::Import { call: *call, upload, request }).await
     }
 
     async fn abandon(&self, _call: &Call, upload: String) -> Result<(), Failure> {

@@ -24,7 +24,15 @@ async fn send(store: &Addr<Store>, upload: &str, data: Vec<u8>) -> Result<u64, F
 
 async fn import(store: &Addr<Store>, upload: &str, reference: &str) -> Result<Image, Failure> {
     let request = ImportRequest { reference: reference.to_owned(), source: "-".to_owned() };
-    ask(store, Import { upload: name(upload), request: Request::parse(&request).unwrap() }).await
+    ask(
+        store,
+        Import {
+            call: schema::Call::within(std::time::Duration::from_secs(60)),
+            upload: name(upload),
+            request: Request::parse(&request).unwrap(),
+        },
+    )
+    .await
 }
 
 fn on_store(test: impl AsyncFnOnce(Addr<Store>, &Path)) {

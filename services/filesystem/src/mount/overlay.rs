@@ -34,14 +34,21 @@ pub enum Mechanism {
 impl Mechanism {
     /// Asks the kernel. Fails with `unavailable` if it has no overlayfs.
     pub(crate) fn detect() -> Result<Self, Failure> {
-        let context = fsopen(FILESYSTEM, FsOpenFlags::FSOPEN_CLOEXEC).map_err(|error| {
-            Failure::unavailable(format_args!("the kernel has no overlayfs: {error}")).hint("try `modprobe overlay`")
-        })?;
-        match fsconfig_set_string(&context, "lowerdir+", "/") {
-            Ok(()) => Ok(Self::Each),
-            Err(Errno::INVAL) => Ok(Self::Joined),
-            Err(error) => Err(Failure::io("asking the kernel about overlayfs", &error.into())),
-        }
+        // Before Linux 6.5 overlayfs takes any option and complains only when it is mounted.
+        let checks_options = !takes("no-such-option")?;
+        Ok(if checks_options && takes("lowerdir+")? { Self::Each } else { Self::Joined })
+    }
+}
+
+/// Whether overlayfs takes an option of this name.
+fn takes(option: &str) -> Result<bool, Failure> {
+    let context = fsopen(FILESYSTEM, FsOpenFlags::FSOPEN_CLOEXEC).map_err(|error| {
+        Failure::unavailable(format_args!("the kernel has no overlayfs: {error}")).hint("try `modprobe overlay`")
+    })?;
+    match fsconfig_set_string(&context, option, "/") {
+        Ok(()) => Ok(true),
+        Err(Errno::INVAL) => Ok(false),
+        Err(error) => Err(Failure::io("asking the kernel about overlayfs", &error.into())),
     }
 }
 

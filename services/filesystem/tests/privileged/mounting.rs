@@ -33,6 +33,21 @@ fn layers_become_a_root_that_only_the_sandbox_has() {
 }
 
 #[test]
+fn many_layers_are_mounted_in_order() {
+    run(async |engine| {
+        let mut layers = Vec::new();
+        for number in 0..64 {
+            let archive = Archive::new().file("top", &number.to_string()).file(&format!("of{number}"), "x");
+            layers.push(engine.layer(archive).await);
+        }
+        let sandbox = Sandbox::new();
+        engine.mount(1, &sandbox, &layers, &[]).await.unwrap();
+        assert_eq!(sandbox.read("top"), "63");
+        assert!((0..64).all(|number| sandbox.path(&format!("of{number}")).exists()));
+    });
+}
+
+#[test]
 fn a_second_mount_changes_nothing() {
     run(async |engine| {
         let layers = [engine.layer(Archive::new().file("a", "1")).await];

@@ -14,11 +14,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 use tokio::sync::oneshot;
+use tracing::Instrument;
 
 impl Handler<Import> for Store {
     type Result = ResponseFuture<Result<Image, Failure>>;
 
-    fn handle(&mut self, Import { upload, request }: Import, context: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, Import { call, upload, request }: Import, context: &mut Self::Context) -> Self::Result {
         if let Some(imported) = self.imported.get(&upload) {
             return Box::pin(std::future::ready(self.index.get(&imported.image)));
         }
@@ -32,7 +33,7 @@ impl Handler<Import> for Store {
             let cancelled = Arc::new(AtomicBool::new(false));
             entry.importing = Some(Importing { cancelled: Arc::clone(&cancelled), waiters: vec![waiter] });
             let file = Arc::clone(&entry.file);
-            self.begin(Work { upload, request, cancelled, file }, context);
+            self.begin(Work { upload, request, cancelled, file }, call.span("import"), context);
         }
         Box::pin(
             async move { answer.await.unwrap_or_else(|_| Err(Failure::internal("an import ended without an answer"))) },
@@ -61,7 +62,7 @@ impl Work {
 
 impl Store {
     /// The work belongs to the actor, not to the call: it goes on when the caller is gone.
-    fn begin(&mut self, work: Work, context: &mut Context<Self>) {
+    fn begin(&mut self, work: Work, span: tracing::Span, context: &mut Context<Self>) {
         let (disk, commits, upload) = (Arc::clone(&self.disk), Arc::clone(&self.commits), work.upload.clone());
         let import = async move {
             let reading = Arc::clone(&disk);
@@ -75,7 +76,7 @@ impl Store {
             let at = plan.image.created_at;
             on_thread(move || disk.commit(&work.upload, &plan, at).map(|()| plan)).await.map(|plan| (plan, turn))
         };
-        let import = import.into_actor(self).map(move |result, store, _| {
+        let import = import.instrument(span).into_actor(self).map(move |result, store, _| {
             store.finish(&upload, result.map(|(plan, _turn)| plan));
         });
         context.spawn(import);

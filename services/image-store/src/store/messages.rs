@@ -4,7 +4,7 @@ use crate::import::Request;
 use crate::uploads::UploadName;
 use actix::Message;
 use schema::image_store::{Blob, Image};
-use schema::{Digest, Failure};
+use schema::{Call, Digest, Failure};
 
 /// Which image does this text mean?
 #[derive(Debug, Message)]
@@ -34,6 +34,7 @@ pub(crate) struct Append {
 #[derive(Debug, Message)]
 #[rtype(result = "Result<Image, Failure>")]
 pub(crate) struct Import {
+    pub(crate) call: Call,
     pub(crate) upload: UploadName,
     pub(crate) request: Request,
 }
