@@ -5,6 +5,7 @@
 mod auto_remove;
 mod crashes;
 mod damage;
+mod disk;
 mod life;
 mod recovering;
 mod requests;
