@@ -14,7 +14,7 @@ pub const LONGEST: usize = 256;
 /// How the first process ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Exit {
-    /// The exit status, or 128 + the signal; -1: unknown, because the monitor was killed.
+    /// The exit status, or 128 + the signal; -1: unknown.
     pub code: i32,
     /// The signal that ended it; 0: none.
     pub signal: i32,
@@ -32,6 +32,11 @@ impl Exit {
         let signal = status & 0x7f;
         let code = if signal == 0 { (status >> 8) & 0xff } else { 128 + signal };
         Self { code, signal, pid, started_at, finished_at }
+    }
+
+    /// Of a process that has ended in a way that nobody knows.
+    pub fn unknown(pid: i32, started_at: i64, finished_at: i64) -> Self {
+        Self { code: -1, signal: 0, pid, started_at, finished_at }
     }
 
     /// Hands the record's bytes to `put`, piece by piece.

@@ -113,8 +113,11 @@ impl Monitor {
                 self.hear(news);
             }
             Phase::Running(child, started_at) => {
-                let status = child.reap().unwrap_or_default();
-                let exit = Exit::from_status(status, child.pid, *started_at, sys::now());
+                let (pid, started_at, now) = (child.pid, *started_at, sys::now());
+                let exit = match child.reap() {
+                    Ok(status) => Exit::from_status(status, pid, started_at, now),
+                    Err(_) => Exit::unknown(pid, started_at, now),
+                };
                 if let Some(terminal) = &mut self.terminal {
                     terminal.end();
                 }

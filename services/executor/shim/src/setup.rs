@@ -34,6 +34,8 @@ pub fn prepare(hostname: &CStr, flags: &[u8]) -> Result<Monitor, Failed> {
     let has = |flag: u8| flags.contains(&flag);
     // Nothing that is sent to the executor's group, or to all, ends a monitor, but SIGKILL.
     doing("blocking signals", sys::block_signals(true))?;
+    // Whoever started us may have ignored some; with SIGCHLD ignored, we would never learn how PID 1 ended.
+    sys::reset_signals();
     // Everything is made with exactly the permissions that are asked for.
     sys::set_mask(0);
     doing("closing descriptors", sys::close_from(3))?;

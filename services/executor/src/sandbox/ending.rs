@@ -18,7 +18,6 @@ use std::time::{Duration, Instant};
 /// How long it may take until whoever inherited a process has reaped it.
 const REAPING: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(5);
-const UNKNOWN: i32 = -1;
 
 /// What is known of a run that has ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +41,7 @@ pub(super) fn read(host: &Host, id: &ContainerId) -> Result<Option<Ended>, Failu
 
 fn ended(host: &Host, id: &ContainerId, exit: Exit) -> Ended {
     let Exit { code, signal, pid, started_at, finished_at } = exit;
-    let note = if code == UNKNOWN { "unknown: the monitor was killed".to_owned() } else { String::new() };
+    let note = if code == -1 { "unknown: the monitor was killed".to_owned() } else { String::new() };
     Ended {
         exit: ExitRecord { code, signal, oom_killed: host.cgroups.oom_killed(id), finished_at, note },
         started: Started { pid, started_at },
@@ -69,7 +68,7 @@ pub(super) fn conclude(
     let finished_at = kit::process::now();
     let exit = match first.and_then(status) {
         Some(status) => Exit::from_status(status, pid, started_at, finished_at),
-        None => Exit { code: UNKNOWN, signal: 0, pid, started_at, finished_at },
+        None => Exit::unknown(pid, started_at, finished_at),
     };
     let path = host.directory(id);
     let failed = |error: io::Error| Failure::io(format_args!("recording the end in {}", path.display()), &error);

@@ -11,7 +11,7 @@ use crate::registry::Registry;
 use actix::Addr;
 use futures::future::join_all;
 use schema::{ContainerId, Failure};
-use shim_protocol::control::Request;
+use shim_protocol::control::{Phase as Reported, Report, Request};
 use std::collections::BTreeSet;
 use std::fs;
 use std::sync::Arc;
@@ -82,7 +82,8 @@ async fn recover_one(
         }
     };
     let monitor = Process::monitor(record.monitor).map_err(|error| Failure::io("looking for a monitor", &error))?;
-    let phase = phase(host, id, monitor.is_some(), &control).await?;
+    // One whose state is not known can still be destroyed.
+    let phase = phase(host, id, monitor.is_some(), &control).await.unwrap_or_else(Phase::Failed);
     tracing::info!(%id, ?phase, "found a sandbox");
     let made = Made { record, monitor, control };
     Ok(Some(Sandbox::found(Arc::clone(host), id.clone(), registry.clone(), made, phase)))
@@ -109,6 +110,13 @@ async fn phase(host: &Arc<Host>, id: &ContainerId, monitored: bool, control: &Co
     if monitored {
         match tokio::time::timeout(PATIENCE, control.request(Request::Report, &[])).await {
             // An end that is not recorded yet is recorded when the monitor ends.
+            // A start that was interrupted on our side is going on; asking again only waits for its outcome.
+            Ok(Ok(Report { phase: Reported::Starting, .. })) => {
+                let decided = control.request(Request::Start, &[]).await;
+                let decided =
+                    decided.map_err(|error| Failure::internal(format_args!("asking a monitor: {error:?}")))?;
+                return phase_of(Arc::clone(host), id.clone(), decided).await;
+            }
             Ok(Ok(report)) => return phase_of(Arc::clone(host), id.clone(), report).await,
             Ok(Err(error)) => tracing::warn!(%id, ?error, "a monitor does not answer"),
             Err(_) => tracing::warn!(%id, "a monitor does not answer in time"),

@@ -18,17 +18,19 @@ pub(super) struct Rootfs(OwnedFd);
 impl Rootfs {
     /// Opens it. Fails if the sandbox is gone.
     pub(super) fn open(sandbox: SandboxRef) -> Result<Self, Failure> {
-        let failed = |error: io::Error| Failure::io("opening the container's root filesystem", &error);
+        let opened = Self::open_any(sandbox.pid);
+        if !kit::process::is_alive(sandbox.pid, sandbox.start_time) {
+            return Err(Failure::internal("the sandbox's monitor was killed").hint("start the container again"));
+        }
+        opened.map_err(|error| Failure::io("opening the container's root filesystem", &error))
+    }
+
+    /// That of whatever process has this id now.
+    fn open_any(pid: i32) -> io::Result<Self> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         // What is opened in /proc belongs to one process, also when the id is used again.
-        let process = openat(CWD, format!("/proc/{}", sandbox.pid), flags, Mode::empty())
-            .map_err(|error| failed(error.into()))?;
-        let root = openat(&process, c"root/rootfs", flags, Mode::empty()).map_err(|error| failed(error.into()))?;
-        if kit::process::is_alive(sandbox.pid, sandbox.start_time) {
-            Ok(Self(root))
-        } else {
-            Err(Failure::not_found("the sandbox's monitor has ended"))
-        }
+        let process = openat(CWD, format!("/proc/{pid}"), flags, Mode::empty())?;
+        Ok(Self(openat(&process, c"root/rootfs", flags, Mode::empty())?))
     }
 
     /// The text of a file; empty if there is none.

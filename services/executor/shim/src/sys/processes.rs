@@ -1,0 +1,115 @@
+//! Processes: how they begin, what they are told, how they end.
+
+use super::arch::nr;
+use super::{Errno, Fd, Memory, Result, call};
+use core::ffi::CStr;
+
+/// `CLONE_NEW…`.
+pub mod namespace {
+    /// Mounts.
+    pub const MOUNT: u64 = 0x0002_0000;
+    /// Hostname.
+    pub const UTS: u64 = 0x0400_0000;
+    /// System V IPC and message queues.
+    pub const IPC: u64 = 0x0800_0000;
+    /// Process ids.
+    pub const PID: u64 = 0x2000_0000;
+    /// Network.
+    pub const NET: u64 = 0x4000_0000;
+}
+
+/// unshare(2).
+pub fn unshare(flags: u64) -> Result<()> {
+    kernel!(UNSHARE, flags).map(drop)
+}
+
+/// Which side of a fork this is.
+pub enum Fork {
+    /// The new process.
+    Child,
+    /// The old one.
+    Parent(Child),
+}
+
+/// A process that this one forked and has to reap.
+#[derive(Debug)]
+pub struct Child {
+    /// Its id.
+    pub pid: i32,
+    /// Readable when it has ended.
+    pub handle: Fd,
+}
+
+/// Forks; `namespaces` are new for the child.
+pub fn fork(namespaces: u64) -> Result<Fork> {
+    const PIDFD: u64 = 0x1000;
+    const SIGCHLD: u64 = 17;
+    let mut handle = -1i32;
+    // struct clone_args, first version: flags, pidfd, child_tid, parent_tid, exit_signal, stack, its size, tls.
+    let arguments = [namespaces | PIDFD, &raw mut handle as u64, 0, 0, SIGCHLD, 0, 0, 0];
+    match kernel!(CLONE3, arguments.as_ptr(), size_of_val(&arguments))? {
+        0 => Ok(Fork::Child),
+        pid => Ok(Fork::Parent(Child { pid: pid as i32, handle: Fd(handle) })),
+    }
+}
+
+impl Child {
+    /// Sends it a signal; it is ours, so its id cannot mean another.
+    pub fn signal(&self, number: i32) -> Result<()> {
+        kernel!(PIDFD_SEND_SIGNAL, self.handle.number(), number, 0usize, 0usize).map(drop)
+    }
+
+    /// Waits for its end: the status as wait(2) tells it.
+    pub fn reap(&self) -> Result<i32> {
+        let mut status = 0i32;
+        loop {
+            match kernel!(WAIT4, self.pid, &raw mut status, 0usize, 0usize) {
+                Ok(_) => return Ok(status),
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+/// Replaces this process by a program; answers only if that failed. The lists end with a null.
+pub fn execute(path: &CStr, arguments: &PointerList, environment: &PointerList) -> Errno {
+    let answer = kernel!(EXECVE, path.as_ptr(), arguments.memory.as_ptr(), environment.memory.as_ptr());
+    answer.err().unwrap_or(Errno::INVAL)
+}
+
+/// Pointers to texts, ended by a null: `argv` and `envp`.
+pub struct PointerList<'a> {
+    memory: Memory,
+    texts: core::marker::PhantomData<&'a CStr>,
+}
+
+impl<'a> PointerList<'a> {
+    /// From `count` texts.
+    pub fn new(count: usize, texts: impl Iterator<Item = &'a CStr>) -> Result<Self> {
+        let mut memory = Memory::map((count + 1) * size_of::<usize>())?;
+        let (places, _) = memory.as_chunks_mut::<{ size_of::<usize>() }>();
+        // The last place stays null.
+        for (place, text) in places.iter_mut().take(count).zip(texts) {
+            *place = (text.as_ptr() as usize).to_ne_bytes();
+        }
+        Ok(Self { memory, texts: core::marker::PhantomData })
+    }
+}
+
+/// Blocks every signal that can be blocked, or none.
+pub fn block_signals(all: bool) -> Result<()> {
+    const SETMASK: usize = 2;
+    let mask = if all { u64::MAX } else { 0 };
+    kernel!(RT_SIGPROCMASK, SETMASK, &raw const mask, 0usize, size_of::<u64>()).map(drop)
+}
+
+/// Gives every signal its default meaning.
+pub fn reset_signals() {
+    const LAST: usize = 64;
+    let default = [0u64; 4];
+    for number in 1..=LAST {
+        // SIGKILL and SIGSTOP cannot be set, and need not.
+        let _ = kernel!(RT_SIGACTION, number, default.as_ptr(), 0usize, size_of::<u64>());
+    }
+}

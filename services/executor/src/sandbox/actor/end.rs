@@ -1,0 +1,124 @@
+//! How a sandbox ends: by itself, by somebody killing its processes, by being destroyed.
+
+use super::{Atomic, Made, Phase, Sandbox, answer, blocking};
+use crate::host::Host;
+use crate::process::Process;
+use crate::sandbox::destroy;
+use crate::sandbox::ending::{self, Ended};
+use actix::prelude::*;
+use schema::{ContainerId, Failure};
+use shim_protocol::control::Request;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a destroyed sandbox may take to end by itself, its last output captured.
+const ORDERLY_END: Duration = Duration::from_secs(2);
+
+/// Kills and removes it.
+#[derive(Message)]
+#[rtype(result = "Result<(), Failure>")]
+pub(crate) struct Destroy;
+
+impl Handler<Destroy> for Sandbox {
+    type Result = Atomic<()>;
+
+    fn handle(&mut self, Destroy: Destroy, _: &mut Context<Self>) -> Self::Result {
+        let Some(made) = self.made.clone() else { return answer(Ok(())) };
+        let first = match &self.phase {
+            Phase::Running { first, .. } => first.clone(),
+            _ => None,
+        };
+        let work = destroy_sandbox(Arc::clone(&self.host), self.id.clone(), made, first);
+        AtomicResponse::new(Box::pin(work.into_actor(self).map(|outcome, this, context| {
+            if let Some(ended) = outcome? {
+                // Who waited is told how it ended.
+                this.finish(Phase::Exited(ended));
+            }
+            this.close(context);
+            Ok(())
+        })))
+    }
+}
+
+async fn destroy_sandbox(
+    host: Arc<Host>,
+    id: ContainerId,
+    made: Made,
+    first: Option<Process>,
+) -> Result<Option<Ended>, Failure> {
+    if let Some(monitor) = &made.monitor {
+        let orderly = async {
+            if made.control.request(Request::Kill, &[]).await.is_ok() {
+                monitor.ended().await;
+            }
+        };
+        // If it does not end by itself in time, it is killed.
+        let _ = tokio::time::timeout(ORDERLY_END, orderly).await;
+    }
+    blocking(move || {
+        destroy::kill(made.monitor.as_ref(), first.as_ref())?;
+        let ended = ending::read(&host, &id).unwrap_or_else(|failure| {
+            tracing::warn!(%id, %failure, "how the destroyed sandbox ended is not known");
+            None
+        });
+        destroy::clear(&host, &id).map(|()| ended)
+    })
+    .await?
+}
+
+/// The monitor has ended: by itself, with an exit record, or because somebody killed it.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct MonitorEnded;
+
+impl Handler<MonitorEnded> for Sandbox {
+    type Result = AtomicResponse<Self, ()>;
+
+    fn handle(&mut self, MonitorEnded: MonitorEnded, _: &mut Context<Self>) -> Self::Result {
+        if let Some(made) = &mut self.made {
+            made.monitor = None;
+        }
+        let (host, id) = (Arc::clone(&self.host), self.id.clone());
+        let work = blocking(move || ending::read(&host, &id));
+        AtomicResponse::new(Box::pin(work.into_actor(self).map(|outcome, this, context| {
+            match (outcome.and_then(|read| read), &this.phase) {
+                (_, Phase::New | Phase::Closed | Phase::Exited(_)) => {}
+                (Ok(Some(ended)), _) => this.finish(Phase::Exited(ended)),
+                (Err(failure), _) => this.finish(Phase::Failed(failure)),
+                (Ok(None), Phase::Running { .. }) => {
+                    tracing::error!(id = %this.id, "the monitor was killed; the container runs on");
+                    this.watch(context);
+                }
+                (Ok(None), Phase::Failed(_)) => {}
+                (Ok(None), Phase::Parked) => {
+                    let failure = this.monitor_killed();
+                    this.finish(Phase::Failed(failure));
+                }
+            }
+        })))
+    }
+}
+
+/// PID 1 has ended, and there is no monitor that tells how.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct FirstEnded;
+
+impl Handler<FirstEnded> for Sandbox {
+    type Result = ();
+
+    fn handle(&mut self, FirstEnded: FirstEnded, context: &mut Context<Self>) {
+        let Phase::Running { started, first } = self.phase.clone() else { return };
+        let (host, id) = (Arc::clone(&self.host), self.id.clone());
+        // Whoever captures the output may take long; a destroy does not wait for that.
+        let work = blocking(move || ending::conclude(&host, &id, first.as_ref(), started));
+        context.spawn(work.into_actor(self).map(|outcome, this, _| {
+            if matches!(this.phase, Phase::Running { .. }) {
+                this.finish(match outcome.and_then(|ended| ended) {
+                    Ok(ended) => Phase::Exited(ended),
+                    Err(failure) => Phase::Failed(failure),
+                });
+            }
+        }));
+    }
+}
