@@ -76,5 +76,6 @@ async fn a_full_disk_does_not_keep_containers_from_being_removed() {
     bench.client.remove(&call(), "web", true).await.unwrap();
     std::fs::remove_dir(&blocked).unwrap();
     bench.world.excuse("filesystem.release");
+    bench.world.excuse("executor.destroy");
     assert!(!bench.exists(&id).await);
 }
