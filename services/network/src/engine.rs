@@ -4,12 +4,14 @@
 //! leaves a record of what may have been done, and the next process finishes or undoes it.
 
 use crate::books::Books;
+use crate::conntrack;
 use crate::ground::Ground;
 use crate::lease::Lease;
+use crate::netfilter::Netfilter;
+use crate::plug;
 use crate::reservation::{Reservation, reserve};
-use crate::ruleset::Ruleset;
+use crate::ruleset::{Ruleset, remove_table};
 use crate::subnet::Subnet;
-use crate::{nftables, plug};
 use kit::store::{Durability, Store};
 use schema::common::SandboxRef;
 use schema::network::{AttachSpec, Attachment, Mode, NetworkInfo};
@@ -32,6 +34,7 @@ struct Choice {
 pub struct Engine {
     boot: String,
     ground: Ground,
+    netfilter: Netfilter,
     choices: Store<Choice>,
     leases: Store<Lease>,
     books: Option<Books>,
@@ -46,7 +49,15 @@ impl Engine {
         let choices = Store::open(state.to_owned(), "network", VERSION)?;
         let leases = Store::open(state.join("leases"), "lease", VERSION)?;
         let boot = kit::process::boot_id().map_err(|error| Failure::io("reading the boot id", &error))?;
-        let mut engine = Self { boot, ground: Ground::new(name)?, choices, leases, books: None, held: BTreeMap::new() };
+        let mut engine = Self {
+            boot,
+            ground: Ground::new(name)?,
+            netfilter: Netfilter::default(),
+            choices,
+            leases,
+            books: None,
+            held: BTreeMap::new(),
+        };
         let (records, _) = engine.choices.load()?;
         if let Some((_, choice)) = records.into_iter().find(|(record, _)| record == BRIDGE) {
             let leases = engine.load_leases()?;
@@ -87,7 +98,7 @@ impl Engine {
         let subnet = self.books()?.subnet();
         let result = plug::connect(self.ground.links(), &bridge, id, &lease, subnet)
             .and_then(|interface| self.note_interface(id, &lease, interface))
-            .and_then(|()| self.publish(&lease));
+            .and_then(|()| self.publish(&lease, is_new));
         match result {
             Ok(()) => Ok(lease.attachment(subnet)),
             Err(failure) => {
@@ -152,7 +163,8 @@ impl Engine {
             ))
             .hint("stop them first: `cctl system stop --containers`"));
         }
-        self.ground.remove()
+        self.netfilter.apply(remove_table(self.ground.name()))?;
+        self.ground.remove_bridge()
     }
 
     /// The lease that a repeated attach goes on with. A sandbox is attached in one way; a new sandbox of the same
@@ -203,17 +215,23 @@ impl Engine {
         Ok(())
     }
 
-    fn publish(&mut self, lease: &Lease) -> Result<(), Failure> {
+    fn publish(&mut self, lease: &Lease, is_new: bool) -> Result<(), Failure> {
         let published = lease.published();
         if published.is_empty() {
             return Ok(());
         }
         let ruleset = self.ruleset()?;
-        nftables::apply(ruleset.publish(&published)).or_else(|refused| {
+        if let Err(refused) = self.netfilter.apply(ruleset.publish(&published)) {
             // Something is not as we made it. The books say how it should be.
             tracing::warn!(%refused, "cannot publish; making the table anew");
-            Ok(nftables::apply(ruleset.create(&self.books()?.published()))?)
-        })
+            let all = self.books()?.published();
+            self.netfilter.apply(ruleset.create(&all))?;
+        }
+        if is_new {
+            let addresses = self.ground.links().addresses()?;
+            conntrack::forget_earlier(&mut self.netfilter, &published, &addresses)?;
+        }
+        Ok(())
     }
 
     fn unpublish(&mut self, id: &ContainerId, lease: &Lease) -> Result<(), Failure> {
@@ -222,15 +240,13 @@ impl Engine {
             return Ok(());
         }
         let ruleset = self.ruleset()?;
-        nftables::apply(ruleset.unpublish(&published)).or_else(|refused| {
+        if let Err(refused) = self.netfilter.apply(ruleset.unpublish(&published)) {
             tracing::warn!(%refused, "cannot unpublish; making the table anew");
-            let others: Vec<_> = self
-                .leases_by_id()
-                .filter(|(other, _)| *other != id)
-                .flat_map(|(_, lease)| lease.published())
-                .collect();
-            Ok(nftables::apply(ruleset.create(&others))?)
-        })
+            let others = self.leases_by_id().filter(|(other, _)| *other != id);
+            let others: Vec<_> = others.flat_map(|(_, lease)| lease.published()).collect();
+            self.netfilter.apply(ruleset.create(&others))?;
+        }
+        Ok(conntrack::forget_translated(&mut self.netfilter, &published)?)
     }
 
     /// Bridge and table, made if they are missing.
@@ -240,8 +256,9 @@ impl Engine {
             _ => self.make_bridge()?,
         };
         let ruleset = self.ruleset()?;
-        if !nftables::stands(&ruleset)? {
-            nftables::apply(ruleset.create(&self.books()?.published()))?;
+        if !self.netfilter.stands(&ruleset)? {
+            let all = self.books()?.published();
+            self.netfilter.apply(ruleset.create(&all))?;
         }
         Ok(bridge)
     }
@@ -267,20 +284,16 @@ impl Engine {
         let Some(books) = &self.books else { return Ok(()) };
         let (ruleset, published) = (self.ruleset()?, books.published());
         if books.leases().is_empty() {
-            if nftables::stands(&ruleset)? && !nftables::stands_with(&ruleset, &published)? {
-                nftables::apply(ruleset.create(&published))?;
+            if self.netfilter.stands(&ruleset)? && !self.netfilter.stands_with(&ruleset, &published)? {
+                self.netfilter.apply(ruleset.create(&published))?;
             }
             return Ok(());
         }
         let bridge = self.ground.make_bridge(books.subnet())?;
-        for lease in books.leases().values() {
-            if let Some(link) = self.ground.links().named(&lease.interface)? {
-                plug::join(self.ground.links(), &bridge, &link)?;
-            }
-        }
-        if !nftables::stands_with(&ruleset, &published)? {
+        plug::join_all(self.ground.links(), &bridge, books.leases().values())?;
+        if !self.netfilter.stands_with(&ruleset, &published)? {
             tracing::warn!("the table is missing or not as it should be; making it anew");
-            nftables::apply(ruleset.create(&published))?;
+            self.netfilter.apply(ruleset.create(&published))?;
         }
         self.hold_ports();
         Ok(())

@@ -112,7 +112,7 @@ impl Rule {
     }
 
     /// The packet is one of IPv4 for this host.
-    pub(crate) fn to_this_host(self) -> Self {
+    pub(crate) fn for_this_host(self) -> Self {
         self.ipv4()
             .expression("fib", |data| {
                 data.number(nfta::FIB_DREG, REGISTER_1);

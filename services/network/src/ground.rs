@@ -1,8 +1,6 @@
 //! What all containers of an instance stand on: the bridge, its subnet, the kernel's switches.
 
 use crate::link::{Link, Links, Mac};
-use crate::nftables;
-use crate::ruleset::remove_table;
 use crate::subnet::{Subnet, choose};
 use crate::sysctl;
 use schema::Failure;
@@ -87,13 +85,8 @@ impl Ground {
         choose(&self.name, attempt, &self.links.used_subnets(None)?).ok_or_else(no_free_subnet)
     }
 
-    /// Removes table and bridge.
-    pub(crate) fn remove(&self) -> Result<(), Failure> {
-        nftables::apply(remove_table(&self.name))?;
-        self.remove_bridge()
-    }
-
-    fn remove_bridge(&self) -> Result<(), Failure> {
+    /// Removes the bridge; done also if there is none.
+    pub(crate) fn remove_bridge(&self) -> Result<(), Failure> {
         match self.find()? {
             Some(bridge) => Ok(self.links.remove(bridge.index)?),
             None => Ok(()),

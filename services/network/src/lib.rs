@@ -1,11 +1,12 @@
 //! The network service: the bridge, the containers' addresses, and the one nftables table of an instance.
 //!
 //! `subnet`, `ipam`, `ports`, `books`, `lease` and `ruleset` decide; they touch nothing and are tested without
-//! privileges. `link` (rtnetlink), `nftables` (nfnetlink), `namespace`, `reservation` and `sysctl` are the ways
+//! privileges. `link` (rtnetlink), `netfilter` (nfnetlink), `conntrack`, `namespace`, `reservation` and `sysctl` are the ways
 //! to the kernel. [`engine`] joins the two, and `actor` owns it.
 
 mod actor;
 mod books;
+mod conntrack;
 pub mod engine;
 mod expression;
 mod ground;
@@ -15,8 +16,8 @@ mod lease;
 mod link;
 mod message;
 mod namespace;
+mod netfilter;
 mod netlink;
-mod nftables;
 mod plug;
 pub mod ports;
 mod reservation;

@@ -204,15 +204,26 @@ impl Links {
         self.set_up(LOOPBACK)
     }
 
+    /// All addresses.
+    pub(crate) fn addresses(&self) -> Result<Vec<Ipv4Addr>, Refused> {
+        Ok(self.address_messages()?.iter().filter_map(address).collect())
+    }
+
     /// The subnets that are in use, by an address or by a route, but those of one interface.
     pub(crate) fn used_subnets(&self, but: Option<u32>) -> Result<Vec<Subnet>, Refused> {
-        let addresses =
-            self.run("reading the addresses", self.handle.address().get().execute().try_collect::<Vec<_>>())?;
-        let others = |index: &Option<u32>| index.is_none() || *index != but;
-        let mut used: Vec<Subnet> =
-            addresses.iter().filter(|one| others(&Some(one.header.index))).filter_map(address_subnet).collect();
-        used.extend(self.routes()?.iter().filter(|one| others(&one.interface)).filter_map(|route| route.to));
+        let others = |index: Option<u32>| index.is_none() || index != but;
+        let addresses = self.address_messages()?;
+        let mut used: Vec<Subnet> = addresses
+            .iter()
+            .filter(|message| others(Some(message.header.index)))
+            .filter_map(|message| Subnet::new(address(message)?, message.header.prefix_len))
+            .collect();
+        used.extend(self.routes()?.iter().filter(|route| others(route.interface)).filter_map(|route| route.to));
         Ok(used)
+    }
+
+    fn address_messages(&self) -> Result<Vec<AddressMessage>, Refused> {
+        self.run("reading the addresses", self.handle.address().get().execute().try_collect())
     }
 
     /// The largest packet of the interface that the default route leaves by; none without such a route.
@@ -286,9 +297,9 @@ fn parse_link(message: &LinkMessage) -> Link {
     link
 }
 
-fn address_subnet(message: &AddressMessage) -> Option<Subnet> {
+fn address(message: &AddressMessage) -> Option<Ipv4Addr> {
     message.attributes.iter().find_map(|attribute| match attribute {
-        AddressAttribute::Address(IpAddr::V4(address)) => Subnet::new(*address, message.header.prefix_len),
+        AddressAttribute::Address(IpAddr::V4(address)) => Some(*address),
         _ => None,
     })
 }

@@ -84,6 +84,11 @@ impl Attributes {
         });
     }
 
+    /// A list of attributes as it was read.
+    pub(crate) fn nested_bytes(&mut self, kind: u16, list: &[u8]) {
+        self.bytes(kind | NESTED, list);
+    }
+
     /// Attributes that were written before.
     pub(crate) fn append(&mut self, other: &Self) {
         self.0.extend_from_slice(&other.0);

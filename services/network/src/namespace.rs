@@ -37,22 +37,22 @@ impl Namespace {
         self.file.as_raw_fd()
     }
 
-    /// Runs something inside the namespace, on a thread that ends with it. What is opened there, a socket for
-    /// one, stays in the namespace.
-    pub(crate) fn run<T: Send>(&self, inside: impl FnOnce() -> T + Send) -> Result<T, Failure> {
+    /// Runs something inside the namespace. What is opened there, a socket for one, stays there. This thread is
+    /// there meanwhile, which saves a switch to another; should it not find home, the process ends, because
+    /// nothing that it did from then on would be where it should.
+    pub(crate) fn run<T>(&self, inside: impl FnOnce() -> T) -> Result<T, Failure> {
         let failed = |error: io::Error| Failure::io("entering a sandbox's network namespace", &error);
-        std::thread::scope(|scope| {
-            let thread = std::thread::Builder::new()
-                .name("namespace".to_owned())
-                .spawn_scoped(scope, || {
-                    move_into_link_name_space(self.file.as_fd(), Some(LinkNameSpaceType::Network))?;
-                    Ok(inside())
-                })
-                .map_err(failed)?;
-            match thread.join() {
-                Ok(result) => result.map_err(|errno: rustix::io::Errno| failed(errno.into())),
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
-        })
+        let home = File::open("/proc/thread-self/ns/net").map_err(failed)?;
+        enter(&self.file).map_err(failed)?;
+        let result = inside();
+        if let Err(error) = enter(&home) {
+            tracing::error!(%error, "cannot leave a sandbox's network namespace; this process ends");
+            std::process::abort();
+        }
+        Ok(result)
     }
+}
+
+fn enter(namespace: &File) -> io::Result<()> {
+    Ok(move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))?)
 }

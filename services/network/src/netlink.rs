@@ -104,7 +104,7 @@ impl Netlink {
     }
 
     /// Sends requests in one datagram and waits until the kernel has acknowledged the one at `last`, or says
-    /// which it refused. After a refusal the socket has answers left over: it is not used again.
+    /// which it refused.
     pub(crate) fn transact(&mut self, requests: &[Message], last: usize) -> Result<(), Refused> {
         let first = self.sequence + 1;
         let mut datagram = Vec::with_capacity(requests.iter().map(|request| request.body.len() + 32).sum());

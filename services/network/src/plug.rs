@@ -78,7 +78,7 @@ fn host_end(host: &Links, id: &ContainerId, lease: &Lease, inside: &Link) -> Res
 }
 
 /// Makes sure that the host's end is up and a port of the bridge.
-pub(crate) fn join(host: &Links, bridge: &Link, link: &Link) -> Result<(), Refused> {
+fn join(host: &Links, bridge: &Link, link: &Link) -> Result<(), Refused> {
     if link.bridge != Some(bridge.index) {
         host.set_bridge(link.index, Some(bridge.index))?;
     }
@@ -87,6 +87,22 @@ pub(crate) fn join(host: &Links, bridge: &Link, link: &Link) -> Result<(), Refus
         host.set_up(link.index)?;
     }
     Ok(())
+}
+
+/// The same for all leases, where the interface exists.
+pub(crate) fn join_all<'a>(
+    host: &Links,
+    bridge: &Link,
+    leases: impl Iterator<Item = &'a Lease>,
+) -> Result<(), Refused> {
+    let mut running = false;
+    for lease in leases {
+        if let Some(link) = host.named(&lease.interface)? {
+            join(host, bridge, &link)?;
+            running |= link.running;
+        }
+    }
+    if running { host.wait_until_running(bridge.index) } else { Ok(()) }
 }
 
 /// Takes the host's end off the bridge. It is not removed, which is slow: it goes with its namespace. But until

@@ -11,11 +11,14 @@ pub const FIRST: u16 = 49153;
 /// The highest of them.
 pub const LAST: u16 = 65534;
 
+/// On which address a port is published (none: all), and by whom.
+type Owned = (Option<Ipv4Addr>, ContainerId);
+
 /// The published ports of all containers. Chosen ports ascend, round and round, so that a port that was given
 /// back rests as long as possible.
 #[derive(Clone, Debug)]
 pub struct Ports {
-    bound: BTreeMap<(Protocol, u16), Vec<(Option<Ipv4Addr>, ContainerId)>>,
+    bound: BTreeMap<(Protocol, u16), Vec<Owned>>,
     /// Where the next search begins.
     next: u16,
 }

@@ -203,12 +203,12 @@ impl Ruleset {
                 // check: what is published there is for the host alone.
                 "prerouting",
                 hook("nat", libc::NF_INET_PRE_ROUTING, libc::NF_IP_PRI_NAT_DST),
-                vec![rule().to(loopback).leave(), rule().to_this_host().jump("publish")],
+                vec![rule().to(loopback).leave(), rule().for_this_host().jump("publish")],
             ),
             (
                 "output",
                 hook("nat", libc::NF_INET_LOCAL_OUT, libc::NF_IP_PRI_NAT_DST),
-                vec![rule().to_this_host().jump("publish")],
+                vec![rule().for_this_host().jump("publish")],
             ),
             (
                 // To a container: the host's loopback address, and the address of a container that uses a

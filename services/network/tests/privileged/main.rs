@@ -3,6 +3,8 @@
 //! Each test has a host of its own: a network namespace with a loopback, an uplink, and a neighbour beyond it.
 //! Nothing of the machine's network is touched.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 mod attach;
 mod bench;
 mod host;

@@ -1,6 +1,6 @@
 //! Published ports: who reaches them, and who reaches nothing else.
 
-use crate::host::{HOST, LOCALHOST, NEIGHBOUR, Sandbox, bridge, id, ip, on_a_host, serve, tcp, udp};
+use crate::host::{HOST, LOCALHOST, NEIGHBOUR, Sandbox, bridge, id, ip, on_a_host, serve, tcp, udp, wait_until};
 use schema::Code;
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 
@@ -115,8 +115,9 @@ fn a_published_port_is_held_against_others() {
         let failure = second.attach(&id(2), other.reference, &bridge(&[(None, port, 80)])).unwrap_err();
         assert!(failure.message.contains("by another process of the host"), "{failure}");
         engine.detach(&id(1)).unwrap();
-        assert!(TcpListener::bind((LOCALHOST, port)).is_ok());
-        assert!(UdpSocket::bind((LOCALHOST, udp_port)).is_ok());
+        // Another test's child may have a copy of our sockets, until it executes its program.
+        wait_until("the ports are free", || TcpListener::bind((LOCALHOST, port)).is_ok());
+        wait_until("the ports are free", || UdpSocket::bind((LOCALHOST, udp_port)).is_ok());
     });
 }
 
@@ -138,5 +139,37 @@ fn instances_live_side_by_side_and_apart() {
         assert!(ip("-o link").contains("cctl-other"));
         host.neighbour.serve(700);
         assert!(in_other.tcp(NEIGHBOUR, 700).is_some());
+    });
+}
+
+#[test]
+fn a_client_of_udp_that_goes_on_sending_reaches_who_is_there_now() {
+    on_a_host(|host| {
+        let mut engine = host.engine();
+        let (one, other) = (Sandbox::new(), Sandbox::new());
+        one.serve(80);
+        other.serve(80);
+        let asks = |socket: &UdpSocket| {
+            let mut buffer = [0; 64];
+            let _ = socket.send(b"?");
+            socket.recv(&mut buffer).is_ok()
+        };
+        let client = |local: Ipv4Addr, to: Ipv4Addr| {
+            let socket = UdpSocket::bind((local, 0)).unwrap();
+            socket.connect((to, 8080)).unwrap();
+            socket.set_read_timeout(Some(std::time::Duration::from_millis(500))).unwrap();
+            socket
+        };
+        let clients =
+            [host.neighbour.inside(|| client(NEIGHBOUR, HOST)), client(HOST, HOST), client(LOCALHOST, LOCALHOST)];
+        // A socket that takes what is sent before the port is published: no refusal ends the connection.
+        let sink = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 8080)).unwrap();
+        assert!(clients.iter().all(|client| !asks(client)));
+        drop(sink);
+        engine.attach(&id(1), one.reference, &bridge(&[(None, 8080, 80)])).unwrap();
+        assert!(clients.iter().all(asks), "who sent before it was published");
+        engine.detach(&id(1)).unwrap();
+        engine.attach(&id(2), other.reference, &bridge(&[(None, 8080, 80)])).unwrap();
+        assert!(clients.iter().all(asks), "who sent to the container that was there before");
     });
 }
