@@ -14,6 +14,8 @@ mod api;
 mod bounds;
 mod capture;
 mod entry;
+#[cfg(test)]
+mod exactness;
 mod files;
 mod index;
 mod input;

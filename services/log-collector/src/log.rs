@@ -67,21 +67,21 @@ impl Log {
     /// What the attempt to take hold of the run has changed.
     fn settle(&mut self, hold: Hold) {
         match hold {
-            Hold::Taken(run) => self.follow(run),
+            Hold::Taken(run) => {
+                let input = open_input(&self.place, &run).unwrap_or_else(|failure| {
+                    tracing::error!(%failure, id = %self.place.id, "this container takes no input any more");
+                    None
+                });
+                self.follow(run, input);
+            }
             Hold::Gone => self.settled = true,
             Hold::Busy => {}
         }
     }
 
     /// Captures the run, and carries its input.
-    fn follow(&mut self, run: Box<Run>) {
-        if run.record.spec.open_stdin && !run.is_drained() {
-            let directory = &run.record.spec.directory;
-            match Input::open(self.place.id.clone(), self.place.shared.clone(), directory) {
-                Ok(input) => self.input = Some(input.start()),
-                Err(failure) => tracing::error!(%failure, id = %self.place.id, "this container takes no input"),
-            }
-        }
+    fn follow(&mut self, run: Box<Run>, input: Option<Input>) {
+        self.input = input.map(Actor::start);
         self.record = Some(run.record.clone());
         self.settled = true;
         self.capture.add(run);
@@ -100,6 +100,15 @@ impl Log {
             }
         }));
     }
+}
+
+/// The owner of the run's stdin, if it has one. Needs the main loop.
+fn open_input(place: &Place, run: &Run) -> Result<Option<Input>, Failure> {
+    let spec = &run.record.spec;
+    if !spec.open_stdin || run.is_drained() {
+        return Ok(None);
+    }
+    Input::open(place.id.clone(), place.shared.clone(), &spec.directory).map(Some)
 }
 
 /// Takes hold of a run; a sandbox that is gone leaves a log whose end is recorded. Blocks.
@@ -136,8 +145,8 @@ struct Opening {
 }
 
 impl Opening {
-    /// The run, if it is a new one, and its first position.
-    async fn work(self) -> Result<(Option<Box<Run>>, u64), Failure> {
+    /// The run and its stdin, if it is a new one, and its first position.
+    async fn work(self) -> Result<(Option<(Box<Run>, Option<Input>)>, u64), Failure> {
         Bounds::of(&self.spec)?;
         let spec = self.spec.clone();
         let sandbox = blocking(move || identify(&spec)).await?;
@@ -150,7 +159,9 @@ impl Opening {
         // A run that was cut short: its sandbox is not the container's any more.
         self.capture.release(&self.place.id).await;
         let Self { place, spec, .. } = self;
-        blocking(move || {
+        let holding = place.clone();
+        let (run, first) = blocking(move || {
+            let place = holding;
             let first = match again {
                 Some(first) => first,
                 None => end_of(&place)?,
@@ -158,14 +169,16 @@ impl Opening {
             let record = LogRecord { spec, run, first, sandbox, ended: false, spilled_from: None };
             place.put(&record)?;
             match hold(&place, record, Wait::Yes)? {
-                Hold::Taken(run) => Ok((Some(run), first)),
+                Hold::Taken(run) => Ok((run, first)),
                 Hold::Gone | Hold::Busy => {
                     Err(Failure::not_found(format_args!("the sandbox of {} is gone", place.id.short()))
                         .hint("prepare it again"))
                 }
             }
         })
-        .await
+        .await?;
+        let input = open_input(&place, &run)?;
+        Ok((Some((run, input)), first))
     }
 }
 
@@ -211,9 +224,8 @@ impl Handler<Open> for Log {
         };
         AtomicResponse::new(Box::pin(opening.work().into_actor(self).map(|outcome, this, _| {
             let (run, first) = outcome?;
-            if let Some(run) = run {
-                this.input = None;
-                this.follow(run);
+            if let Some((run, input)) = run {
+                this.follow(run, input);
             }
             Ok(first)
         })))
@@ -247,7 +259,7 @@ impl Handler<Stdin> for Log {
                 Err(Failure::conflict(format_args!("container {id} runs without stdin"))
                     .hint("start it with `cctl run -i` to attach its input"))
             }
-            (Some(_), None) => Err(Failure::conflict(format_args!("container {id} has ended: it takes no input"))),
+            (Some(_), None) => Err(Failure::conflict(format_args!("container {id} takes no input any more"))),
         }
     }
 }

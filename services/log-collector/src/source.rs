@@ -95,7 +95,6 @@ impl Source for Spill {
 #[derive(Debug)]
 pub(crate) struct Lost {
     file: File,
-    null: File,
     length: u64,
 }
 
@@ -109,9 +108,8 @@ impl Lost {
             .mode(0o600)
             .custom_flags(OFlags::NOFOLLOW.bits() as i32)
             .open(path)?;
-        let null = OpenOptions::new().write(true).open("/dev/null")?;
         let length = file.metadata()?.len();
-        let mut lost = Self { file, null, length };
+        let mut lost = Self { file, length };
         lost.empty();
         Ok(lost)
     }
@@ -133,7 +131,8 @@ impl Lost {
             Err(Errno::INTR) => Err(Errno::INTR),
             // Not even this file has room. The length of a file needs none.
             Err(_) => {
-                let taken = pour(pipe, &self.null, None, CHUNK)?;
+                let null = OpenOptions::new().write(true).open("/dev/null").map_err(|error| errno(&error))?;
+                let taken = pour(pipe, &null, None, CHUNK)?;
                 self.count(taken as u64);
                 Ok(taken)
             }

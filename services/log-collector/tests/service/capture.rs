@@ -198,6 +198,8 @@ fn two_hundred_containers_are_captured_at_once() {
         }
     });
     let threads = fs::read_dir(format!("/proc/{}/task", service.pid())).unwrap().count();
-    eprintln!("{threads} threads");
+    let memory = kit::process::memory(service.pid().try_into().unwrap()).unwrap();
+    eprintln!("{threads} threads, {} KiB", memory >> 10);
     assert!(threads < 50, "{threads} threads");
+    assert!(memory < 64 << 20, "{memory} bytes of memory");
 }

@@ -129,7 +129,11 @@ pub(crate) struct Sandbox {
 
 impl Sandbox {
     pub(crate) fn new(service: &Service, id: &ContainerId, terminal: bool, open_stdin: bool) -> Self {
-        let directory = service.instance.sandboxes().join(id.as_str());
+        Self::at(&service.instance, id, terminal, open_stdin)
+    }
+
+    pub(crate) fn at(instance: &Instance, id: &ContainerId, terminal: bool, open_stdin: bool) -> Self {
+        let directory = instance.sandboxes().join(id.as_str());
         fs::create_dir(&directory).unwrap();
         File::create(directory.join("capture.lock")).unwrap();
         let mut names = vec!["stdout"];

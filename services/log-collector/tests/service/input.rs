@@ -62,6 +62,49 @@ fn whenever_the_collector_is_killed_each_byte_arrives_once() {
     sandbox.end();
 }
 
+#[test]
+fn the_sessions_of_many_clients_survive_kills_side_by_side() {
+    const SESSIONS: usize = 4;
+    const BYTES: usize = 1_500_000;
+    let mut service = Service::start();
+    let (id, sandbox) = with_stdin(&service);
+    let stdin = sandbox.reader("stdin");
+    let reading = std::thread::spawn(move || {
+        let (mut stdin, mut next, mut got) = (stdin, [0; SESSIONS], 0);
+        let mut buffer = vec![0; 50_000];
+        while got < SESSIONS * BYTES {
+            let read = stdin.read(&mut buffer).unwrap();
+            got += read;
+            for byte in &buffer[..read] {
+                let session = usize::from(byte >> 6);
+                assert_eq!(usize::from(byte & 63), next[session] % 61, "session {session}, byte {}", next[session]);
+                next[session] += 1;
+            }
+        }
+        next
+    });
+    let sending: Vec<_> = (0..SESSIONS)
+        .map(|session| {
+            let (instance, id) = (service.instance.clone(), id.clone());
+            let text: Vec<u8> = (0..BYTES).map(|at| ((session << 6) | (at % 61)) as u8).collect();
+            std::thread::spawn(move || {
+                let name = format!("session-{session}");
+                block_on(async {
+                    let client = Client::new(&instance);
+                    let input = client.input(&id, &name, false);
+                    for (number, chunk) in text.chunks(7919).enumerate() {
+                        input.write(&call(), number as u64 * 7919, chunk).await.unwrap();
+                    }
+                });
+            })
+        })
+        .collect();
+    service.torment(40, || sending.iter().any(|sending| !sending.is_finished()));
+    sending.into_iter().for_each(|sending| sending.join().unwrap());
+    assert_eq!(reading.join().unwrap(), [BYTES; SESSIONS]);
+    eprintln!("{} kills", service.kills);
+}
+
 /// Writes more than any pipe holds; answers why that did not work.
 async fn fill(input: &schema::log_collector::Input<'_>) -> Result<u64, schema::Failure> {
     let block = vec![b'x'; 60_000];

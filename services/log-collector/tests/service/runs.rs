@@ -37,6 +37,42 @@ fn positions_go_on_across_runs_and_opening_again_changes_nothing() {
 }
 
 #[test]
+fn a_container_that_is_started_again_and_again_while_the_collector_is_killed() {
+    const RUNS: u64 = 60;
+    let mut service = Service::start();
+    let id = id();
+    let done = std::sync::atomic::AtomicBool::new(false);
+    // Made by this thread, the rest is the container's.
+    let (instance, container) = (service.instance.clone(), id.clone());
+    std::thread::scope(|scope| {
+        let living = scope.spawn(|| {
+            let mut end = 0;
+            for run in 0..RUNS {
+                let text = lines(run * 1000..run * 1000 + random() % 500);
+                block_on(async {
+                    let client = schema::log_collector::Client::new(&instance);
+                    let mut sandbox = Sandbox::at(&instance, &container, true, false);
+                    let spec = sandbox.spec(4096, 1000);
+                    assert_eq!(client.open(&call(), &container, &spec).await, Ok(end));
+                    sandbox.writer("stdout").write_all(&text).unwrap();
+                    sandbox.end();
+                    assert_eq!(client.open(&call(), &container, &spec).await, Ok(end));
+                    sandbox.destroy();
+                    let output = read_all(&client, &container, end).await.unwrap();
+                    assert_same(&output.of(Stream::Stdout), &text);
+                    end += text.len() as u64;
+                    assert_eq!(output.next, end);
+                });
+            }
+            done.store(true, std::sync::atomic::Ordering::SeqCst);
+        });
+        service.torment(60, || !done.load(std::sync::atomic::Ordering::SeqCst) && !living.is_finished());
+        living.join().unwrap();
+    });
+    eprintln!("{RUNS} runs, {} kills", service.kills);
+}
+
+#[test]
 fn a_run_whose_sandbox_is_gone_has_ended() {
     let mut service = Service::start();
     let id = id();
