@@ -12,7 +12,7 @@ pub(crate) struct Stamper {
 
 impl Stamper {
     /// The record's bytes, with a time before each line that begins in it.
-    pub(crate) fn stamp(&mut self, record: &Record) -> Vec<u8> {
+    pub(crate) fn stamp(&mut self, record: Record) -> (Stream, Vec<u8>) {
         let inside = match record.stream {
             Stream::Stdout => &mut self.stdout_inside_line,
             Stream::Stderr => &mut self.stderr_inside_line,
@@ -27,7 +27,7 @@ impl Stamper {
             stamped.extend_from_slice(line);
             *inside = line.last() != Some(&b'\n');
         }
-        stamped
+        (record.stream, stamped)
     }
 }
 
@@ -49,7 +49,7 @@ mod tests {
             record(2, Stream::Stderr, "error\n"),
             record(3, Stream::Stdout, "o\n\nthree"),
         ] {
-            text.extend(stamper.stamp(&record));
+            text.extend(stamper.stamp(record).1);
         }
         assert_eq!(
             String::from_utf8(text).unwrap(),
@@ -63,11 +63,11 @@ mod tests {
         #[test]
         fn cutting_into_records_changes_nothing(data in proptest::collection::vec(prop_oneof![Just(b'\n'), any::<u8>()], 0..60), cut in 0_usize..60) {
             let cut = cut.min(data.len());
-            let whole = Stamper::default().stamp(&Record { at: 5, stream: Stream::Stdout, data: data.clone() });
+            let whole = Stamper::default().stamp(Record { at: 5, stream: Stream::Stdout, data: data.clone() }).1;
             let mut stamper = Stamper::default();
             let mut parts = Vec::new();
             for part in [&data[..cut], &data[cut..]] {
-                parts.extend(stamper.stamp(&Record { at: 5, stream: Stream::Stdout, data: part.to_vec() }));
+                parts.extend(stamper.stamp(Record { at: 5, stream: Stream::Stdout, data: part.to_vec() }).1);
             }
             prop_assert_eq!(parts, whole);
         }

@@ -5,15 +5,17 @@
 
 mod detach;
 mod input;
-pub(crate) mod output;
+mod output;
 mod signals;
 
+pub(crate) use output::Output;
 pub(crate) use signals::Signals;
 
 use crate::engine::{Engine, call, patient_call};
 use crate::error::Result;
 use crate::terminal::{self, Raw};
 use schema::containers::{AutoRemove, Container};
+use schema::log_collector::Stream;
 use schema::{Code, Failure};
 use std::convert::Infallible;
 use std::time::Duration;
@@ -97,6 +99,17 @@ impl Session<'_> {
         let output = async { if self.streams.output() { self.copy_output().await } else { Ok(()) } };
         let ((), container) = futures::try_join!(output, self.exited())?;
         Ok(End::Exited(Box::new(container)))
+    }
+
+    /// Writes what the container writes, until it has ended and all is written.
+    async fn copy_output(&self) -> Result {
+        let Session { engine, container, streams, position, pass_signals: _ } = self;
+        let output = Output { engine, id: &container.id, position: *position, until: None };
+        let wanted = |stream| match stream {
+            Stream::Stdout => streams.stdout,
+            Stream::Stderr => streams.stderr,
+        };
+        output.copy(|record| wanted(record.stream).then_some((record.stream, record.data))).await
     }
 
     async fn exited(&self) -> Result<Container> {

@@ -1,52 +1,67 @@
-//! From the container's log to our stdout and stderr.
+//! From a container's log to our stdout and stderr.
 
-use super::Session;
 use crate::console;
-use crate::engine::patient_call;
-use crate::error::Result;
-use schema::log_collector::{Record, Stream};
-use schema::{Code, Failure};
+use crate::engine::{Engine, patient_call};
+use crate::error::{Error, Result};
+use schema::log_collector::{Chunk, Record, Stream};
+use schema::{Code, ContainerId, Failure};
 
 /// Bytes that one call answers at most.
-pub(crate) const CHUNK: u32 = 256 << 10;
+const CHUNK: u32 = 1 << 20;
 /// How long a call waits for output.
-pub(crate) const WAIT_MS: u32 = 10_000;
+const WAIT_MS: u32 = 10_000;
 
-impl Session<'_> {
-    /// Writes what the container writes, until it has ended and all is written.
-    pub(super) async fn copy_output(&self) -> Result {
+/// Bytes, and where they go.
+pub(crate) type Piece = (Stream, Vec<u8>);
+
+/// A part of a container's output.
+pub(crate) struct Output<'a> {
+    /// Whose services.
+    pub(crate) engine: &'a Engine,
+    /// Whose output.
+    pub(crate) id: &'a ContainerId,
+    /// Where it begins.
+    pub(crate) position: u64,
+    /// Where it ends at the latest; none: with the container.
+    pub(crate) until: Option<u64>,
+}
+
+impl Output<'_> {
+    /// Writes what `pick` makes of the records. While one chunk is written, the next one is read. A container
+    /// that was removed meanwhile has no more output.
+    pub(crate) async fn copy(&self, mut pick: impl FnMut(Record) -> Option<Piece>) -> Result {
         let mut position = self.position;
-        let call = patient_call();
-        loop {
-            let chunk = match self.engine.logs.read(&call, &self.container.id, position, CHUNK, WAIT_MS).await {
-                // Removed with its log: whoever waits for it hears of that.
-                Err(failure) if failure.code == Code::NotFound => return Ok(()),
-                answer => answer?,
-            };
-            tell_lost(chunk.lost);
-            let wanted = |record: &Record| match record.stream {
-                Stream::Stdout => self.streams.stdout,
-                Stream::Stderr => self.streams.stderr,
-            };
-            let pieces = chunk.records.into_iter().filter(wanted).map(|record| (record.stream, record.data));
-            write(pieces.collect()).await?;
-            position = chunk.next;
-            if chunk.ended {
-                return Ok(());
+        let mut pieces: Vec<Piece> = Vec::new();
+        while self.until.is_none_or(|until| position < until) {
+            let read = async { Ok::<_, Error>(self.read(position).await?) };
+            let (chunk, ()) = tokio::try_join!(read, write(std::mem::take(&mut pieces)))?;
+            let Some(Chunk { records, next, lost, ended }) = chunk else { return Ok(()) };
+            if lost > 0 {
+                console::note(format_args!(
+                    "warning: {lost} bytes of output were rotated away before they could be read"
+                ));
             }
+            pieces.extend(records.into_iter().filter_map(&mut pick));
+            let nothing = next == position;
+            position = next;
+            if ended || (nothing && self.until.is_some()) {
+                break;
+            }
+        }
+        write(pieces).await
+    }
+
+    async fn read(&self, position: u64) -> Result<Option<Chunk>, Failure> {
+        let wait_ms = if self.until.is_none() { WAIT_MS } else { 0 };
+        match self.engine.logs.read(&patient_call(), self.id, position, CHUNK, wait_ms).await {
+            Err(failure) if failure.code == Code::NotFound => Ok(None),
+            answer => answer.map(Some),
         }
     }
 }
 
-/// Says that the reader was too slow for what is kept.
-pub(crate) fn tell_lost(bytes: u64) {
-    if bytes > 0 {
-        console::note(format_args!("warning: {bytes} bytes of output were rotated away before they could be read"));
-    }
-}
-
 /// Writes pieces in their order. A reader that is slow holds up nothing else.
-pub(crate) async fn write(pieces: Vec<(Stream, Vec<u8>)>) -> Result {
+async fn write(pieces: Vec<Piece>) -> Result {
     if pieces.is_empty() {
         return Ok(());
     }
