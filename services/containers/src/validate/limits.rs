@@ -58,7 +58,9 @@ fn check_cpus(nano_cpus: u64, processors: Option<u32>) -> Result<(), Failure> {
         Some(count) => format!("from 0.01 to {count}, as this host has {count}"),
         None => "from 0.01 on".to_owned(),
     };
-    Err(Failure::invalid(format_args!("{}.{:09} CPUs are out of range", nano_cpus / NANOS, nano_cpus % NANOS))
+    let given = format!("{}.{:09}", nano_cpus / NANOS, nano_cpus % NANOS);
+    let given = given.trim_end_matches('0').trim_end_matches('.');
+    Err(Failure::invalid(format_args!("{given} CPUs are out of range"))
         .hint(format_args!("the range of CPUs is {range}")))
 }
 
@@ -106,8 +108,9 @@ mod tests {
         let small = refused(Limits { memory: LEAST_MEMORY - 1, ..none });
         assert!(small.message.contains("6291455") && small.message.contains("6 MiB"), "{small}");
         let many = refused(Limits { nano_cpus: 2_500_000_000, ..none });
-        assert!(many.message.contains("2.5") && many.hint.contains("0.01 to 2"), "{many:?}");
+        assert!(many.message.starts_with("2.5 CPUs") && many.hint.contains("0.01 to 2"), "{many:?}");
         refused(Limits { nano_cpus: LEAST_NANO_CPUS - 1, ..none });
+        assert!(refused(Limits { nano_cpus: 10 * NANOS, ..none }).message.starts_with("10 CPUs"));
         refused(Limits { pids: MOST_PIDS + 1, ..none });
         refused(Limits { memory_swap: -1, ..none });
         refused(Limits { memory: 2 * LEAST_MEMORY, memory_swap: i64::try_from(LEAST_MEMORY).unwrap(), ..none });
