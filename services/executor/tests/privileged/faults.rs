@@ -3,7 +3,7 @@
 use crate::bench::{command, on_bench, random_id, sh, spec, until};
 use crate::capture::Capture;
 use rustix::process::{Pid, Signal, kill_process};
-use schema::executor::Phase;
+use schema::executor::{Phase, SandboxSpec};
 use std::fs;
 use std::time::Duration;
 
@@ -15,14 +15,15 @@ fn kill(pid: i32) {
 fn the_executor_is_killed_between_all_steps() {
     on_bench(async |bench| {
         let id = random_id();
-        let prepared = bench.prepare(&id, &spec()).await.unwrap();
+        let spec = SandboxSpec { open_stdin: true, ..spec() };
+        let prepared = bench.prepare(&id, &spec).await.unwrap();
         bench.kill_executor();
-        assert_eq!(bench.client.prepare(&bench.call(), &id, &spec()).await, Ok(prepared.clone()));
+        assert_eq!(bench.client.prepare(&bench.call(), &id, &spec).await, Ok(prepared.clone()));
         assert!(
             matches!(bench.client.list(&bench.call()).await.unwrap()[..], [ref state] if state.phase == Phase::Parked)
         );
         let capture = Capture::begin(&prepared.directory, false);
-        let started = bench.start(&id, &sh("sleep 0.5; echo done; exit 9")).await.unwrap();
+        let started = bench.start(&id, &sh("read line; echo $line; exit 9")).await.unwrap();
         bench.kill_executor();
         assert_eq!(bench.start(&id, &sh("true")).await, Ok(started));
         assert!(
@@ -34,6 +35,7 @@ fn the_executor_is_killed_between_all_steps() {
         };
         tokio::time::sleep(Duration::from_millis(100)).await;
         bench.kill_executor();
+        fs::write(prepared.directory.join("stdin"), "done\n").unwrap();
         let exit = waiting.await.unwrap().unwrap();
         assert_eq!(exit.code, 9);
         bench.kill_executor();
