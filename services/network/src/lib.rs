@@ -40,6 +40,7 @@ pub const IDENTITY: Identity = Identity { service: SERVICE, needs: &[], version:
 
 /// Recovers the network, and gives the service's bootstrap capability. Fails if the records cannot be read.
 pub async fn start(context: Context) -> Result<network::Client, Failure> {
+    reservation::allow_many();
     let (state, name) = (context.state()?, context.instance.kernel_name());
     let owner = SyncArbiter::start(1, move || Network::new(Engine::open(&state, &name)));
     ask(&owner, Recovered).await?;

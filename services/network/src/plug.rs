@@ -28,13 +28,13 @@ pub(crate) fn connect(
 ) -> Result<String, Failure> {
     let namespace = Namespace::of(&lease.sandbox)?;
     let inside = namespace.run(Links::open)??;
-    let found = inside.named(INSIDE)?;
-    if found.is_none() {
-        pair(host, bridge, &interface_name(id, &lease.sandbox), lease, &namespace)?;
-    }
-    let missing = || Refused::new("looking for the new interfaces", Errno::NODEV);
-    let found = found.map_or_else(|| inside.named(INSIDE), |link| Ok(Some(link)))?.ok_or_else(missing)?;
-    let at_host = host_end(host, id, lease, &found)?;
+    let (found, at_host) = match standing(host, &inside, id, lease)? {
+        Some(both) => both,
+        None => {
+            pair(host, bridge, &interface_name(id, &lease.sandbox), lease, &namespace)?;
+            standing(host, &inside, id, lease)?.ok_or_else(|| Refused::new("looking for the new pair", Errno::NODEV))?
+        }
+    };
     join(host, bridge, &at_host)?;
     inside.loopback_up()?;
     inside.add_address(found.index, lease.address, subnet)?;
@@ -61,16 +61,22 @@ fn pair(host: &Links, bridge: &Link, interface: &str, lease: &Lease, namespace: 
     }
 }
 
-/// The host's end of the interface that is in the sandbox. That may be older than this attempt: an earlier one
-/// was cut off, or another process of the same sandbox stands for it now.
-fn host_end(host: &Links, id: &ContainerId, lease: &Lease, inside: &Link) -> Result<Link, Failure> {
-    let at_host = match inside.peer {
+/// The pair that the sandbox has: the end inside, and the host's. It may be older than this attempt: an earlier
+/// one was cut off, or another process of the same sandbox stands for it now. One that was made for another
+/// address is removed.
+fn standing(host: &Links, inside: &Links, id: &ContainerId, lease: &Lease) -> Result<Option<(Link, Link)>, Failure> {
+    let Some(found) = inside.named(INSIDE)? else { return Ok(None) };
+    let at_host = match found.peer {
         Some(index) => host.numbered(index)?,
         None => None,
     };
-    match at_host {
-        Some(link) if inside.has(lease.mac()) && link.name.starts_with(&interface_stem(id)) => Ok(link),
-        _ => Err(Failure::conflict(format_args!(
+    match at_host.filter(|link| link.name.starts_with(&interface_stem(id))) {
+        Some(link) if found.has(lease.mac()) => Ok(Some((found, link))),
+        Some(link) => {
+            host.remove(link.index)?;
+            Ok(None)
+        }
+        None => Err(Failure::conflict(format_args!(
             "the sandbox with process {} has an interface {INSIDE} that is not of this container",
             lease.sandbox.pid
         ))),

@@ -8,6 +8,7 @@ use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::net::sockopt::{set_socket_recv_buffer_size, set_socket_reuseaddr};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, listen, socket_with};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use schema::common::{PortBinding, Protocol};
 use std::net::{Ipv4Addr, SocketAddrV4};
 
@@ -15,6 +16,14 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 #[derive(Debug)]
 pub(crate) struct Reservation {
     _socket: OwnedFd,
+}
+
+/// Lets this process hold as many ports as it may at all: each is a descriptor.
+pub(crate) fn allow_many() {
+    let limit = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
+        tracing::warn!(%error, "cannot raise the limit of open files: fewer ports can be published");
+    }
 }
 
 /// Takes a port of the host, if it is free.

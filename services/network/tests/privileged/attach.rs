@@ -164,6 +164,25 @@ fn detach_gives_back() {
 }
 
 #[test]
+fn a_sandbox_may_be_attached_again_after_detach() {
+    on_a_host(|host| {
+        let (mut engine, sandbox) = (host.engine(), Sandbox::new());
+        let addresses: Vec<_> = (0..3)
+            .map(|_| {
+                let address = engine.attach(&id(1), sandbox.reference, &bridge(&[])).unwrap().address.unwrap();
+                engine.detach(&id(1)).unwrap();
+                address
+            })
+            .collect();
+        let last = engine.attach(&id(1), sandbox.reference, &bridge(&[])).unwrap();
+        assert!(!addresses.contains(&last.address.unwrap()), "addresses rest");
+        assert_eq!(sandbox.ip("-o -4 address show eth0").lines().count(), 1);
+        sandbox.serve(80);
+        assert!(tcp(last.address.unwrap(), 80).is_some());
+    });
+}
+
+#[test]
 fn the_pair_goes_with_the_namespace() {
     on_a_host(|host| {
         let (mut engine, sandbox) = (host.engine(), Sandbox::new());

@@ -11,4 +11,5 @@ mod host;
 mod publish;
 mod recover;
 mod refuse;
+mod service;
 mod table;
