@@ -23,6 +23,7 @@ use crate::session::End;
 use futures::StreamExt;
 use schema::Code;
 use schema::containers::{AutoRemove, Container};
+use schema::log_collector::Stream;
 use std::future::Future;
 
 /// Does what a command says; answers the exit status.
@@ -86,6 +87,8 @@ async fn finish(engine: &Engine, container: &Container, end: End) -> Result<u8> 
         }
         End::Detached => {
             let Container { id, spec, .. } = container;
+            // The cursor is where the container has left it.
+            console::write(Stream::Stderr, b"\n")?;
             console::note(format_args!("detached: {} goes on; `cctl attach {}` returns to it", spec.name, id.short()));
             Ok(0)
         }
