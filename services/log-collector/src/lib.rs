@@ -1,11 +1,14 @@
 //! The log collector: captures the output of containers exactly once, keeps it within bounds, hands it out, and
 //! carries input to them.
 //!
-//! * Capture: [`capture`] is one thread that splices from all FIFOs into the files of [`writer`]; [`run`] takes
-//!   hold of a run, [`recover`] finds out where a log stands.
-//! * Retrieval: [`view`] is what readers see of a log; [`reader`] and [`locate`] answer from the files.
-//! * Input: [`input`], through a staging pipe and a journal.
-//! * Ownership: [`logs`] owns the list, [`log`] one log; [`startup`] fills the list.
+//! * Capture: `capture` is one thread that splices from all FIFOs into the files of `writer`; `run` takes
+//!   hold of a run, `recover` finds out where a log stands.
+//! * Retrieval: `view` is what readers see of a log; `reader` and `locate` answer from the files.
+//! * Input: `input`, through a staging pipe and a journal.
+//! * Ownership: `logs` owns the list, `log` one log; `startup` fills the list.
+//!
+//! State: `<container id>/` holds a log's segments (see `files` and `entry`), `records/` a record for each log. In
+//! the sandbox's directory: `log.lost` counts what a full disk cost the run, `log.input` is the journal of its stdin.
 //!
 //! What is captured survives the death of this process at any instant. It is not synced to the disk: after a
 //! power cut the end of a log may be missing, and what is there is told from what is damaged.

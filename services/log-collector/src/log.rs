@@ -89,14 +89,23 @@ impl Log {
 
     /// Waits for the monitor to let go of the run that the record describes, and takes hold of it.
     fn wait_for_run(&mut self, ctx: &mut Context<Self>) {
-        let Some(record) = self.record.clone().filter(|_| !self.settled) else { return };
+        let Some(mut record) = self.record.clone().filter(|_| !self.settled) else { return };
         let place = self.place.clone();
-        let work = async move { blocking(move || take_hold(&place, record, Wait::Yes)).await };
-        ctx.wait(work.into_actor(self).map(|outcome, this, ctx| match outcome {
-            Ok(hold) => this.settle(hold),
-            Err(failure) => {
-                tracing::error!(%failure, id = %this.place.id, "cannot capture, trying again");
-                ctx.run_later(RETRY, |this, ctx| this.wait_for_run(ctx));
+        let work = blocking(move || {
+            let outcome = take_hold(&place, &mut record, Wait::Yes);
+            Ok((record, outcome))
+        });
+        ctx.wait(work.into_actor(self).map(|done, this, ctx| {
+            let outcome = done.and_then(|(record, outcome)| {
+                this.record = Some(record);
+                outcome
+            });
+            match outcome {
+                Ok(hold) => this.settle(hold),
+                Err(failure) => {
+                    tracing::error!(%failure, id = %this.place.id, "cannot capture, trying again");
+                    ctx.run_later(RETRY, |this, ctx| this.wait_for_run(ctx));
+                }
             }
         }));
     }
@@ -112,11 +121,12 @@ fn open_input(place: &Place, run: &Run) -> Result<Option<Input>, Failure> {
 }
 
 /// Takes hold of a run; a sandbox that is gone leaves a log whose end is recorded. Blocks.
-pub(crate) fn take_hold(place: &Place, record: LogRecord, wait: Wait) -> Result<Hold, Failure> {
-    let outcome = hold(place, record.clone(), wait)?;
+pub(crate) fn take_hold(place: &Place, record: &mut LogRecord, wait: Wait) -> Result<Hold, Failure> {
+    let outcome = hold(place, record, wait)?;
     if matches!(outcome, Hold::Gone) {
         show(place, Phase::Ended)?;
-        place.put(&LogRecord { ended: true, ..record })?;
+        record.ended = true;
+        place.put(record)?;
     }
     Ok(outcome)
 }
@@ -139,47 +149,62 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Failure> +
 struct Opening {
     place: Place,
     capture: Capture,
-    record: Option<LogRecord>,
     settled: bool,
     spec: LogSpec,
 }
 
+/// A run that is about to be captured, and its stdin.
+type Begun = (Box<Run>, Option<Input>);
+
 impl Opening {
-    /// The run and its stdin, if it is a new one, and its first position.
-    async fn work(self) -> Result<(Option<(Box<Run>, Option<Input>)>, u64), Failure> {
+    /// The first position of the run, and the run itself if it is not captured yet. `record` becomes what is
+    /// recorded, also if this fails.
+    async fn work(self, record: &mut Option<LogRecord>) -> Result<(u64, Option<Begun>), Failure> {
         Bounds::of(&self.spec)?;
         let spec = self.spec.clone();
         let sandbox = blocking(move || identify(&spec)).await?;
-        let (run, again) = match &self.record {
-            Some(record) if record.sandbox == sandbox && self.settled => return Ok((None, record.first)),
-            Some(record) if record.sandbox == sandbox => (record.run, Some(record.first)),
-            Some(record) => (record.run + 1, None),
-            None => (1, None),
-        };
+        let known = record.clone().filter(|record| record.sandbox == sandbox);
+        if let Some(known) = &known
+            && self.settled
+        {
+            return Ok((known.first, None));
+        }
+        let run = record.as_ref().map_or(1, |record| record.run + 1);
         // A run that was cut short: its sandbox is not the container's any more.
         self.capture.release(&self.place.id).await;
-        let Self { place, spec, .. } = self;
-        let holding = place.clone();
-        let (run, first) = blocking(move || {
-            let place = holding;
-            let first = match again {
-                Some(first) => first,
-                None => end_of(&place)?,
-            };
-            let record = LogRecord { spec, run, first, sandbox, ended: false, spilled_from: None };
-            place.put(&record)?;
-            match hold(&place, record, Wait::Yes)? {
-                Hold::Taken(run) => Ok((run, first)),
-                Hold::Gone | Hold::Busy => {
-                    Err(Failure::not_found(format_args!("the sandbox of {} is gone", place.id.short()))
-                        .hint("prepare it again"))
-                }
-            }
+        let (place, spec) = (self.place.clone(), self.spec);
+        let mut next = blocking(move || match known {
+            Some(known) => Ok(known),
+            None => begin(&place, LogRecord { spec, run, first: 0, sandbox, ended: false, spilled_from: None }),
         })
         .await?;
-        let input = open_input(&place, &run)?;
-        Ok((Some((run, input)), first))
+        *record = Some(next.clone());
+        let place = self.place.clone();
+        let (next, held) = blocking(move || {
+            let held = hold(&place, &mut next, Wait::Yes);
+            Ok((next, held))
+        })
+        .await?;
+        let first = next.first;
+        *record = Some(next);
+        match held? {
+            Hold::Taken(run) => {
+                let input = open_input(&self.place, &run)?;
+                Ok((first, Some((run, input))))
+            }
+            Hold::Gone | Hold::Busy => {
+                let id = self.place.id.short();
+                Err(Failure::not_found(format_args!("the sandbox of {id} is gone")).hint("prepare it again"))
+            }
+        }
     }
+}
+
+/// Records a run that begins where the log ends. Blocks.
+fn begin(place: &Place, record: LogRecord) -> Result<LogRecord, Failure> {
+    let record = LogRecord { first: end_of(place)?, ..record };
+    place.put(&record)?;
+    Ok(record)
 }
 
 /// Makes a log's directory, if there is none; answers where the log ends. Blocks.
@@ -215,16 +240,20 @@ impl Handler<Open> for Log {
     type Result = AtomicResponse<Self, Result<u64, Failure>>;
 
     fn handle(&mut self, Open { spec }: Open, _: &mut Context<Self>) -> Self::Result {
-        let opening = Opening {
-            place: self.place.clone(),
-            capture: self.capture.clone(),
-            record: self.record.clone(),
-            settled: self.settled,
-            spec,
+        let opening = Opening { place: self.place.clone(), capture: self.capture.clone(), settled: self.settled, spec };
+        let mut record = self.record.clone();
+        let work = async move {
+            let outcome = opening.work(&mut record).await;
+            (record, outcome)
         };
-        AtomicResponse::new(Box::pin(opening.work().into_actor(self).map(|outcome, this, _| {
-            let (run, first) = outcome?;
-            if let Some((run, input)) = run {
+        AtomicResponse::new(Box::pin(work.into_actor(self).map(|(record, outcome), this, ctx| {
+            this.settled &= this.record == record;
+            this.record = record;
+            let (first, begun) = outcome.inspect_err(|_| {
+                // Readers wait for the end of this run: it must not depend on the caller to come again.
+                ctx.run_later(RETRY, |this, ctx| this.wait_for_run(ctx));
+            })?;
+            if let Some((run, input)) = begun {
                 this.follow(run, input);
             }
             Ok(first)

@@ -92,8 +92,9 @@ pub(crate) fn identify(spec: &LogSpec) -> Result<Identity, Failure> {
     }
 }
 
-/// Takes hold of the run that the record describes. Blocks. What was spilled is in the log afterwards.
-pub(crate) fn hold(place: &Place, mut record: LogRecord, wait: Wait) -> Result<Hold, Failure> {
+/// Takes hold of the run that the record describes. Blocks. What was spilled is in the log afterwards; if that
+/// fails half-way, the record says where it began, and must be the one that the next attempt is given.
+pub(crate) fn hold(place: &Place, record: &mut LogRecord, wait: Wait) -> Result<Hold, Failure> {
     let directory = record.spec.directory.clone();
     let failed = |error: io::Error| Failure::io(format_args!("capturing from {}", directory.display()), &error);
     let Some(lock) = open_lock(&directory, record.sandbox).map_err(failed)? else { return Ok(Hold::Gone) };
@@ -111,9 +112,9 @@ pub(crate) fn hold(place: &Place, mut record: LogRecord, wait: Wait) -> Result<H
     if let Err(error) = writer.account(lost.total()) {
         tracing::warn!(%error, "a gap waits for its entry");
     }
-    adopt(place, &mut record, &mut writer, &mut lost)?;
-    let pipes = open_pipes(&record).map_err(failed)?;
-    Ok(Hold::Taken(Box::new(Run { place: place.clone(), record, pipes, writer, lost, _lock: lock })))
+    adopt(place, record, &mut writer, &mut lost)?;
+    let pipes = open_pipes(record).map_err(failed)?;
+    Ok(Hold::Taken(Box::new(Run { place: place.clone(), record: record.clone(), pipes, writer, lost, _lock: lock })))
 }
 
 fn unless_gone<T>(result: io::Result<T>) -> io::Result<Option<T>> {

@@ -68,9 +68,9 @@ fn id_of(path: &Path) -> Option<ContainerId> {
 
 /// Takes hold of a run that may live; else shows what there is. A log that cannot be read is named in the trace,
 /// and keeps nobody else waiting.
-fn look_at((place, record): (Place, Option<LogRecord>)) -> Found {
-    let outcome = match &record {
-        Some(record) if !record.ended => take_hold(&place, record.clone(), Wait::No).map(Some),
+fn look_at((place, mut record): (Place, Option<LogRecord>)) -> Found {
+    let outcome = match &mut record {
+        Some(record) if !record.ended => take_hold(&place, record, Wait::No).map(Some),
         _ => show(&place, Phase::Ended).map(|()| Some(Hold::Gone)),
     };
     let hold = match outcome {

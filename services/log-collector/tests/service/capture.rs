@@ -106,6 +106,33 @@ fn a_run_that_ends_without_a_collector_is_complete() {
 }
 
 #[test]
+fn a_spill_that_cannot_be_read_yet_repeats_nothing() {
+    let mut service = Service::start();
+    let id = id();
+    let mut sandbox = Sandbox::new(&service, &id, false, false);
+    let spec = sandbox.spec(0, 0);
+    block_on(service.client().open(&call(), &id, &spec)).unwrap();
+    service.kill();
+    write_lines(sandbox.writer("stdout"), 0..1000, 100);
+    write_lines(sandbox.writer("stderr"), 0..1000, 4096);
+    sandbox.end();
+    let (spill, aside) = (sandbox.directory.join("stderr.spill"), sandbox.directory.join("aside"));
+    fs::rename(&spill, &aside).unwrap();
+    std::os::unix::fs::symlink(&spill, &spill).unwrap();
+    service.spawn();
+    let output = block_on(async {
+        let client = service.client();
+        // Nothing can be promised yet, but what is there can be read.
+        client.open(&call(), &id, &spec).await.unwrap_err();
+        read_until(&client, &id, 0, 3890).await;
+        fs::rename(&aside, &spill).unwrap();
+        read_all(&client, &id, 0).await.unwrap()
+    });
+    assert_same(&output.of(Stream::Stdout), &lines(0..1000));
+    assert_same(&output.of(Stream::Stderr), &lines(0..1000));
+}
+
+#[test]
 fn a_follower_misses_nothing_when_segments_are_rotated() {
     const LINES: u64 = 60_000;
     const SIZE: u64 = 32 << 10;
