@@ -4,8 +4,8 @@
 //! until it is destroyed, whatever happens to this service: at its start the service lists the directories,
 //! asks every monitor, and knows everything again.
 //!
-//! * [`plan`] and [`seccomp`], [`users`], [`cgroup`] (its plan) decide, and are pure.
-//! * [`sandbox`] carries out; one actor owns each sandbox, and the [`registry`] knows them.
+//! * `plan`, `seccomp`, `users` and the plan of `cgroup` decide, and are pure.
+//! * `sandbox` carries out: an actor owns each sandbox, and `registry` knows the actors.
 
 mod api;
 mod cgroup;

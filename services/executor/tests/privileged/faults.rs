@@ -93,6 +93,20 @@ fn what_was_half_made_is_removed() {
 }
 
 #[test]
+fn cgroups_without_a_sandbox_are_removed() {
+    on_bench(async |bench| {
+        let id = random_id();
+        bench.prepare(&id, &spec()).await.unwrap();
+        let orphan = bench.cgroups().pop().unwrap().join(random_id().as_str());
+        fs::create_dir(&orphan).unwrap();
+        bench.kill_executor();
+        assert_eq!(bench.client.list(&bench.call()).await.unwrap().len(), 1);
+        assert!(!orphan.exists());
+        bench.destroy(&id).await;
+    });
+}
+
+#[test]
 fn sandboxes_of_another_boot_are_not_believed() {
     on_bench(async |bench| {
         let id = random_id();
