@@ -2,16 +2,20 @@
 //!
 //! It waits for all FIFOs at once (epoll, level-triggered) and takes at most one chunk from each that has
 //! something, turn by turn: a container that writes without end slows nobody's capture by more than a chunk.
+//!
+//! The end of a FIFO is an event only if it had a writer when we opened it, or got one since. A collector that is
+//! restarted while a run ends may open it after the last writer is gone, with bytes still in it. So a FIFO is fresh,
+//! and taken from without an event, until it was found empty with a writer, or at its end.
 
 use crate::run::Run;
 use crate::writer::Taken;
 use crate::{entry, files::BOTH};
 use rustix::buffer::spare_capacity;
-use rustix::event::{EventfdFlags, epoll, eventfd};
+use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
 use rustix::io::Errno;
 use schema::log_collector::Stream;
 use schema::{ContainerId, Failure};
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, mpsc};
@@ -44,7 +48,8 @@ impl Capture {
         let bell = Arc::new(bell);
         let poll = epoll::create(epoll::CreateFlags::CLOEXEC).map_err(|error| failed(error.into()))?;
         watch(&poll, &bell, COMMANDS).map_err(failed)?;
-        let worker = Worker { poll, bell: Arc::clone(&bell), commands, runs: HashMap::new(), last: 0 };
+        let worker =
+            Worker { poll, bell: Arc::clone(&bell), commands, runs: HashMap::new(), last: 0, fresh: VecDeque::new() };
         std::thread::Builder::new().name("capture".into()).spawn(move || worker.work()).map_err(failed)?;
         Ok(Self { commands: sender, bell })
     }
@@ -89,6 +94,8 @@ struct Worker {
     runs: HashMap<u64, Box<Run>>,
     /// The number that was given to a run last; the keys of its FIFOs are twice that and one more.
     last: u64,
+    /// FIFOs of which it is not known that their end will be an event.
+    fresh: VecDeque<(u64, Stream)>,
 }
 
 fn key(run: u64, stream: Stream) -> u64 {
@@ -99,15 +106,28 @@ impl Worker {
     fn work(mut self) {
         let mut events = Vec::with_capacity(EVENTS);
         loop {
-            match epoll::wait(&self.poll, spare_capacity(&mut events), None) {
+            let at_once = (!self.fresh.is_empty()).then(Timespec::default);
+            match epoll::wait(&self.poll, spare_capacity(&mut events), at_once.as_ref()) {
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(error) => broken(&format!("cannot wait for output: {error}")),
             }
             for event in events.drain(..) {
                 match event.data.u64() {
                     COMMANDS => self.obey(),
-                    key => self.take(key / 2, if key % 2 == 0 { Stream::Stdout } else { Stream::Stderr }),
+                    key => drop(self.take(key / 2, if key % 2 == 0 { Stream::Stdout } else { Stream::Stderr })),
                 }
+            }
+            self.take_fresh();
+        }
+    }
+
+    /// One round.
+    fn take_fresh(&mut self) {
+        for _ in 0..self.fresh.len() {
+            if let Some((number, stream)) = self.fresh.pop_front()
+                && self.take(number, stream) == Taken::Some
+            {
+                self.fresh.push_back((number, stream));
             }
         }
     }
@@ -136,15 +156,16 @@ impl Worker {
             }
         }
         self.runs.insert(number, run);
-        // The end of a FIFO that had no writer when it was opened is not an event.
-        BOTH.into_iter().for_each(|stream| self.take(number, stream));
+        self.fresh.extend(BOTH.map(|stream| (number, stream)));
     }
 
-    fn take(&mut self, number: u64, stream: Stream) {
-        let Some(run) = self.runs.get_mut(&number) else { return };
-        if run.take(stream) == Taken::End && run.is_drained() {
+    fn take(&mut self, number: u64, stream: Stream) -> Taken {
+        let Some(run) = self.runs.get_mut(&number) else { return Taken::End };
+        let taken = run.take(stream);
+        if taken == Taken::End && run.is_drained() {
             self.finish(number);
         }
+        taken
     }
 
     fn finish(&mut self, number: u64) {

@@ -27,9 +27,9 @@ const LONGEST: u32 = 1 << 30;
 /// What came of an attempt to take bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Taken {
-    /// Some were taken.
+    /// Some were taken, or it was interrupted: there may be more.
     Some,
-    /// There are none now.
+    /// There are none now, and the source has a writer.
     Nothing,
     /// There will be no more.
     End,
@@ -63,7 +63,7 @@ impl Writer {
                 self.recovered(taken > 0, lost);
                 Ok(taken)
             }
-            Err(Errno::AGAIN | Errno::INTR) => return Taken::Nothing,
+            Err(error @ (Errno::AGAIN | Errno::INTR)) => Err(error),
             Err(error) => self.discard(source, lost, error),
         };
         match taken {
@@ -72,6 +72,7 @@ impl Writer {
                 self.publish();
                 Taken::Some
             }
+            Err(Errno::INTR) => Taken::Some,
             Err(_) => Taken::Nothing,
         }
     }

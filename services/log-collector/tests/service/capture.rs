@@ -106,6 +106,24 @@ fn a_run_that_ends_without_a_collector_is_complete() {
 }
 
 #[test]
+fn the_end_is_seen_by_a_collector_that_opens_a_fifo_after_its_last_writer_is_gone() {
+    let mut service = Service::start();
+    for bytes in [0, 10, 60_000, 1_000_000] {
+        let id = id();
+        let mut sandbox = Sandbox::new(&service, &id, false, false);
+        block_on(service.client().open(&call(), &id, &sandbox.spec(64 << 10, 100))).unwrap();
+        service.kill();
+        std::io::Write::write_all(&mut sandbox.writer("stdout"), &vec![b'x'; bytes]).unwrap();
+        // The monitor keeps read ends, and is slow to ask for the lock.
+        let slow = sandbox.let_go();
+        service.spawn();
+        let output = block_on(async { read_all(&service.client(), &id, 0).await.unwrap() });
+        assert_eq!(output.of(Stream::Stdout).len(), bytes);
+        drop(slow);
+    }
+}
+
+#[test]
 fn a_spill_that_cannot_be_read_yet_repeats_nothing() {
     let mut service = Service::start();
     let id = id();

@@ -168,16 +168,24 @@ impl Sandbox {
         File::options().read(true).open(self.directory.join(name)).unwrap()
     }
 
+    fn outputs(&self) -> &'static [&'static str] {
+        if self.terminal { &["stdout"] } else { &["stdout", "stderr"] }
+    }
+
+    /// Lets go of the write ends; answers read ends.
+    pub(crate) fn let_go(&mut self) -> Vec<OwnedFd> {
+        let read_ends = self.outputs().iter().map(|name| fifo(&self.directory.join(name), OFlags::RDONLY)).collect();
+        self.held.clear();
+        read_ends
+    }
+
     /// What the monitor does when the container has ended: lets go of the write ends, waits for the collector,
     /// and saves what is left if that is not there.
     pub(crate) fn end(&mut self) {
-        let names = if self.terminal { &["stdout"][..] } else { &["stdout", "stderr"] };
-        let mut read_ends: Vec<OwnedFd> =
-            names.iter().map(|name| fifo(&self.directory.join(name), OFlags::RDONLY)).collect();
-        self.held.clear();
+        let mut read_ends = self.let_go();
         let lock = File::open(self.directory.join("capture.lock")).unwrap();
         rustix::fs::flock(&lock, FlockOperation::LockExclusive).unwrap();
-        for (name, end) in names.iter().zip(read_ends.drain(..)) {
+        for (name, end) in self.outputs().iter().zip(read_ends.drain(..)) {
             let (mut left, mut end) = (Vec::new(), File::from(end));
             // A process that this test has just started may hold the write end until its exec is complete.
             while end.read_to_end(&mut left).is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock) {
