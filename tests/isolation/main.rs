@@ -60,9 +60,7 @@ fn processes_are_confined() {
     assert_eq!(field("CapInh:"), "0000000000000000");
     let user = sh(&cctl, &["-u", "daemon"], "grep CapEff /proc/self/status");
     assert!(user.ends_with("0000000000000000"), "{user}");
-    for refused in
-        ["mount -t tmpfs x /tmp", "mknod /tmp/disk b 8 0", "date -s 2000-01-01", "unshare -m true", "hostname x"]
-    {
+    for refused in ["mount -t tmpfs x /tmp", "mknod /tmp/disk b 8 0", "unshare -m true", "hostname x"] {
         let script = format!("{refused} 2>/dev/null && echo done || echo refused");
         assert_eq!(sh(&cctl, &[], &script), "refused", "{refused}");
     }

@@ -71,8 +71,15 @@ fn published_ports_are_reached_from_everywhere() {
 #[test]
 fn udp_ports_are_published_too() {
     let cctl = Instance::start();
-    let script = "while :; do nc -u -l -p 53 -e cat; done";
-    let id = cctl.cctl(&["run", "-d", "-p", "127.0.0.1::53/udp", "base", "sh", "-c", script]).ok();
+    let id = cctl.cctl(&["run", "-d", "-p", "127.0.0.1::53/udp", "base", "sleep", "600"]).ok();
+    // Debian's busybox has no UDP server: one of the host's programs answers in the container's network.
+    let pid = inspect(&cctl, &id)[0]["State"]["Pid"].to_string();
+    let server = "import socket\ns = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\ns.bind(('', 53))\n\
+                  while True: s.sendto(*s.recvfrom(100))";
+    let mut server = std::process::Command::new("nsenter")
+        .args(["--net", "--target", &pid, "python3", "-c", server])
+        .spawn()
+        .unwrap();
     let port: u16 = cctl.cctl(&["port", &id, "53/udp"]).ok().rsplit(':').next().unwrap().trim().parse().unwrap();
     eventually("UDP answers", || {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -82,6 +89,8 @@ fn udp_ports_are_published_too() {
         socket.recv(&mut answer).ok()?;
         (&answer == b"ping").then_some(())
     });
+    server.kill().unwrap();
+    server.wait().unwrap();
     cctl.cctl(&["rm", "-f", &id]).ok();
 }
 

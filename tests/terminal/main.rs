@@ -31,17 +31,18 @@ fn control_c_and_job_control_work() {
     let cctl = Instance::start();
     let mut terminal = cctl.terminal(&["run", "-it", "--rm", "base", "sh"]);
     terminal.shows("/ # ");
-    terminal.type_text("sleep 600\n");
-    terminal.shows("sleep 600");
+    // Keys must not come before the program that they are for.
+    terminal.type_text("echo on $((40 + 2)); sleep 600\n");
+    terminal.shows("on 42");
     terminal.type_text("\u{3}");
     terminal.type_text("echo interrupted $?\n");
     terminal.shows("interrupted 130");
-    terminal.type_text("sleep 601\n");
-    terminal.shows("sleep 601");
+    terminal.type_text("echo on $((40 + 3)); sleep 601\n");
+    terminal.shows("on 43");
     std::thread::sleep(std::time::Duration::from_millis(300));
     terminal.type_text("\u{1a}");
     terminal.shows("Stopped");
-    terminal.type_text("jobs; kill %1; exit\n");
+    terminal.type_text("jobs; kill -9 %1; wait; exit\n");
     terminal.shows("sleep 601");
     terminal.wait();
 }

@@ -8,7 +8,10 @@ use schema::executor::{Prepared, Started};
 use schema::filesystem::MountSpec;
 use schema::log_collector::LogSpec;
 use schema::network::{AttachSpec, Attachment};
-use schema::{Call, ContainerId, Failure};
+use schema::{Call, Code, ContainerId, Failure};
+
+/// How long one wait for the end of a log may take, milliseconds.
+const DRAIN_MS: u32 = 20_000;
 
 /// Makes the sandbox and fills it: all but PID 1. The record takes up what is learned on the way.
 ///
@@ -73,6 +76,17 @@ async fn open_log(workers: &Workers, request: RequestId, record: &Record, prepar
 /// Executes PID 1 in an assembled sandbox. Its failures are the user's: they are passed on as they are.
 pub(crate) async fn launch(workers: &Workers, request: RequestId, record: &Record) -> Result<Started, Failure> {
     workers.executor.start(&step(request), record.id(), &record.process()).await
+}
+
+/// Waits until all output of a run that has ended is in its log. Until then the sandbox must stay: what was
+/// written while no log collector was there lies in its directory.
+pub(crate) async fn drained(workers: &Workers, id: &ContainerId) -> Result<(), Failure> {
+    match workers.log_collector.read(&own_call(), id, u64::MAX, 1, DRAIN_MS).await {
+        Ok(end) if end.ended => Ok(()),
+        Ok(_) => Err(Failure::unavailable("the last of the output is not in the log yet")),
+        Err(failure) if failure.code == Code::NotFound => Ok(()),
+        Err(failure) => Err(failure.context("waiting for the last of the output")),
+    }
 }
 
 /// Removes what a run has in the kernel. The writable layer and the log stay.

@@ -169,6 +169,7 @@ async fn clean(shared: Rc<Shared>, page: Page, record: Record, report: impl Fn(F
         if record.container.exit.is_some() {
             // The sandbox holds the only other copy of the exit code.
             written?;
+            plan::drained(&shared.workers, record.id()).await?;
         } else {
             warn("why it did not start", written);
         }

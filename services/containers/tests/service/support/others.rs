@@ -135,7 +135,7 @@ impl log_collector::Server for LogCollector {
     }
 
     async fn read(&self, _: &Call, _: ContainerId, _: u64, _: u32, _: u32) -> Result<Chunk, Failure> {
-        Err(Failure::unimplemented("read"))
+        Ok(Chunk { ended: true, ..Chunk::default() })
     }
 
     async fn locate(&self, _: &Call, _: ContainerId, _: From) -> Result<u64, Failure> {
