@@ -118,5 +118,5 @@ fn accounted(live: &Segment, header: &Header, run: RunMark) -> io::Result<u64> {
             return Ok(entry.offset + u64::from(entry.length));
         }
     }
-    Ok(if header.run == run.number { header.lost } else { 0 })
+    Ok(if header.run == run.number && header.start >= run.first { header.lost } else { 0 })
 }

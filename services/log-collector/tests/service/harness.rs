@@ -11,7 +11,10 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// How long a test waits for what must come.
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Names an instance; the directories outlive the process of the service.
 pub(crate) struct Service {
@@ -184,7 +187,11 @@ impl Sandbox {
     pub(crate) fn end(&mut self) {
         let mut read_ends = self.let_go();
         let lock = File::open(self.directory.join("capture.lock")).unwrap();
-        rustix::fs::flock(&lock, FlockOperation::LockExclusive).unwrap();
+        let started = Instant::now();
+        while rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
+            assert!(started.elapsed() < PATIENCE, "the collector does not let go of {}", self.directory.display());
+            std::thread::sleep(Duration::from_millis(1));
+        }
         for (name, end) in self.outputs().iter().zip(read_ends.drain(..)) {
             let (mut left, mut end) = (Vec::new(), File::from(end));
             // A process that this test has just started may hold the write end until its exec is complete.
@@ -250,7 +257,9 @@ impl Output {
 /// Reads until the run has ended.
 pub(crate) async fn read_all(client: &Client, id: &ContainerId, from: u64) -> Result<Output, Failure> {
     let mut output = Output::from(from);
+    let started = Instant::now();
     while !output.ended {
+        assert!(started.elapsed() < PATIENCE, "no end of the log after {} bytes", output.next);
         output.add(client.read(&call(), id, output.next, 0, 10_000).await?);
     }
     Ok(output)
@@ -259,7 +268,9 @@ pub(crate) async fn read_all(client: &Client, id: &ContainerId, from: u64) -> Re
 /// Reads until there are so many bytes.
 pub(crate) async fn read_until(client: &Client, id: &ContainerId, from: u64, end: u64) -> Output {
     let mut output = Output::from(from);
+    let started = Instant::now();
     while output.next < end {
+        assert!(started.elapsed() < PATIENCE, "{} bytes of {end}", output.next);
         output.add(client.read(&call(), id, output.next, 0, 10_000).await.unwrap());
     }
     output
