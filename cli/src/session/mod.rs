@@ -11,8 +11,9 @@ mod signals;
 pub(crate) use output::Output;
 pub(crate) use signals::Signals;
 
+use crate::console;
 use crate::engine::{Engine, call, patient_call};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::terminal::{self, Raw};
 use schema::containers::{AutoRemove, Container};
 use schema::log_collector::Stream;
@@ -96,14 +97,26 @@ impl Session<'_> {
 
     /// Writes output until the container has ended.
     async fn until_exit(&self) -> Result<End> {
-        let output = async { if self.streams.output() { self.copy_output().await } else { Ok(()) } };
-        let ((), container) = futures::try_join!(output, self.exited())?;
+        let output = async {
+            match self.copy_output().await {
+                // A log goes with its container: if that was removed, the wait says so.
+                Err(Error::Failure(failure)) if failure.code == Code::NotFound => Ok(Some(failure)),
+                answer => answer.map(|()| None),
+            }
+        };
+        let (lost, container) = futures::try_join!(output, self.exited())?;
+        if let Some(failure) = lost {
+            console::complain(&failure.context("reading the output"));
+        }
         Ok(End::Exited(Box::new(container)))
     }
 
     /// Writes what the container writes, until it has ended and all is written.
     async fn copy_output(&self) -> Result {
         let Session { engine, container, streams, position, pass_signals: _ } = self;
+        if !streams.output() {
+            return Ok(());
+        }
         let output = Output { engine, id: &container.id, position: *position, until: None };
         let wanted = |stream| match stream {
             Stream::Stdout => streams.stdout,

@@ -4,7 +4,7 @@ use crate::console;
 use crate::engine::{Engine, patient_call};
 use crate::error::{Error, Result};
 use schema::log_collector::{Chunk, Record, Stream};
-use schema::{Code, ContainerId, Failure};
+use schema::{ContainerId, Failure};
 
 /// Bytes that one call answers at most.
 const CHUNK: u32 = 1 << 20;
@@ -27,15 +27,15 @@ pub(crate) struct Output<'a> {
 }
 
 impl Output<'_> {
-    /// Writes what `pick` makes of the records. While one chunk is written, the next one is read. A container
-    /// that was removed meanwhile has no more output.
+    /// Writes what `pick` makes of the records. While one chunk is written, the next one is read. Fails with
+    /// `notFound` if the log is gone.
     pub(crate) async fn copy(&self, mut pick: impl FnMut(Record) -> Option<Piece>) -> Result {
         let mut position = self.position;
         let mut pieces: Vec<Piece> = Vec::new();
         while self.until.is_none_or(|until| position < until) {
             let read = async { Ok::<_, Error>(self.read(position).await?) };
             let (chunk, ()) = tokio::try_join!(read, write(std::mem::take(&mut pieces)))?;
-            let Some(Chunk { records, next, lost, ended }) = chunk else { return Ok(()) };
+            let Chunk { records, next, lost, ended } = chunk;
             if lost > 0 {
                 console::note(format_args!(
                     "warning: {lost} bytes of output were rotated away before they could be read"
@@ -51,12 +51,9 @@ impl Output<'_> {
         write(pieces).await
     }
 
-    async fn read(&self, position: u64) -> Result<Option<Chunk>, Failure> {
+    async fn read(&self, position: u64) -> Result<Chunk, Failure> {
         let wait_ms = if self.until.is_none() { WAIT_MS } else { 0 };
-        match self.engine.logs.read(&patient_call(), self.id, position, CHUNK, wait_ms).await {
-            Err(failure) if failure.code == Code::NotFound => Ok(None),
-            answer => answer.map(Some),
-        }
+        self.engine.logs.read(&patient_call(), self.id, position, CHUNK, wait_ms).await
     }
 }
 
