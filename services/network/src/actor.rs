@@ -46,6 +46,11 @@ pub(crate) struct Attach {
 #[rtype(result = "Result<(), Failure>")]
 pub(crate) struct Detach(pub(crate) ContainerId);
 
+/// Removes interfaces that should have gone by themselves.
+#[derive(Message)]
+#[rtype(result = "Result<(), Failure>")]
+pub(crate) struct Sweep;
+
 /// `Network.reconcile` of the contract.
 #[derive(Message)]
 #[rtype(result = "Result<(), Failure>")]
@@ -84,6 +89,14 @@ impl Handler<Detach> for Network {
 
     fn handle(&mut self, Detach(id): Detach, _: &mut SyncContext<Self>) -> Self::Result {
         self.engine()?.detach(&id)
+    }
+}
+
+impl Handler<Sweep> for Network {
+    type Result = Result<(), Failure>;
+
+    fn handle(&mut self, _: Sweep, _: &mut SyncContext<Self>) -> Self::Result {
+        self.engine()?.sweep_late()
     }
 }
 

@@ -7,6 +7,7 @@ use crate::books::Books;
 use crate::conntrack;
 use crate::ground::Ground;
 use crate::lease::Lease;
+use crate::leaving::{GRACE, Leaving};
 use crate::netfilter::Netfilter;
 use crate::plug;
 use crate::reservation::{Reservation, reserve};
@@ -19,6 +20,7 @@ use schema::{ContainerId, Failure};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::time::Duration;
 
 const VERSION: u32 = 1;
 /// The record of the subnet.
@@ -40,6 +42,7 @@ pub struct Engine {
     books: Option<Books>,
     /// Sockets that hold the published ports.
     held: BTreeMap<ContainerId, Vec<Reservation>>,
+    leaving: Leaving,
 }
 
 impl Engine {
@@ -57,6 +60,7 @@ impl Engine {
             leases,
             books: None,
             held: BTreeMap::new(),
+            leaving: Leaving::open(state.join("leaving"))?,
         };
         let (records, _) = engine.choices.load()?;
         if let Some((_, choice)) = records.into_iter().find(|(record, _)| record == BRIDGE) {
@@ -65,6 +69,9 @@ impl Engine {
         }
         if let Err(failure) = engine.restore() {
             tracing::error!(%failure, "cannot restore the network");
+        }
+        if let Err(failure) = engine.sweep(Duration::ZERO) {
+            tracing::error!(%failure, "cannot remove interfaces of containers that are gone");
         }
         Ok(engine)
     }
@@ -114,13 +121,24 @@ impl Engine {
     pub fn detach(&mut self, id: &ContainerId) -> Result<(), Failure> {
         let Some(lease) = self.lease(id) else { return Ok(()) };
         self.unpublish(id, &lease)?;
-        plug::unplug(self.ground.links(), &lease.interface)?;
+        if plug::unplug(self.ground.links(), &lease.interface)? {
+            self.leaving.add(&lease.interface)?;
+        }
         self.leases.drop_record(id.as_str())?;
         self.held.remove(id);
         if let Some(books) = &mut self.books {
             books.release(id);
         }
         Ok(())
+    }
+
+    /// Removes the interfaces of detached containers whose namespaces have not gone in time.
+    pub fn sweep_late(&mut self) -> Result<(), Failure> {
+        self.sweep(GRACE)
+    }
+
+    fn sweep(&mut self, grace: Duration) -> Result<(), Failure> {
+        self.leaving.sweep(self.ground.links(), grace)
     }
 
     /// Releases what belongs to containers that are not in `live`, and restores what belongs to those that are.
@@ -163,6 +181,7 @@ impl Engine {
             ))
             .hint("stop them first: `cctl system stop --containers`"));
         }
+        self.sweep(Duration::ZERO)?;
         self.netfilter.apply(remove_table(self.ground.name()))?;
         self.ground.remove_bridge()
     }
@@ -205,7 +224,9 @@ impl Engine {
         if lease.interface == interface {
             return Ok(());
         }
-        plug::unplug(self.ground.links(), &lease.interface)?;
+        if plug::unplug(self.ground.links(), &lease.interface)? {
+            self.leaving.add(&lease.interface)?;
+        }
         self.record(id, &Lease { interface, ..lease.clone() })
     }
 

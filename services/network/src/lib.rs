@@ -13,6 +13,7 @@ mod ground;
 mod hash;
 pub mod ipam;
 mod lease;
+mod leaving;
 mod link;
 mod message;
 mod namespace;
@@ -26,7 +27,7 @@ pub mod subnet;
 mod sysctl;
 
 use actix::{Addr, SyncArbiter};
-use actor::{Attach, Detach, Info, Network, Reconcile, Recovered, TearDown};
+use actor::{Attach, Detach, Info, Network, Reconcile, Recovered, Sweep, TearDown};
 use engine::Engine;
 use kit::actor::ask;
 use kit::{Context, Identity};
@@ -64,7 +65,15 @@ impl Server for Api {
     }
 
     async fn detach(&self, _call: &Call, id: ContainerId) -> Result<(), Failure> {
-        ask(&self.owner, Detach(id)).await
+        ask(&self.owner, Detach(id)).await?;
+        let owner = self.owner.clone();
+        actix::spawn(async move {
+            tokio::time::sleep(leaving::GRACE).await;
+            if let Err(failure) = ask(&owner, Sweep).await {
+                tracing::warn!(%failure, "cannot remove the interface of a container that is gone");
+            }
+        });
+        Ok(())
     }
 
     async fn reconcile(&self, _call: &Call, live: Vec<ContainerId>) -> Result<(), Failure> {

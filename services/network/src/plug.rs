@@ -111,14 +111,15 @@ pub(crate) fn join_all<'a>(
     if running { host.wait_until_running(bridge.index) } else { Ok(()) }
 }
 
-/// Takes the host's end off the bridge. It is not removed, which is slow: it goes with its namespace. But until
-/// then it must not answer for an address that may be another's.
-pub(crate) fn unplug(host: &Links, interface: &str) -> Result<(), Refused> {
-    match host.named(interface)? {
-        Some(link) if link.bridge.is_some() => match host.set_bridge(link.index, None) {
-            Err(refused) if refused.is_missing() => Ok(()),
-            answer => answer,
-        },
-        _ => Ok(()),
+/// Takes the host's end off the bridge; tells whether it is there. It is not removed, which is slow: it goes with
+/// its namespace. But until then it must not answer for an address that may be another's.
+pub(crate) fn unplug(host: &Links, interface: &str) -> Result<bool, Refused> {
+    let Some(link) = host.named(interface)? else { return Ok(false) };
+    if link.bridge.is_some() {
+        match host.set_bridge(link.index, None) {
+            Err(refused) if refused.is_missing() => return Ok(false),
+            answer => answer?,
+        }
     }
+    Ok(true)
 }
