@@ -1,8 +1,9 @@
 //! Published ports: who reaches them, and who reaches nothing else.
 
-use crate::host::{HOST, LOCALHOST, NEIGHBOUR, Sandbox, bridge, id, ip, on_a_host, serve, tcp, udp, wait_until};
+use crate::host::{HOST, Host, LOCALHOST, NEIGHBOUR, Sandbox, bridge, id, ip, on_a_host, serve, tcp, udp, wait_until};
 use schema::Code;
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
+use std::time::Duration;
 
 #[test]
 fn a_published_port_is_reached_from_everywhere() {
@@ -66,9 +67,7 @@ fn what_is_not_published_is_out_of_reach() {
         for (from, by) in [(&host.neighbour, HOST), (&sandbox, gateway)] {
             let interface = if by == HOST { "uplink" } else { "eth0" };
             from.inside(|| std::fs::write(format!("/proc/sys/net/ipv4/conf/{interface}/route_localnet"), "1")).unwrap();
-            from.ip("rule add pref 10 lookup main");
-            from.ip("rule add pref 20 lookup local");
-            from.ip("rule del pref 0");
+            from.ip("address del 127.0.0.1/8 dev lo");
             from.ip(&format!("route add 127.0.0.1 via {by} dev {interface}"));
             for port in [700, 8080] {
                 assert!(from.tcp(LOCALHOST, port).is_none(), "the host's loopback, port {port}, by {by}");
@@ -142,34 +141,56 @@ fn instances_live_side_by_side_and_apart() {
     });
 }
 
+/// Clients of UDP that always send from the same socket.
+fn clients(host: &Host) -> Vec<UdpSocket> {
+    let client = |local: Ipv4Addr, to: Ipv4Addr| {
+        let socket = UdpSocket::bind((local, 0)).unwrap();
+        socket.connect((to, 8080)).unwrap();
+        socket.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+        socket
+    };
+    vec![host.neighbour.inside(|| client(NEIGHBOUR, HOST)), client(HOST, HOST), client(LOCALHOST, LOCALHOST)]
+}
+
+fn asks(client: &UdpSocket) -> bool {
+    let _ = client.send(b"?");
+    client.recv(&mut [0; 64]).is_ok()
+}
+
 #[test]
-fn a_client_of_udp_that_goes_on_sending_reaches_who_is_there_now() {
+fn who_sent_before_a_port_was_published_is_heard_after() {
+    on_a_host(|host| {
+        let mut engine = host.engine();
+        let (other, sandbox) = (Sandbox::new(), Sandbox::new());
+        // From now on, the kernel tracks connections.
+        engine.attach(&id(1), other.reference, &bridge(&[])).unwrap();
+        let clients = clients(&host);
+        // Whoever takes what is sent without an answer keeps the clients from being refused.
+        let sink = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 8080)).unwrap();
+        assert!(!clients.iter().any(asks));
+        drop(sink);
+        sandbox.serve(80);
+        engine.attach(&id(2), sandbox.reference, &bridge(&[(None, 8080, 80)])).unwrap();
+        assert!(clients.iter().all(asks));
+    });
+}
+
+#[test]
+fn who_goes_on_sending_does_not_reach_who_has_the_address_now() {
     on_a_host(|host| {
         let mut engine = host.engine();
         let (one, other) = (Sandbox::new(), Sandbox::new());
         one.serve(80);
         other.serve(80);
-        let asks = |socket: &UdpSocket| {
-            let mut buffer = [0; 64];
-            let _ = socket.send(b"?");
-            socket.recv(&mut buffer).is_ok()
-        };
-        let client = |local: Ipv4Addr, to: Ipv4Addr| {
-            let socket = UdpSocket::bind((local, 0)).unwrap();
-            socket.connect((to, 8080)).unwrap();
-            socket.set_read_timeout(Some(std::time::Duration::from_millis(500))).unwrap();
-            socket
-        };
-        let clients =
-            [host.neighbour.inside(|| client(NEIGHBOUR, HOST)), client(HOST, HOST), client(LOCALHOST, LOCALHOST)];
-        // A socket that takes what is sent before the port is published: no refusal ends the connection.
-        let sink = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 8080)).unwrap();
-        assert!(clients.iter().all(|client| !asks(client)));
-        drop(sink);
-        engine.attach(&id(1), one.reference, &bridge(&[(None, 8080, 80)])).unwrap();
-        assert!(clients.iter().all(asks), "who sent before it was published");
+        let before = engine.attach(&id(1), one.reference, &bridge(&[(None, 8080, 80)])).unwrap();
+        let clients = clients(&host);
+        assert!(clients.iter().all(asks));
         engine.detach(&id(1)).unwrap();
-        engine.attach(&id(2), other.reference, &bridge(&[(None, 8080, 80)])).unwrap();
-        assert!(clients.iter().all(asks), "who sent to the container that was there before");
+        drop(engine);
+        // A new process begins at the first address again.
+        let mut engine = host.engine();
+        let after = engine.attach(&id(2), other.reference, &bridge(&[(None, 9090, 80)])).unwrap();
+        assert_eq!(after.address, before.address);
+        assert!(!clients.iter().any(asks));
     });
 }
