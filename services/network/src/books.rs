@@ -7,9 +7,10 @@ use crate::ruleset::Published;
 use crate::subnet::Subnet;
 use rustix::io::Errno;
 use schema::common::{PortBinding, SandboxRef};
-use schema::network::AttachSpec;
+use schema::network::{AttachSpec, Mode};
 use schema::{ContainerId, Failure};
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 
 /// The leases of an instance, and what is left to give.
 #[derive(Debug)]
@@ -80,7 +81,7 @@ impl Books {
         };
         let lease = Lease {
             boot: self.boot.clone(),
-            order: self.leases.values().map(|lease| lease.order + 1).max().unwrap_or(0),
+            order: self.next_order(),
             sandbox,
             spec: spec.clone(),
             address,
@@ -91,9 +92,31 @@ impl Books {
         Ok((lease, held))
     }
 
+    /// Adds the lease of a container whose record is lost: what is left of it in the kernel, its interface, says
+    /// that the address is in use. Its ports are not published any more.
+    pub(crate) fn adopt(&mut self, id: ContainerId, address: Ipv4Addr, interface: String) {
+        if self.leases.contains_key(&id) || !self.pool.claim(address) {
+            return;
+        }
+        let lease = Lease {
+            boot: self.boot.clone(),
+            order: self.next_order(),
+            sandbox: SandboxRef { pid: 0, start_time: 0 },
+            spec: AttachSpec { mode: Mode::Bridge, ports: Vec::new() },
+            address,
+            ports: Vec::new(),
+            interface,
+        };
+        self.leases.insert(id, lease);
+    }
+
     /// Replaces a lease by one with the same address and ports.
     pub(crate) fn update(&mut self, id: &ContainerId, lease: Lease) {
         self.leases.insert(id.clone(), lease);
+    }
+
+    fn next_order(&self) -> u64 {
+        self.leases.values().map(|lease| lease.order + 1).max().unwrap_or(0)
     }
 
     /// Takes back what a container has.
@@ -113,7 +136,6 @@ mod tests {
     use proptest::prelude::*;
     use schema::Code;
     use schema::common::Protocol;
-    use schema::network::Mode;
     use std::collections::BTreeSet;
 
     fn id(byte: u8) -> ContainerId {
@@ -169,6 +191,19 @@ mod tests {
         }
         let mut second = books("10.0.0.0/24", first.leases().clone());
         assert_eq!(grant(&mut second, 4, &[]).unwrap().address.to_string(), "10.0.0.5");
+    }
+
+    #[test]
+    fn a_lost_lease_keeps_its_address() {
+        let mut books = books("10.0.0.0/29", BTreeMap::new());
+        let two = Ipv4Addr::new(10, 0, 0, 2);
+        books.adopt(id(1), two, "veth0".to_owned());
+        books.adopt(id(2), two, "veth1".to_owned());
+        books.adopt(id(3), Ipv4Addr::new(10, 9, 9, 9), "veth2".to_owned());
+        assert_eq!(books.leases().len(), 1);
+        assert_ne!(grant(&mut books, 4, &[]).unwrap().address, two);
+        books.release(&id(1));
+        assert!(!books.leases().contains_key(&id(1)));
     }
 
     proptest! {

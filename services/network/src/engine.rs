@@ -62,10 +62,9 @@ impl Engine {
             held: BTreeMap::new(),
             leaving: Leaving::open(state.join("leaving"))?,
         };
-        let (records, _) = engine.choices.load()?;
-        if let Some((_, choice)) = records.into_iter().find(|(record, _)| record == BRIDGE) {
-            let leases = engine.load_leases()?;
-            engine.open_books(choice.subnet, leases);
+        let leases = engine.load_leases()?;
+        if let Some(subnet) = engine.load_subnet()? {
+            engine.open_books(subnet, leases);
         }
         if let Err(failure) = engine.restore() {
             tracing::error!(%failure, "cannot restore the network");
@@ -103,6 +102,7 @@ impl Engine {
             None => self.grant(id, sandbox, spec)?,
         };
         let subnet = self.books()?.subnet();
+        self.leaving.stay(&lease.interface)?;
         let result = plug::connect(self.ground.links(), &bridge, id, &lease, subnet)
             .and_then(|interface| self.note_interface(id, &lease, interface))
             .and_then(|()| self.publish(&lease, is_new));
@@ -224,6 +224,7 @@ impl Engine {
         if lease.interface == interface {
             return Ok(());
         }
+        self.leaving.stay(&interface)?;
         if plug::unplug(self.ground.links(), &lease.interface)? {
             self.leaving.add(&lease.interface)?;
         }
@@ -302,6 +303,7 @@ impl Engine {
 
     /// Makes the kernel agree with the records: bridge, ports of the bridge, table, reserved ports.
     fn restore(&mut self) -> Result<(), Failure> {
+        self.adopt_lost()?;
         let Some(books) = &self.books else { return Ok(()) };
         let (ruleset, published) = (self.ruleset()?, books.published());
         if books.leases().is_empty() {
@@ -311,12 +313,27 @@ impl Engine {
             return Ok(());
         }
         let bridge = self.ground.make_bridge(books.subnet())?;
-        plug::join_all(self.ground.links(), &bridge, books.leases().values())?;
+        plug::join_all(self.ground.links(), &bridge, books.leases().iter())?;
         if !self.netfilter.stands_with(&ruleset, &published)? {
             tracing::warn!("the table is missing or not as it should be; making it anew");
             self.netfilter.apply(ruleset.create(&published))?;
         }
         self.hold_ports();
+        Ok(())
+    }
+
+    /// Finds the containers whose leases were lost, by their interfaces, and records them.
+    fn adopt_lost(&mut self) -> Result<(), Failure> {
+        let Some(books) = &mut self.books else { return Ok(()) };
+        for (id, address, interface) in self.ground.connected()? {
+            if !books.leases().contains_key(&id) {
+                tracing::error!(container = id.short(), %address, interface, "its lease is lost; its ports are not published");
+                books.adopt(id.clone(), address, interface);
+                if let Some(lease) = books.leases().get(&id) {
+                    self.leases.put(id.as_str(), lease, Durability::Process)?;
+                }
+            }
+        }
         Ok(())
     }
 
@@ -337,6 +354,20 @@ impl Engine {
             });
             self.held.insert(id.clone(), held.collect());
         }
+    }
+
+    /// The subnet as recorded; if that record is lost, the one of the bridge.
+    fn load_subnet(&self) -> Result<Option<Subnet>, Failure> {
+        let (records, _) = self.choices.load()?;
+        let recorded = records.into_iter().find(|(record, _)| record == BRIDGE).map(|(_, choice)| choice.subnet);
+        let subnet = match recorded {
+            None => self.ground.subnet()?,
+            recorded => recorded,
+        };
+        if let (None, Some(subnet)) = (recorded, subnet) {
+            self.choices.put(BRIDGE, &Choice { subnet }, Durability::Disk)?;
+        }
+        Ok(subnet)
     }
 
     /// The leases of this boot. Those of an earlier one are of no meaning any more.

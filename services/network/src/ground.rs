@@ -1,9 +1,11 @@
 //! What all containers of an instance stand on: the bridge, its subnet, the kernel's switches.
 
+use crate::lease::parse_alias;
 use crate::link::{Link, Links, Mac};
 use crate::subnet::{Subnet, choose};
 use crate::sysctl;
-use schema::Failure;
+use schema::{ContainerId, Failure};
+use std::net::Ipv4Addr;
 
 /// Larger packets than the link to the world takes would only be cut up.
 const USUAL_MTU: u32 = 1500;
@@ -36,6 +38,21 @@ impl Ground {
     pub(crate) fn bridge(&self) -> Result<Option<Link>, Failure> {
         sysctl::enable(sysctl::FORWARDING)?;
         Ok(self.find()?.filter(|bridge| bridge.up))
+    }
+
+    /// The subnet of the bridge, if it is there.
+    pub(crate) fn subnet(&self) -> Result<Option<Subnet>, Failure> {
+        match self.find()? {
+            Some(bridge) => Ok(self.links.subnet(bridge.index)?),
+            None => Ok(None),
+        }
+    }
+
+    /// The containers that are connected to the bridge, by what their interfaces say: id, address, interface.
+    pub(crate) fn connected(&self) -> Result<Vec<(ContainerId, Ipv4Addr, String)>, Failure> {
+        let Some(bridge) = self.find()? else { return Ok(Vec::new()) };
+        let ports = self.links.ports(bridge.index)?.into_iter();
+        Ok(ports.filter_map(|port| parse_alias(&port.alias).map(|(id, address)| (id, address, port.name))).collect())
     }
 
     /// Makes the bridge on a given subnet, or completes it.

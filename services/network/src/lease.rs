@@ -68,9 +68,30 @@ pub(crate) fn interface_stem(id: &ContainerId) -> String {
     format!("veth{}", &id.as_str()[..7])
 }
 
+/// What the host's end of a pair says of itself: whose it is, and the address at the other end. It is there for
+/// people, and for a lease whose record is lost.
+pub(crate) fn alias(id: &ContainerId, address: Ipv4Addr) -> String {
+    format!("cctl {id} {address}")
+}
+
+/// Reads an alias; none if it is not one of ours.
+pub(crate) fn parse_alias(alias: &str) -> Option<(ContainerId, Ipv4Addr)> {
+    let (id, address) = alias.strip_prefix("cctl ")?.split_once(' ')?;
+    Some((id.parse().ok()?, address.parse().ok()?))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn aliases_come_back() {
+        let (id, address) = (ContainerId::from_bytes([7; 32]), Ipv4Addr::new(10, 88, 1, 2));
+        assert_eq!(parse_alias(&alias(&id, address)), Some((id, address)));
+        for bad in ["", "cctl", "cctl x 10.0.0.1", "uplink to somewhere"] {
+            assert_eq!(parse_alias(bad), None);
+        }
+    }
 
     #[test]
     fn interface_names_fit_and_differ_from_run_to_run() {

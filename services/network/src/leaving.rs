@@ -41,6 +41,13 @@ impl Leaving {
         Ok(())
     }
 
+    /// An interface is in use again.
+    pub(crate) fn stay(&mut self, interface: &str) -> Result<(), Failure> {
+        let known = self.names.len();
+        self.names.retain(|(name, _)| name != interface);
+        if self.names.len() < known { self.records.drop_record(interface) } else { Ok(()) }
+    }
+
     /// Removes those that should have gone for `grace`, and are still there.
     pub(crate) fn sweep(&mut self, host: &Links, grace: Duration) -> Result<(), Failure> {
         for (name, _) in self.names.extract_if(.., |(_, since)| since.elapsed() >= grace).collect::<Vec<_>>() {

@@ -61,6 +61,8 @@ pub(crate) struct Link {
     pub(crate) mac: Option<[u8; 6]>,
     /// Whether it is a bridge.
     pub(crate) is_bridge: bool,
+    /// What was said of it when it was made.
+    pub(crate) alias: String,
     /// The bridge that it is a port of.
     pub(crate) bridge: Option<u32>,
     /// The number of the other end, in that one's namespace.
@@ -153,11 +155,25 @@ impl Links {
         self.run(format_args!("changing the bridge of interface {index}"), self.handle.link().set(link).execute())
     }
 
-    /// Lets a port of a bridge send back what came by it. Where br_netfilter is loaded, a packet of a container to
+    /// The ports of a bridge.
+    pub(crate) fn ports(&self, bridge: u32) -> Result<Vec<Link>, Refused> {
+        let links = self.run("reading the interfaces", self.handle.link().get().execute().try_collect::<Vec<_>>())?;
+        Ok(links.iter().map(parse_link).filter(|link| link.bridge == Some(bridge)).collect())
+    }
+
+    /// The IPv4 subnet of an interface; none if it has no address.
+    pub(crate) fn subnet(&self, index: u32) -> Result<Option<Subnet>, Refused> {
+        let request = self.handle.address().get().set_link_index_filter(index);
+        let messages: Vec<AddressMessage> = self.run("reading the addresses", request.execute().try_collect())?;
+        let own = messages.iter().filter(|message| message.header.index == index);
+        Ok(own.filter_map(|message| Subnet::new(address(message)?, message.header.prefix_len)).next())
+    }
+
+    /// Names a port of a bridge, and lets it send back what came by it. Where br_netfilter is loaded, a packet of a container to
     /// its own published port is translated in the bridge and must go out where it came in.
-    pub(crate) fn set_hairpin(&self, index: u32) -> Result<(), Refused> {
-        let port = LinkBridgePort::new(index).hairpin(true).build();
-        self.run(format_args!("setting hairpin mode of interface {index}"), self.handle.link().set_port(port).execute())
+    pub(crate) fn set_port(&self, index: u32, alias: &str) -> Result<(), Refused> {
+        let port = LinkBridgePort::new(index).hairpin(true).alias(alias).build();
+        self.run(format_args!("setting up interface {index} as a port"), self.handle.link().set_port(port).execute())
     }
 
     /// Waits until an interface passes packets. The kernel gets to it within milliseconds; a first packet that
@@ -286,6 +302,7 @@ fn parse_link(message: &LinkMessage) -> Link {
     for attribute in &message.attributes {
         match attribute {
             LinkAttribute::IfName(name) => link.name.clone_from(name),
+            LinkAttribute::IfAlias(alias) => link.alias.clone_from(alias),
             LinkAttribute::Mtu(mtu) => link.mtu = *mtu,
             LinkAttribute::Address(address) => link.mac = address.as_slice().try_into().ok(),
             LinkAttribute::Controller(index) => link.bridge = Some(*index),

@@ -1,6 +1,6 @@
 //! Connecting a sandbox to the bridge.
 
-use crate::lease::{Lease, interface_name, interface_stem};
+use crate::lease::{Lease, alias, interface_name, interface_stem};
 use crate::link::{Link, Links, OtherEnd};
 use crate::namespace::Namespace;
 use crate::netlink::Refused;
@@ -35,7 +35,7 @@ pub(crate) fn connect(
             standing(host, &inside, id, lease)?.ok_or_else(|| Refused::new("looking for the new pair", Errno::NODEV))?
         }
     };
-    join(host, bridge, &at_host)?;
+    join(host, bridge, id, lease, &at_host)?;
     inside.loopback_up()?;
     inside.add_address(found.index, lease.address, subnet)?;
     inside.set_up(found.index)?;
@@ -84,11 +84,11 @@ fn standing(host: &Links, inside: &Links, id: &ContainerId, lease: &Lease) -> Re
 }
 
 /// Makes sure that the host's end is up and a port of the bridge.
-fn join(host: &Links, bridge: &Link, link: &Link) -> Result<(), Refused> {
+fn join(host: &Links, bridge: &Link, id: &ContainerId, lease: &Lease, link: &Link) -> Result<(), Refused> {
     if link.bridge != Some(bridge.index) {
         host.set_bridge(link.index, Some(bridge.index))?;
     }
-    host.set_hairpin(link.index)?;
+    host.set_port(link.index, &alias(id, lease.address))?;
     if !link.up {
         host.set_up(link.index)?;
     }
@@ -99,12 +99,12 @@ fn join(host: &Links, bridge: &Link, link: &Link) -> Result<(), Refused> {
 pub(crate) fn join_all<'a>(
     host: &Links,
     bridge: &Link,
-    leases: impl Iterator<Item = &'a Lease>,
+    leases: impl Iterator<Item = (&'a ContainerId, &'a Lease)>,
 ) -> Result<(), Refused> {
     let mut running = false;
-    for lease in leases {
+    for (id, lease) in leases {
         if let Some(link) = host.named(&lease.interface)? {
-            join(host, bridge, &link)?;
+            join(host, bridge, id, lease, &link)?;
             running |= link.running;
         }
     }

@@ -178,7 +178,28 @@ fn a_sandbox_may_be_attached_again_after_detach() {
         assert!(!addresses.contains(&last.address.unwrap()), "addresses rest");
         assert_eq!(sandbox.ip("-o -4 address show eth0").lines().count(), 1);
         sandbox.serve(80);
+        std::thread::sleep(std::time::Duration::from_millis(1100));
+        engine.sweep_late().unwrap();
         assert!(tcp(last.address.unwrap(), 80).is_some());
+    });
+}
+
+#[test]
+fn an_interface_whose_namespace_stays_is_removed_after_a_moment() {
+    on_a_host(|host| {
+        let (mut engine, one, other) = (host.engine(), Sandbox::new(), Sandbox::new());
+        engine.attach(&id(1), one.reference, &bridge(&[])).unwrap();
+        engine.attach(&id(2), other.reference, &bridge(&[])).unwrap();
+        engine.detach(&id(1)).unwrap();
+        engine.sweep_late().unwrap();
+        assert_eq!(pairs().len(), 2, "it gets a moment");
+        std::thread::sleep(std::time::Duration::from_millis(1100));
+        engine.sweep_late().unwrap();
+        assert_eq!(pairs().len(), 1);
+        engine.detach(&id(2)).unwrap();
+        drop(engine);
+        drop(host.engine());
+        assert!(pairs().is_empty(), "the next process does what is left");
     });
 }
 

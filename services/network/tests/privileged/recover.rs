@@ -1,6 +1,8 @@
 //! Processes of the service come and go; containers do not notice.
 
-use crate::host::{Conversation, HOST, NEIGHBOUR, Sandbox, bridge, exists, id, ip, nft, on_a_host, pairs, tcp, udp};
+use crate::host::{
+    Conversation, HOST, NEIGHBOUR, Sandbox, bridge, exists, id, ip, nft, on_a_host, pairs, tcp, udp, wait_until,
+};
 use std::fs;
 
 #[test]
@@ -127,6 +129,8 @@ fn leases_of_another_boot_mean_nothing() {
         let mut engine = host.engine();
         engine.attach(&id(1), sandbox.reference, &bridge(&[(None, 8080, 80)])).unwrap();
         drop(engine);
+        sandbox.end();
+        wait_until("the interface is gone, as after a boot", || pairs().is_empty());
         rewrite_boot(&host.lease_file(&id(1)));
         let mut engine = host.engine();
         assert_eq!((host.leases(), engine.info().unwrap().attached), (0, 0));
@@ -146,4 +150,30 @@ fn rewrite_boot(path: &std::path::Path) {
         let other: serde_json::Value = serde_json::from_str(&text).unwrap();
         store.put(&name, &other, kit::store::Durability::Process).unwrap();
     }
+}
+
+#[test]
+fn a_damaged_record_harms_one_container_and_nobody_gets_its_address() {
+    on_a_host(|host| {
+        let (one, other, third) = (Sandbox::new(), Sandbox::new(), Sandbox::new());
+        let mut engine = host.engine();
+        let of_one = engine.attach(&id(1), one.reference, &bridge(&[(None, 8080, 80)])).unwrap();
+        let of_other = engine.attach(&id(2), other.reference, &bridge(&[(None, 8081, 80)])).unwrap();
+        one.serve(80);
+        other.serve(80);
+        drop(engine);
+        fs::write(host.lease_file(&id(1)), "nonsense").unwrap();
+        // The subnet's record too, and with it where the search for addresses goes on.
+        fs::write(host.instance().state("network").join(host.name()).join("bridge.json"), "").unwrap();
+        let mut engine = host.engine();
+        assert!(tcp(HOST, 8081).is_some() && tcp(HOST, 8080).is_none());
+        assert!(other.tcp(of_one.address.unwrap(), 80).is_some(), "it is still connected");
+        assert_eq!((engine.info().unwrap().attached, host.leases()), (2, 2));
+        let of_third = engine.attach(&id(3), third.reference, &bridge(&[(None, 8080, 80)])).unwrap();
+        assert!(![of_one.address, of_other.address].contains(&of_third.address));
+        assert_eq!(of_third.gateway, of_one.gateway);
+        engine.detach(&id(1)).unwrap();
+        engine.reconcile(&[id(2)]).unwrap();
+        assert_eq!(engine.info().unwrap().attached, 1);
+    });
 }
