@@ -3,7 +3,7 @@
 use crate::ipam::Pool;
 use crate::lease::{Lease, interface_name};
 use crate::ports::Ports;
-use crate::ruleset::Published;
+use crate::published::Published;
 use crate::subnet::Subnet;
 use rustix::io::Errno;
 use schema::common::{PortBinding, SandboxRef};

@@ -7,7 +7,7 @@
 use crate::message::{Message, attribute};
 use crate::netfilter::Netfilter;
 use crate::netlink::Refused;
-use crate::ruleset::Published;
+use crate::published::Published;
 use schema::common::Protocol;
 use std::net::Ipv4Addr;
 

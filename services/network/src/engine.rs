@@ -8,37 +8,25 @@ use crate::conntrack;
 use crate::ground::Ground;
 use crate::lease::Lease;
 use crate::leaving::{GRACE, Leaving};
+use crate::link::Link;
 use crate::netfilter::Netfilter;
 use crate::plug;
+use crate::records::Records;
 use crate::reservation::{Reservation, reserve};
 use crate::ruleset::{Ruleset, remove_table};
 use crate::subnet::Subnet;
-use kit::store::{Durability, Store};
 use schema::common::SandboxRef;
 use schema::network::{AttachSpec, Attachment, Mode, NetworkInfo};
 use schema::{ContainerId, Failure};
-use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
-const VERSION: u32 = 1;
-/// The record of the subnet.
-const BRIDGE: &str = "bridge";
-
-/// The subnet that this instance has chosen.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-struct Choice {
-    subnet: Subnet,
-}
-
 /// The network of an instance.
 pub struct Engine {
-    boot: String,
     ground: Ground,
     netfilter: Netfilter,
-    choices: Store<Choice>,
-    leases: Store<Lease>,
+    records: Records,
     books: Option<Books>,
     /// Sockets that hold the published ports.
     held: BTreeMap<ContainerId, Vec<Reservation>>,
@@ -49,22 +37,24 @@ impl Engine {
     /// Loads the records in `state` and makes the kernel agree with them. `name` is that of the bridge and of
     /// the table. A kernel that refuses is no reason not to start: it is logged, and told to whoever attaches.
     pub fn open(state: &Path, name: &str) -> Result<Self, Failure> {
-        let choices = Store::open(state.to_owned(), "network", VERSION)?;
-        let leases = Store::open(state.join("leases"), "lease", VERSION)?;
-        let boot = kit::process::boot_id().map_err(|error| Failure::io("reading the boot id", &error))?;
         let mut engine = Self {
-            boot,
             ground: Ground::new(name)?,
             netfilter: Netfilter::default(),
-            choices,
-            leases,
+            records: Records::open(state)?,
             books: None,
             held: BTreeMap::new(),
             leaving: Leaving::open(state.join("leaving"))?,
         };
-        let leases = engine.load_leases()?;
-        if let Some(subnet) = engine.load_subnet()? {
-            engine.open_books(subnet, leases);
+        let leases = engine.records.leases()?;
+        match engine.records.subnet()? {
+            Some(subnet) => engine.open_books(subnet, leases),
+            // If the record was lost, the bridge still knows.
+            None => {
+                if let Some(subnet) = engine.ground.subnet()? {
+                    engine.records.put_subnet(subnet)?;
+                    engine.open_books(subnet, leases);
+                }
+            }
         }
         if let Err(failure) = engine.restore() {
             tracing::error!(%failure, "cannot restore the network");
@@ -124,7 +114,7 @@ impl Engine {
         if plug::unplug(self.ground.links(), &lease.interface)? {
             self.leaving.add(&lease.interface)?;
         }
-        self.leases.drop_record(id.as_str())?;
+        self.records.drop_lease(id)?;
         self.held.remove(id);
         if let Some(books) = &mut self.books {
             books.release(id);
@@ -210,7 +200,7 @@ impl Engine {
     fn grant(&mut self, id: &ContainerId, sandbox: SandboxRef, spec: &AttachSpec) -> Result<Lease, Failure> {
         let books = self.books.as_mut().ok_or_else(no_subnet)?;
         let (lease, held) = books.grant(id, sandbox, spec, reserve)?;
-        if let Err(failure) = self.leases.put(id.as_str(), &lease, Durability::Process) {
+        if let Err(failure) = self.records.put_lease(id, &lease) {
             books.release(id);
             return Err(failure);
         }
@@ -232,7 +222,7 @@ impl Engine {
     }
 
     fn record(&mut self, id: &ContainerId, lease: &Lease) -> Result<(), Failure> {
-        self.leases.put(id.as_str(), lease, Durability::Process)?;
+        self.records.put_lease(id, lease)?;
         self.books.as_mut().ok_or_else(no_subnet)?.update(id, lease.clone());
         Ok(())
     }
@@ -272,7 +262,7 @@ impl Engine {
     }
 
     /// Bridge and table, made if they are missing.
-    fn stand(&mut self) -> Result<crate::link::Link, Failure> {
+    fn stand(&mut self) -> Result<Link, Failure> {
         let bridge = match (&self.books, self.ground.bridge()?) {
             (Some(_), Some(bridge)) => bridge,
             _ => self.make_bridge()?,
@@ -286,11 +276,13 @@ impl Engine {
     }
 
     /// Makes the bridge on the subnet of the books; on another if nothing is attached and that one is in use.
-    fn make_bridge(&mut self) -> Result<crate::link::Link, Failure> {
+    fn make_bridge(&mut self) -> Result<Link, Failure> {
         if let Some(books) = &self.books
             && !books.leases().is_empty()
         {
-            return self.ground.make_bridge(books.subnet());
+            let bridge = self.ground.make_bridge(books.subnet())?;
+            plug::join_all(self.ground.links(), &bridge, books.leases().iter())?;
+            return Ok(bridge);
         }
         let recorded = self.books.as_ref().map(Books::subnet);
         let (bridge, subnet) = self.ground.make_bridge_on_free_subnet(recorded)?;
@@ -312,8 +304,7 @@ impl Engine {
             }
             return Ok(());
         }
-        let bridge = self.ground.make_bridge(books.subnet())?;
-        plug::join_all(self.ground.links(), &bridge, books.leases().iter())?;
+        self.make_bridge()?;
         if !self.netfilter.stands_with(&ruleset, &published)? {
             tracing::warn!("the table is missing or not as it should be; making it anew");
             self.netfilter.apply(ruleset.create(&published))?;
@@ -330,7 +321,7 @@ impl Engine {
                 tracing::error!(container = id.short(), %address, interface, "its lease is lost; its ports are not published");
                 books.adopt(id.clone(), address, interface);
                 if let Some(lease) = books.leases().get(&id) {
-                    self.leases.put(id.as_str(), lease, Durability::Process)?;
+                    self.records.put_lease(&id, lease)?;
                 }
             }
         }
@@ -356,42 +347,15 @@ impl Engine {
         }
     }
 
-    /// The subnet as recorded; if that record is lost, the one of the bridge.
-    fn load_subnet(&self) -> Result<Option<Subnet>, Failure> {
-        let (records, _) = self.choices.load()?;
-        let recorded = records.into_iter().find(|(record, _)| record == BRIDGE).map(|(_, choice)| choice.subnet);
-        let subnet = match recorded {
-            None => self.ground.subnet()?,
-            recorded => recorded,
-        };
-        if let (None, Some(subnet)) = (recorded, subnet) {
-            self.choices.put(BRIDGE, &Choice { subnet }, Durability::Disk)?;
-        }
-        Ok(subnet)
-    }
-
-    /// The leases of this boot. Those of an earlier one are of no meaning any more.
-    fn load_leases(&self) -> Result<BTreeMap<ContainerId, Lease>, Failure> {
-        let (records, _) = self.leases.load()?;
-        let mut leases = BTreeMap::new();
-        for (name, lease) in records {
-            match name.parse::<ContainerId>() {
-                Ok(id) if lease.boot == self.boot => drop(leases.insert(id, lease)),
-                _ => self.leases.drop_record(&name)?,
-            }
-        }
-        Ok(leases)
-    }
-
     fn settle(&mut self, subnet: Subnet) -> Result<(), Failure> {
-        self.choices.put(BRIDGE, &Choice { subnet }, Durability::Disk)?;
+        self.records.put_subnet(subnet)?;
         self.open_books(subnet, BTreeMap::new());
         Ok(())
     }
 
     fn open_books(&mut self, subnet: Subnet, leases: BTreeMap<ContainerId, Lease>) {
         let seed = schema::call::RequestId::random().0;
-        self.books = Some(Books::new(self.boot.clone(), subnet, leases, seed));
+        self.books = Some(Books::new(self.records.boot().to_owned(), subnet, leases, seed));
     }
 
     fn books(&self) -> Result<&Books, Failure> {

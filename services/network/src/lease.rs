@@ -2,7 +2,7 @@
 
 use crate::hash::fnv1a;
 use crate::link::Mac;
-use crate::ruleset::Published;
+use crate::published::Published;
 use crate::subnet::Subnet;
 use schema::ContainerId;
 use schema::common::{PortBinding, SandboxRef};

@@ -1,6 +1,6 @@
 //! The network service: the bridge, the containers' addresses, and the one nftables table of an instance.
 //!
-//! `subnet`, `ipam`, `ports`, `books`, `lease` and `ruleset` decide; they touch nothing and are tested without
+//! `subnet`, `ipam`, `ports`, `books`, `lease`, `published` and `ruleset` decide; they touch nothing and are tested without
 //! privileges. `link` (rtnetlink), `netfilter` (nfnetlink), `conntrack`, `namespace`, `reservation` and `sysctl` are the ways
 //! to the kernel. [`engine`] joins the two, and `actor` owns it.
 
@@ -21,6 +21,8 @@ mod netfilter;
 mod netlink;
 mod plug;
 pub mod ports;
+mod published;
+mod records;
 mod reservation;
 mod ruleset;
 pub mod subnet;

@@ -3,9 +3,8 @@
 
 use crate::message::{Message, attribute, text};
 use crate::netlink::{Netlink, Refused};
-use crate::ruleset::{
-    ADDRESS_PORTS, Element, INET, PORTS, Published, Ruleset, elements, map_named, nft_type, nfta, user_data,
-};
+use crate::published::{ADDRESS_PORTS, Element, PORTS, Published, elements, map_named};
+use crate::ruleset::{INET, Ruleset, nft_type, nfta, user_data};
 
 /// Begins and ends a batch (linux/netfilter/nfnetlink.h).
 fn batch_mark(kind: i32) -> Message {

@@ -5,15 +5,10 @@
 
 use crate::expression::{DESTINATION_TRANSLATED, ESTABLISHED_OR_RELATED, Is, PortKey, Rule};
 use crate::hash::fnv1a;
-use crate::message::{Attributes, Message};
+use crate::message::Message;
+use crate::published::{ADDRESS_PORTS, PORTS, Published, map_named};
 use crate::subnet::Subnet;
-use schema::common::{PortBinding, Protocol};
-use std::net::Ipv4Addr;
-
-/// Ports published on all addresses: protocol and port → address and port.
-pub(crate) const PORTS: &str = "ports";
-/// Ports published on one address: address, protocol and port → address and port.
-pub(crate) const ADDRESS_PORTS: &str = "address_ports";
+use schema::common::PortBinding;
 
 /// Attributes of linux/netfilter/nf_tables.h.
 pub(crate) mod nfta {
@@ -36,13 +31,6 @@ pub(crate) mod nfta {
     pub(super) const SET_DATA_TYPE: u16 = 6;
     pub(super) const SET_DATA_LEN: u16 = 7;
     pub(super) const SET_ID: u16 = 10;
-    pub(crate) const ELEM_LIST_TABLE: u16 = 1;
-    pub(crate) const ELEM_LIST_SET: u16 = 2;
-    pub(crate) const ELEM_LIST_ELEMENTS: u16 = 3;
-    pub(crate) const LIST_ELEM: u16 = 1;
-    pub(crate) const SET_ELEM_KEY: u16 = 1;
-    pub(crate) const SET_ELEM_DATA: u16 = 2;
-    pub(crate) const DATA_VALUE: u16 = 1;
 }
 
 /// Numbers by which the `nft` program knows what kind of value a key is made of (its datatype.h); the kernel
@@ -60,45 +48,6 @@ mod datatype {
 const COMMENT: u8 = 0;
 /// Family, version and resource id of a message (`struct nfgenmsg`).
 pub(crate) const INET: [u8; 4] = [libc::NFPROTO_INET as u8, libc::NFNETLINK_V0 as u8, 0, 0];
-
-/// A port of the host and where its traffic goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Published {
-    /// The port.
-    pub(crate) binding: PortBinding,
-    /// The container's address.
-    pub(crate) to: Ipv4Addr,
-}
-
-/// An element as the kernel holds it.
-pub(crate) type Element = (Vec<u8>, Vec<u8>);
-
-impl Published {
-    /// The map that it belongs to.
-    pub(crate) fn map(&self) -> &'static str {
-        if self.binding.host_address.is_some() { ADDRESS_PORTS } else { PORTS }
-    }
-
-    /// Key and value. Each part of a concatenation fills up four bytes.
-    pub(crate) fn element(&self) -> Element {
-        let PortBinding { host_address, host_port, container_port, protocol } = self.binding;
-        let protocol = match protocol {
-            Protocol::Tcp => libc::IPPROTO_TCP,
-            Protocol::Udp => libc::IPPROTO_UDP,
-        };
-        let mut key = host_address.map(|address| address.octets().to_vec()).unwrap_or_default();
-        key.extend([protocol as u8, 0, 0, 0]);
-        key.extend(padded(host_port));
-        let mut value = self.to.octets().to_vec();
-        value.extend(padded(container_port));
-        (key, value)
-    }
-}
-
-fn padded(port: u16) -> [u8; 4] {
-    let [high, low] = port.to_be_bytes();
-    [high, low, 0, 0]
-}
 
 /// Where a base chain is called.
 struct Hook {
@@ -283,17 +232,10 @@ impl Ruleset {
 
     fn element(&self, kind: i32, flags: i32, published: &Published, doing: &str) -> Message {
         let PortBinding { host_port, protocol, .. } = published.binding;
-        let (key, value) = published.element();
         let message = message(kind, flags, format!("{doing} {host_port}/{protocol}"));
         message.with(|list| {
-            list.text(nfta::ELEM_LIST_TABLE, &self.name);
-            list.text(nfta::ELEM_LIST_SET, published.map());
-            list.nested(nfta::ELEM_LIST_ELEMENTS, |elements| {
-                elements.nested(nfta::LIST_ELEM, |element| {
-                    element.nested(nfta::SET_ELEM_KEY, |data| data.bytes(nfta::DATA_VALUE, &key));
-                    element.nested(nfta::SET_ELEM_DATA, |data| data.bytes(nfta::DATA_VALUE, &value));
-                });
-            });
+            map_named(list, &self.name, published.map());
+            published.write(list);
         })
     }
 }
@@ -330,38 +272,12 @@ pub(crate) fn user_data(comment: &str) -> Vec<u8> {
     data
 }
 
-/// The keys and values in a dumped list of elements.
-pub(crate) fn elements(list: &[u8]) -> Vec<Element> {
-    use crate::message::{attribute, attributes};
-    let value = |element, kind: u16| {
-        attribute(element, kind).and_then(|data| attribute(data, nfta::DATA_VALUE)).map(<[u8]>::to_vec)
-    };
-    attributes(attribute(list, nfta::ELEM_LIST_ELEMENTS).unwrap_or_default())
-        .filter_map(|(_, element)| Some((value(element, nfta::SET_ELEM_KEY)?, value(element, nfta::SET_ELEM_DATA)?)))
-        .collect()
-}
-
-/// The attributes that name a map, for a dump of its elements.
-pub(crate) fn map_named(list: &mut Attributes, table: &str, map: &str) {
-    list.text(nfta::ELEM_LIST_TABLE, table);
-    list.text(nfta::ELEM_LIST_SET, map);
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
 
     fn ruleset(name: &str, subnet: &str) -> Ruleset {
         Ruleset { name: name.to_owned(), subnet: subnet.parse().unwrap() }
-    }
-
-    prop_compose! {
-        fn any_published()(address: Option<u32>, host_port: u16, container_port: u16, udp: bool, to: u32) -> Published {
-            let protocol = if udp { Protocol::Udp } else { Protocol::Tcp };
-            let host_address = address.map(Ipv4Addr::from);
-            Published { binding: PortBinding { host_address, host_port, container_port, protocol }, to: to.into() }
-        }
     }
 
     #[test]
@@ -380,24 +296,5 @@ mod tests {
         assert_eq!(kinds[..3], [libc::NFT_MSG_NEWTABLE, libc::NFT_MSG_DELTABLE, libc::NFT_MSG_NEWTABLE]);
         let rules = kinds.iter().filter(|kind| **kind == libc::NFT_MSG_NEWRULE).count();
         assert_eq!(rules, ruleset("cctl0", "10.88.1.0/24").rule_count());
-    }
-
-    proptest! {
-        #[test]
-        fn elements_come_back(published in prop::collection::vec(any_published(), 0..20)) {
-            let ruleset = ruleset("cctl0", "10.88.1.0/24");
-            let batch = ruleset.publish(&published);
-            let read: Vec<_> = batch.iter().flat_map(|message| elements(&message.body[INET.len()..])).collect();
-            let expected: Vec<_> = published.iter().map(Published::element).collect();
-            prop_assert_eq!(read, expected);
-        }
-
-        #[test]
-        fn different_ports_have_different_keys(one in any_published(), other in any_published()) {
-            let same = one.binding.host_address == other.binding.host_address
-                && one.binding.host_port == other.binding.host_port
-                && one.binding.protocol == other.binding.protocol;
-            prop_assert_eq!(one.element().0 == other.element().0, same);
-        }
     }
 }
