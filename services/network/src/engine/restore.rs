@@ -1,0 +1,96 @@
+//! Making the kernel agree with the records: what is missing is made, what is otherwise is set right.
+
+use super::Engine;
+use crate::books::Books;
+use crate::link::Link;
+use crate::plug;
+use crate::reservation::reserve;
+use schema::Failure;
+
+impl Engine {
+    /// Bridge and table, made if they are missing.
+    pub(super) fn stand(&mut self) -> Result<Link, Failure> {
+        let bridge = match (&self.books, self.ground.bridge()?) {
+            (Some(_), Some(bridge)) => bridge,
+            _ => self.make_bridge()?,
+        };
+        let ruleset = self.ruleset()?;
+        if !self.netfilter.stands(&ruleset)? {
+            let all = self.books()?.published();
+            self.netfilter.apply(ruleset.create(&all))?;
+        }
+        Ok(bridge)
+    }
+
+    /// Makes the bridge on the subnet of the books; on another if nothing is attached and that one is in use.
+    fn make_bridge(&mut self) -> Result<Link, Failure> {
+        if let Some(books) = &self.books
+            && !books.leases().is_empty()
+        {
+            let bridge = self.ground.make_bridge(books.subnet())?;
+            plug::join_all(self.ground.links(), &bridge, books.leases().iter())?;
+            return Ok(bridge);
+        }
+        let recorded = self.books.as_ref().map(Books::subnet);
+        let (bridge, subnet) = self.ground.make_bridge_on_free_subnet(recorded)?;
+        if recorded != Some(subnet) {
+            self.settle(subnet)?;
+        }
+        self.ground.finish_bridge(&bridge)?;
+        Ok(bridge)
+    }
+
+    /// Makes the kernel agree with the records: bridge, ports of the bridge, table, reserved ports.
+    pub(super) fn restore(&mut self) -> Result<(), Failure> {
+        self.adopt_lost()?;
+        let Some(books) = &self.books else { return Ok(()) };
+        let (ruleset, published) = (self.ruleset()?, books.published());
+        if books.leases().is_empty() {
+            if self.netfilter.stands(&ruleset)? && !self.netfilter.stands_with(&ruleset, &published)? {
+                self.netfilter.apply(ruleset.create(&published))?;
+            }
+            return Ok(());
+        }
+        self.make_bridge()?;
+        if !self.netfilter.stands_with(&ruleset, &published)? {
+            tracing::warn!("the table is missing or not as it should be; making it anew");
+            self.netfilter.apply(ruleset.create(&published))?;
+        }
+        self.hold_ports();
+        Ok(())
+    }
+
+    /// Finds the containers whose leases were lost, by their interfaces, and records them.
+    fn adopt_lost(&mut self) -> Result<(), Failure> {
+        let Some(books) = &mut self.books else { return Ok(()) };
+        for (id, address, interface) in self.ground.connected()? {
+            if !books.leases().contains_key(&id) {
+                tracing::error!(container = id.short(), %address, interface, "its lease is lost; its ports are not published");
+                books.adopt(id.clone(), address, interface);
+                if let Some(lease) = books.leases().get(&id) {
+                    self.records.put_lease(&id, lease)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Reserves the published ports again, which a process that ended no longer does. One that was taken
+    /// meanwhile goes on being published.
+    fn hold_ports(&mut self) {
+        let Some(books) = &self.books else { return };
+        for (id, lease) in books.leases() {
+            if self.held.contains_key(id) {
+                continue;
+            }
+            let held = lease.ports.iter().filter_map(|binding| match reserve(binding) {
+                Ok(held) => Some(held),
+                Err(error) => {
+                    tracing::warn!(container = id.short(), ?binding, %error, "a published port is also in use by another process");
+                    None
+                }
+            });
+            self.held.insert(id.clone(), held.collect());
+        }
+    }
+}
