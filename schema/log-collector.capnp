@@ -14,10 +14,12 @@ interface LogCollector extends(Common.Service) {
   # Begins to capture a run: opens the FIFOs in the sandbox's directory. From the answer on nothing that the
   # container writes is lost. Again for the same directory: the same answer.
 
-  read @1 (call :Common.Call, id :Text, position :UInt64, maxBytes :UInt32, waitMs :UInt32) -> (outcome :Common.Outcome(Chunk));
+  read @1 (call :Common.Call, id :Text, position :UInt64, maxBytes :UInt32, waitMs :UInt32, reader :UInt64) -> (outcome :Common.Outcome(Chunk));
   # Output from `position` on. If there is none yet and the run has not ended, waits up to `waitMs` for some.
   # A position that was rotated away is answered from the oldest byte kept, and `lost` says how many bytes
-  # are missing. Idempotent.
+  # are missing. `reader` is 0, or a random number that an attached client keeps: then what lies from `position`
+  # on is not rotated away before that client reads on, and a container that is faster waits for it. The
+  # hold ends 5 s after the answer, so a client that stopped reading holds up nobody for longer. Idempotent.
 
   locate @2 (call :Common.Call, id :Text, from :From) -> (outcome :Common.Outcome(Opened));
   # The position at which a part of the log begins. Idempotent.

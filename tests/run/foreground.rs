@@ -33,6 +33,21 @@ fn output_is_exact_and_complete() {
 }
 
 #[test]
+fn output_beyond_the_logs_bound_reaches_the_attached_client() {
+    let cctl = Instance::start();
+    let script = "yes 0123456789abcdef | head -n 20000000";
+    let mut client = cctl
+        .command(&["run", "--rm", "base", "sh", "-c", script])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let bytes = std::io::copy(client.stdout.as_mut().unwrap(), &mut std::io::sink()).unwrap();
+    let output = client.wait_with_output().unwrap();
+    assert_eq!((bytes, output.stderr), (20_000_000 * 17, vec![]));
+}
+
+#[test]
 fn a_closed_output_ends_the_client_quietly() {
     let cctl = Instance::start();
     let mut client = cctl.command(&["run", "--rm", "base", "yes"]).stdout(Stdio::piped()).spawn().unwrap();

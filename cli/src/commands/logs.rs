@@ -30,7 +30,7 @@ async fn show(engine: &Engine, container: &Container, arguments: &Logs) -> Resul
         Some(stamper) => Some(stamper.stamp(record)),
         None => Some((record.stream, record.data)),
     };
-    Output { engine, id, position, until }.copy(pick).await
+    Output { engine, id, position, until, reader: 0 }.copy(pick).await
 }
 
 /// The first position that is wanted: both `--tail` and `--since` must let it through.

@@ -15,6 +15,7 @@ use crate::console;
 use crate::engine::{Engine, call, patient_call};
 use crate::error::{Error, Result};
 use crate::terminal::{self, Raw};
+use schema::call::RequestId;
 use schema::containers::{AutoRemove, Container};
 use schema::log_collector::Stream;
 use schema::{Code, Failure};
@@ -117,7 +118,8 @@ impl Session<'_> {
         if !streams.output() {
             return Ok(());
         }
-        let output = Output { engine, id: &container.id, position: *position, until: None };
+        let output =
+            Output { engine, id: &container.id, position: *position, until: None, reader: RequestId::random().0 };
         let wanted = |stream| match stream {
             Stream::Stdout => streams.stdout,
             Stream::Stderr => streams.stderr,

@@ -24,6 +24,8 @@ pub(crate) struct Output<'a> {
     pub(crate) position: u64,
     /// Where it ends at the latest; none: with the container.
     pub(crate) until: Option<u64>,
+    /// A random number of an attached client, whom the container waits for; 0: only looking on.
+    pub(crate) reader: u64,
 }
 
 impl Output<'_> {
@@ -53,7 +55,7 @@ impl Output<'_> {
 
     async fn read(&self, position: u64) -> Result<Chunk, Failure> {
         let wait_ms = if self.until.is_none() { WAIT_MS } else { 0 };
-        self.engine.logs.read(&patient_call(), self.id, position, CHUNK, wait_ms).await
+        self.engine.logs.read_attached(&patient_call(), self.id, position, CHUNK, wait_ms, self.reader).await
     }
 }
 

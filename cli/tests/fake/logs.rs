@@ -15,7 +15,15 @@ impl Server for Api {
         Ok(0)
     }
 
-    async fn read(&self, _: &Call, id: ContainerId, position: u64, most: u32, wait_ms: u32) -> Result<Chunk, Failure> {
+    async fn read(
+        &self,
+        _: &Call,
+        id: ContainerId,
+        position: u64,
+        most: u32,
+        wait_ms: u32,
+        _: u64,
+    ) -> Result<Chunk, Failure> {
         let ready = self.0.when(id.as_str(), |thing| (thing.written() > position || !thing.runs()).then_some(()));
         if let Ok(gone) = tokio::time::timeout(Duration::from_millis(wait_ms.into()), ready).await {
             gone?;

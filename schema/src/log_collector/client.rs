@@ -46,6 +46,20 @@ impl Client {
         max_bytes: u32,
         wait_ms: u32,
     ) -> Result<Chunk, Failure> {
+        self.read_attached(call, id, position, max_bytes, wait_ms, 0).await
+    }
+
+    /// The same for an attached client, whom a container that is faster waits for. `reader` is random, and the
+    /// same for all of its calls.
+    pub async fn read_attached(
+        &self,
+        call: &Call,
+        id: &ContainerId,
+        position: u64,
+        max_bytes: u32,
+        wait_ms: u32,
+        reader: u64,
+    ) -> Result<Chunk, Failure> {
         request!(
             self,
             call,
@@ -55,6 +69,7 @@ impl Client {
                 params.set_position(position);
                 params.set_max_bytes(max_bytes);
                 params.set_wait_ms(wait_ms);
+                params.set_reader(reader);
             },
             Chunk::read
         )

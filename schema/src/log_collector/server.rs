@@ -23,6 +23,7 @@ pub trait Server: 'static {
         position: u64,
         max_bytes: u32,
         wait_ms: u32,
+        reader: u64,
     ) -> Result<Chunk, Failure>;
     /// The position at which a part of the log begins.
     async fn locate(&self, call: &Call, id: ContainerId, from: From) -> Result<u64, Failure>;
@@ -79,7 +80,14 @@ impl<A: Server> wire::Server for Served<A> {
             "log-collector.read",
             |call, p| self
                 .api
-                .read(&call, text(p.get_id())?.parse()?, p.get_position(), p.get_max_bytes(), p.get_wait_ms())
+                .read(
+                    &call,
+                    text(p.get_id())?.parse()?,
+                    p.get_position(),
+                    p.get_max_bytes(),
+                    p.get_wait_ms(),
+                    p.get_reader()
+                )
                 .await,
             |value, builder| value.write(builder)
         )

@@ -3,8 +3,9 @@
 use crate::input::{Attach, Session};
 use crate::log::Open;
 use crate::logs::{Find, FindStdin, Logs, OpenLog, Others, RemoveLog, no_log};
+use crate::reader::{LARGEST, chunk};
 use crate::view::{Phase, Shared, View};
-use crate::{locate, reader};
+use crate::{holds, locate};
 use actix::Addr;
 use futures::{StreamExt, TryStreamExt};
 use kit::actor::ask;
@@ -70,10 +71,12 @@ impl Server for Api {
         position: u64,
         max_bytes: u32,
         wait_ms: u32,
+        reader: u64,
     ) -> Result<Chunk, Failure> {
         let shared = self.find(&id).await?;
         let deadline = Instant::now() + Duration::from_millis(wait_ms.into());
-        let max = if max_bytes == 0 { reader::LARGEST } else { max_bytes as usize };
+        shared.holds.renew(reader, position, deadline.into_std() + holds::GRACE);
+        let max = if max_bytes == 0 { LARGEST } else { max_bytes as usize };
         let mut changes = shared.view.subscribe();
         let position = position.min(shared.view.borrow().end);
         // What is there, has ended or was removed is an answer; else wait for it, and at last answer nothing.
@@ -83,8 +86,9 @@ impl Server for Api {
         if view.phase == Phase::Removed {
             return Err(no_log(&id));
         }
-        let chunk =
-            self.look(&id, &shared, &view, move |shared, view| reader::chunk(shared, view, position, max)).await?;
+        let chunk = self.look(&id, &shared, &view, move |shared, view| chunk(shared, view, position, max)).await?;
+        // Until the client asks for more, it may have to ask for this again.
+        shared.holds.renew(reader, position, Instant::now().into_std() + holds::GRACE);
         let ended = view.phase == Phase::Ended && chunk.next >= view.end;
         Ok(Chunk { ended, ..chunk })
     }

@@ -24,6 +24,8 @@ use tokio::sync::oneshot;
 const EVENTS: usize = 128;
 /// The key of the descriptor that announces commands.
 const COMMANDS: u64 = 0;
+/// How long a FIFO that must wait for a reader is left alone: nobody rings when a reader has read on.
+const HELD: Timespec = Timespec { tv_sec: 0, tv_nsec: 2_000_000 };
 /// Chunks that a run which is cut short may still leave.
 const LAST_CHUNKS: usize = 16;
 
@@ -48,8 +50,15 @@ impl Capture {
         let bell = Arc::new(bell);
         let poll = epoll::create(epoll::CreateFlags::CLOEXEC).map_err(|error| failed(error.into()))?;
         watch(&poll, &bell, COMMANDS).map_err(failed)?;
-        let worker =
-            Worker { poll, bell: Arc::clone(&bell), commands, runs: HashMap::new(), last: 0, fresh: VecDeque::new() };
+        let worker = Worker {
+            poll,
+            bell: Arc::clone(&bell),
+            commands,
+            runs: HashMap::new(),
+            last: 0,
+            fresh: VecDeque::new(),
+            held: Vec::new(),
+        };
         std::thread::Builder::new().name("capture".into()).spawn(move || worker.work()).map_err(failed)?;
         Ok(Self { commands: sender, bell })
     }
@@ -96,6 +105,8 @@ struct Worker {
     last: u64,
     /// FIFOs of which it is not known that their end will be an event.
     fresh: VecDeque<(u64, Stream)>,
+    /// FIFOs that wait for a reader, and are not watched meanwhile.
+    held: Vec<(u64, Stream)>,
 }
 
 fn key(run: u64, stream: Stream) -> u64 {
@@ -106,8 +117,7 @@ impl Worker {
     fn work(mut self) {
         let mut events = Vec::with_capacity(EVENTS);
         loop {
-            let at_once = (!self.fresh.is_empty()).then(Timespec::default);
-            match epoll::wait(&self.poll, spare_capacity(&mut events), at_once.as_ref()) {
+            match epoll::wait(&self.poll, spare_capacity(&mut events), self.patience().as_ref()) {
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(error) => broken(&format!("cannot wait for output: {error}")),
             }
@@ -118,6 +128,36 @@ impl Worker {
                 }
             }
             self.take_fresh();
+            self.take_held();
+        }
+    }
+
+    /// How long to wait for an event; none: as long as it takes.
+    fn patience(&self) -> Option<Timespec> {
+        match (self.fresh.is_empty(), self.held.is_empty()) {
+            (false, _) => Some(Timespec::default()),
+            (true, false) => Some(HELD),
+            (true, true) => None,
+        }
+    }
+
+    /// Tries again what had to wait; watches it again when it need not.
+    fn take_held(&mut self) {
+        for (number, stream) in std::mem::take(&mut self.held) {
+            if self.take(number, stream) != Taken::Held {
+                self.heed(number, stream, epoll::EventFlags::IN);
+            }
+        }
+    }
+
+    /// Sets which events of a FIFO are waited for.
+    fn heed(&self, number: u64, stream: Stream, events: epoll::EventFlags) {
+        let Some(pipe) = self.runs.get(&number).and_then(|run| run.pipes[entry::number(stream)].as_ref()) else {
+            return;
+        };
+        let data = epoll::EventData::new_u64(key(number, stream));
+        if let Err(error) = epoll::modify(&self.poll, &pipe.0, data, events) {
+            broken(&format!("cannot watch a FIFO: {error}"));
         }
     }
 
@@ -162,8 +202,16 @@ impl Worker {
     fn take(&mut self, number: u64, stream: Stream) -> Taken {
         let Some(run) = self.runs.get_mut(&number) else { return Taken::End };
         let taken = run.take(stream);
-        if taken == Taken::End && run.is_drained() {
-            self.finish(number);
+        match taken {
+            Taken::End if run.is_drained() => self.finish(number),
+            // Its end would be an event for ever: one-shot events are off until they are asked for again.
+            Taken::Held => {
+                if !self.held.contains(&(number, stream)) {
+                    self.held.push((number, stream));
+                }
+                self.heed(number, stream, epoll::EventFlags::ONESHOT | epoll::EventFlags::ET);
+            }
+            _ => {}
         }
         taken
     }

@@ -20,6 +20,7 @@ mod entry;
 #[cfg(test)]
 mod exactness;
 mod files;
+mod holds;
 mod index;
 mod input;
 mod locate;

@@ -160,7 +160,7 @@ fn adopt(place: &Place, record: &mut LogRecord, writer: &mut Writer, lost: &mut 
             record.spilled_from = Some(from);
             place.put(record)?;
         }
-        while writer.take(&mut spill, stream, lost) == Taken::Some {}
+        while writer.take_at_once(&mut spill, stream, lost) == Taken::Some {}
         tracing::info!(id = %place.id, file = %path.display(), "took over what was spilled");
     }
     Ok(())

@@ -2,6 +2,7 @@
 
 use crate::entry::Entry;
 use crate::files::Files;
+use crate::holds::Holds;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -62,13 +63,15 @@ pub(crate) struct Shared {
     pub(crate) files: Files,
     /// What may be read of them.
     pub(crate) view: watch::Sender<View>,
+    /// Whom the container waits for.
+    pub(crate) holds: Holds,
 }
 
 impl Shared {
     /// A log in this directory, of which nothing is known yet.
     pub(crate) fn new(directory: PathBuf) -> Arc<Self> {
         let view = View { segments: Arc::default(), entries: 0, last: None, end: 0, phase: Phase::Absent };
-        Arc::new(Self { files: Files::new(directory), view: watch::Sender::new(view) })
+        Arc::new(Self { files: Files::new(directory), view: watch::Sender::new(view), holds: Holds::default() })
     }
 
     /// The picture of this moment.

@@ -31,6 +31,8 @@ pub(crate) enum Taken {
     Some,
     /// There are none now, and the source has a writer.
     Nothing,
+    /// There may be some, and they must wait: what would have to go for them is still needed.
+    Held,
     /// There will be no more.
     End,
 }
@@ -58,6 +60,20 @@ pub(crate) struct Writer {
 impl Writer {
     /// Takes what there is, at most a chunk. Whatever goes wrong, the source is not left full.
     pub(crate) fn take(&mut self, source: &mut dyn Source, stream: Stream, lost: &mut Lost) -> Taken {
+        if self.must_wait() {
+            return Taken::Held;
+        }
+        self.take_at_once(source, stream, lost)
+    }
+
+    /// Whether the next byte makes the oldest segment go, and somebody still reads that.
+    fn must_wait(&self) -> bool {
+        let full = self.room() == 0 && self.segments.len() >= self.bounds.files;
+        full && self.shared.holds.need(self.segments.get(1).map_or(self.end, |second| second.start))
+    }
+
+    /// The same, whoever is overtaken.
+    pub(crate) fn take_at_once(&mut self, source: &mut dyn Source, stream: Stream, lost: &mut Lost) -> Taken {
         let taken = match self.store(source, stream, lost.total()) {
             Ok(taken) => {
                 self.recovered(taken > 0, lost);

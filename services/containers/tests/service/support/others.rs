@@ -134,7 +134,7 @@ impl log_collector::Server for LogCollector {
         Ok(33)
     }
 
-    async fn read(&self, _: &Call, _: ContainerId, _: u64, _: u32, _: u32) -> Result<Chunk, Failure> {
+    async fn read(&self, _: &Call, _: ContainerId, _: u64, _: u32, _: u32, _: u64) -> Result<Chunk, Failure> {
         Ok(Chunk { ended: true, ..Chunk::default() })
     }
 
