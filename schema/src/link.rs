@@ -92,14 +92,7 @@ impl<C: FromClientHook + Clone> Link<C> {
         F: Fn(Attempt<C>) -> Fut,
         Fut: Future<Output = capnp::Result<Result<T, Failure>>>,
     {
-        let all = self.attempts(call, attempt);
-        match call.remaining() {
-            None => all.await,
-            Some(left) => tokio::time::timeout(left, all).await.unwrap_or_else(|_| {
-                Err(Failure::deadline(format_args!("{} did not answer in time", self.shared.service))
-                    .hint("see `cctl system status`"))
-            }),
-        }
+        within(call, self.shared.service, self.attempts(call, attempt)).await
     }
 
     async fn attempts<T, F, Fut>(&self, call: &Call, attempt: F) -> Result<T, Failure>
@@ -199,6 +192,20 @@ impl<C: FromClientHook + Clone> Link<C> {
             }
             _ => Ok(capnp::Error::disconnected(format!("{socket}: {error}"))),
         }
+    }
+}
+
+/// Waits for an answer of `service` no longer than the caller does.
+pub(crate) async fn within<T>(
+    call: &Call,
+    service: &str,
+    answer: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    match call.remaining() {
+        None => answer.await,
+        Some(left) => tokio::time::timeout(left, answer).await.unwrap_or_else(|_| {
+            Err(Failure::deadline(format_args!("{service} did not answer in time")).hint("see `cctl system status`"))
+        }),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::model::{Chunk, From, LogSpec};
 use crate::bindings::log_collector_capnp::{input_session, log_collector};
-use crate::link::Link;
+use crate::link::{Link, within};
 use crate::rpc::request;
 use crate::wire::{Wire, length, read_outcome, set_ids};
 use crate::{Call, ContainerId, Failure, Instance};
@@ -196,17 +196,20 @@ impl Input<'_> {
     where
         Fut: Future<Output = capnp::Result<Result<T, Failure>>>,
     {
-        loop {
-            let current = self.open.borrow().clone();
-            let Some(session) = current else {
-                self.open(call).await?;
-                continue;
-            };
-            match attempt(session).await {
-                Ok(answer) => return answer,
-                Err(error) if error.kind == ErrorKind::Disconnected => *self.open.borrow_mut() = None,
-                Err(error) => return Err(Failure::internal(format_args!("{}: {error}", super::SERVICE))),
+        within(call, super::SERVICE, async {
+            loop {
+                let current = self.open.borrow().clone();
+                let Some(session) = current else {
+                    self.open(call).await?;
+                    continue;
+                };
+                match attempt(session).await {
+                    Ok(answer) => return answer,
+                    Err(error) if error.kind == ErrorKind::Disconnected => *self.open.borrow_mut() = None,
+                    Err(error) => return Err(Failure::internal(format_args!("{}: {error}", super::SERVICE))),
+                }
             }
-        }
+        })
+        .await
     }
 }
