@@ -44,7 +44,7 @@ lint:
 
 unit:
 	$(CARGO) test --locked --workspace --exclude tests --lib --bins
-	$(CARGO) test --locked --workspace --exclude tests --doc --quiet
+	$(CARGO) test --locked --package tests --test policy
 
 # Tests on the real kernel, as root; each cleans up, and checks that it did.
 privileged: build
