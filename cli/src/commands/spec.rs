@@ -135,7 +135,7 @@ mod tests {
 
     fn specify(line: &str, terminal: bool) -> Result<ContainerSpec, Failure> {
         let from = Surroundings {
-            working_directory: "/work".into(),
+            working_directory: "/home".into(),
             environment: |key| (key == "LANG").then(|| "C".to_owned()),
             stdin_is_terminal: terminal,
             size: terminal.then_some(Size { rows: 24, columns: 80 }),
@@ -183,7 +183,7 @@ mod tests {
         )
         .unwrap();
         assert_eq!(spec.environment, ["A=1", "LANG=C"]);
-        assert_eq!(spec.volumes[0].source, "/work/x");
+        assert_eq!(spec.volumes[0].source, "/home/x");
         assert_eq!(spec.limits, Limits { memory: 64 << 20, memory_swap: 128 << 20, nano_cpus: 1_500_000_000, pids: 9 });
         assert_eq!(spec.entrypoint, Some(vec!["sh".to_owned()]));
         assert_eq!((spec.log_max_size, spec.log_max_files), (1 << 20, 2));

@@ -61,7 +61,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn resolved(text: &str) -> (String, String, bool) {
-        let volume = bind(text).unwrap().resolve(Path::new("/work")).unwrap();
+        let volume = bind(text).unwrap().resolve(Path::new("/home")).unwrap();
         (volume.source, volume.target, volume.read_only)
     }
 
@@ -69,9 +69,9 @@ mod tests {
     fn relative_paths_belong_to_the_working_directory() {
         assert_eq!(resolved("/a:/b"), ("/a".into(), "/b".into(), false));
         assert_eq!(resolved("/a:/b:ro"), ("/a".into(), "/b".into(), true));
-        assert_eq!(resolved("./x:/b:rw"), ("/work/x".into(), "/b".into(), false));
-        assert_eq!(resolved(".:/b"), ("/work".into(), "/b".into(), false));
-        assert_eq!(resolved("../x:/b"), ("/work/../x".into(), "/b".into(), false));
+        assert_eq!(resolved("./x:/b:rw"), ("/home/x".into(), "/b".into(), false));
+        assert_eq!(resolved(".:/b"), ("/home".into(), "/b".into(), false));
+        assert_eq!(resolved("../x:/b"), ("/home/../x".into(), "/b".into(), false));
     }
 
     #[test]
@@ -87,7 +87,7 @@ mod tests {
         #[test]
         fn sources_are_always_absolute(text in "[a/.:]{0,12}") {
             if let Ok(bind) = bind(&text) {
-                let volume = bind.resolve(Path::new("/work")).unwrap();
+                let volume = bind.resolve(Path::new("/home")).unwrap();
                 prop_assert!(volume.source.starts_with('/') && volume.target.starts_with('/'));
             }
         }
