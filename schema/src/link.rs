@@ -12,7 +12,7 @@ use futures::io::{BufReader, BufWriter};
 use rustix::fs::{Mode, OFlags};
 use std::cell::{Cell, RefCell};
 use std::future::Future;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
@@ -242,12 +242,33 @@ pub fn reader_options() -> capnp::message::ReaderOptions {
     capnp::message::ReaderOptions { traversal_limit_in_words: Some(TRAVERSAL_LIMIT), nesting_limit: 32 }
 }
 
-/// Connects to a socket by its path, of whatever length: the kernel's limit of 108 bytes is avoided by
-/// naming it through its open directory.
+/// Connects to a socket by its path, of whatever length.
 pub async fn connect(socket: &Path) -> std::io::Result<UnixStream> {
-    let (Some(parent), Some(name)) = (socket.parent(), socket.file_name()) else {
-        return Err(std::io::ErrorKind::InvalidInput.into());
-    };
-    let directory = rustix::fs::open(parent, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
-    UnixStream::connect(Path::new("/proc/self/fd").join(directory.as_raw_fd().to_string()).join(name)).await
+    UnixStream::connect(ShortPath::of(socket)?.path()).await
+}
+
+/// A path for a socket, of whatever length it is: the kernel's limit of 108 bytes (unix(7)) is avoided by naming
+/// the socket through its open directory.
+#[derive(Debug)]
+pub struct ShortPath {
+    path: PathBuf,
+    /// The path leads through it.
+    _directory: OwnedFd,
+}
+
+impl ShortPath {
+    /// Opens the directory of the socket. Fails with `InvalidInput` if the path names no file in a directory.
+    pub fn of(socket: &Path) -> std::io::Result<Self> {
+        let (Some(parent), Some(name)) = (socket.parent(), socket.file_name()) else {
+            return Err(std::io::ErrorKind::InvalidInput.into());
+        };
+        let directory = rustix::fs::open(parent, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+        let path = Path::new("/proc/self/fd").join(directory.as_raw_fd().to_string()).join(name);
+        Ok(Self { path, _directory: directory })
+    }
+
+    /// The short path: valid in this process, as long as this is kept.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
 }

@@ -1,9 +1,8 @@
 //! Readiness and liveness, by the protocol of systemd's `sd_notify(3)`.
 
-use rustix::fs::{Mode, OFlags};
+use schema::link::ShortPath;
 use std::env;
 use std::io;
-use std::os::fd::AsRawFd;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::path::Path;
@@ -27,7 +26,7 @@ impl Notifier {
         socket.set_nonblocking(true)?;
         match path.as_encoded_bytes().strip_prefix(b"@") {
             Some(name) => socket.connect_addr(&SocketAddr::from_abstract_name(name)?)?,
-            None => connect(&socket, Path::new(&path))?,
+            None => socket.connect(ShortPath::of(Path::new(&path))?.path())?,
         }
         Ok(Self { socket: Some(socket), watchdog })
     }
@@ -66,15 +65,6 @@ pub async fn keep_alive(notifier: Notifier) {
     }
 }
 
-/// Connects by way of the open directory: the kernel takes paths of up to 107 bytes only.
-fn connect(socket: &UnixDatagram, path: &Path) -> io::Result<()> {
-    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
-        return Err(io::ErrorKind::InvalidInput.into());
-    };
-    let directory = rustix::fs::open(parent, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
-    socket.connect(Path::new("/proc/self/fd").join(directory.as_raw_fd().to_string()).join(name))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -88,7 +78,7 @@ mod tests {
         let theirs = UnixDatagram::bind(&short).unwrap();
         std::fs::rename(short, deep.join("s")).unwrap();
         let ours = UnixDatagram::unbound().unwrap();
-        connect(&ours, &deep.join("s")).unwrap();
+        ours.connect(ShortPath::of(&deep.join("s")).unwrap().path()).unwrap();
         ours.send(b"READY=1").unwrap();
         assert_eq!(theirs.recv(&mut [0; 16]).unwrap(), 7);
     }

@@ -50,12 +50,16 @@ impl Leaving {
 
     /// Removes those that should have gone for `grace`, and are still there.
     pub(crate) fn sweep(&mut self, host: &Links, grace: Duration) -> Result<(), Failure> {
-        for (name, _) in self.names.extract_if(.., |(_, since)| since.elapsed() >= grace).collect::<Vec<_>>() {
-            if let Some(link) = host.named(&name)? {
+        // They come in the order of time. What cannot be removed now is tried again at the next sweep.
+        while let Some((name, since)) = self.names.first()
+            && since.elapsed() >= grace
+        {
+            if let Some(link) = host.named(name)? {
                 tracing::info!(interface = name, "removing what its namespace still holds");
                 host.remove(link.index)?;
             }
-            self.records.drop_record(&name)?;
+            self.records.drop_record(name)?;
+            self.names.remove(0);
         }
         Ok(())
     }
