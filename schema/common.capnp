@@ -86,6 +86,7 @@ struct Limits {
   memorySwap @1 :Int64; # bytes of memory and swap together; 0: twice `memory`; -1: swap without limit
   nanoCpus @2 :UInt64;  # billionths of a CPU: 1_500_000_000 is one and a half
   pids @3 :UInt64;      # tasks
+  cpuShares @4 :UInt64; # relative weight where CPUs are contended, 2 to 262144; 1024 is what everybody else has
 }
 
 enum Protocol {
@@ -94,7 +95,7 @@ enum Protocol {
 }
 
 struct PortBinding {
-  hostAddress @0 :Text;   # IPv4 address of the host to listen on; empty: all
+  hostAddress @0 :Text;   # IPv4 or IPv6 address of the host to listen on; empty: all of both families
   hostPort @1 :UInt16;    # 0 in a request: choose one
   containerPort @2 :UInt16;
   protocol @3 :Protocol;
@@ -113,4 +114,17 @@ struct ExitRecord {
   oomKilled @2 :Bool;   # the kernel's OOM killer was at work in the container's cgroup
   finishedAt @3 :Int64; # nanoseconds since the Unix epoch
   note @4 :Text;        # why the code is unknown; else empty
+}
+
+struct CheckReport {
+  # What a service found when it compared what it stores with what it should store.
+  examined @0 :UInt64;          # objects that were read and verified
+  bytes @1 :UInt64;             # bytes that were read
+  problems @2 :List(Problem);   # empty: all is whole
+}
+
+struct Problem {
+  object @0 :Text;  # what is wrong, as a user can name it: "blob sha256:…", "layer …", "record …"
+  message @1 :Text; # what is wrong with it
+  hint @2 :Text;    # what mends it; may be empty
 }

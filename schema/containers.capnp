@@ -7,6 +7,10 @@
 
 using Common = import "common.capnp";
 using Network = import "network.capnp";
+using Filesystem = import "filesystem.capnp";
+using Executor = import "executor.capnp";
+using ImageStore = import "image-store.capnp";
+using LogCollector = import "log-collector.capnp";
 
 interface Containers extends(Common.Service) {
   # Caller: `cctl`.
@@ -22,7 +26,7 @@ interface Containers extends(Common.Service) {
   # Fails: conflict if it is running; else as the workers say.
 
   stop @2 (call :Common.Call, container :Text, timeoutMs :UInt32) -> (outcome :Common.Outcome(Container));
-  # Sends the stop signal, waits, sends SIGKILL. Done if it is not running. Idempotent.
+  # Sends the stop signal, waits `timeoutMs` (0xffffffff: as the container's record says), sends SIGKILL. Done if it is not running. Idempotent.
 
   kill @3 (call :Common.Call, container :Text, signal :Int32) -> (outcome :Common.Outcome(Container));
   # Sends a signal to PID 1. Fails: conflict if it is not running.
@@ -55,6 +59,116 @@ interface Containers extends(Common.Service) {
 
   info @12 (call :Common.Call) -> (outcome :Common.Outcome(Info));
   # Counts, and what the workers say of the host. Idempotent.
+
+  rename @13 (call :Common.Call, container :Text, newName :Text) -> (outcome :Common.Outcome(Container));
+  # Gives a container another name. Done if it has it. Fails: alreadyExists, invalidArgument.
+
+  pause @14 (call :Common.Call, container :Text) -> (outcome :Common.Outcome(Container));
+  # Stops all its processes where they are. Done if they are. Fails: conflict if it is not running.
+
+  unpause @15 (call :Common.Call, container :Text) -> (outcome :Common.Outcome(Container));
+  # Lets a paused container go on. Done if it does. Fails: conflict if it is not running.
+
+  stats @16 (call :Common.Call, container :Text) -> (outcome :Common.Outcome(Executor.Stats));
+  # What it has used and uses. Idempotent. Fails: conflict if it is not running.
+
+  top @17 (call :Common.Call, container :Text) -> (outcome :Common.Outcome(Executor.ProcessList));
+  # Its processes. Idempotent. Fails: conflict if it is not running.
+
+  events @18 (call :Common.Call, after :UInt64, since :Int64, waitMs :UInt32) -> (outcome :Common.Outcome(EventList));
+  # What happened to containers after the event number `after` (0: from the oldest kept) and at `since`
+  # (nanoseconds since the Unix epoch) or later. If there is nothing yet, waits up to `waitMs` for it. At most
+  # 1,000 a call. The newest 10,000 or so are kept, also across restarts of this service. Idempotent.
+
+  exec @19 (call :Common.Call, container :Text, exec :Text, spec :ExecSpec) -> (outcome :Common.Outcome(Exec));
+  # Runs a further process in a running container. The caller chooses the id `exec` (64 lower-case hex digits,
+  # random); its output is read, and its input written, at the log collector under that id. Again with the
+  # same id: the same answer, nothing is started twice. Fails: conflict (not running, paused),
+  # commandNotFound, notExecutable, notFound (user).
+
+  execWait @20 (call :Common.Call, exec :Text) -> (outcome :Common.Outcome(Common.ExitRecord));
+  # Answers when the process has ended. Idempotent. Fails: notFound if it is forgotten.
+
+  execResize @21 (call :Common.Call, exec :Text, rows :UInt16, columns :UInt16) -> (outcome :Common.Outcome(Common.Done));
+  # Sets the size of its terminal. Idempotent.
+
+  execKeep @22 (call :Common.Call, exec :Text, leaseMs :UInt32) -> (outcome :Common.Outcome(Common.Done));
+  # Keeps an exec from being forgotten for `leaseMs` from now, as `keep`. Without a lease it is forgotten, and
+  # its output with it, 10 s after it ended. Idempotent.
+
+  changes @23 (call :Common.Call, container :Text, after :Data, maxCount :UInt32) -> (outcome :Common.Outcome(Filesystem.ChangeList));
+  # How its files differ from its image; see filesystem.
+
+  archive @24 (call :Common.Call, container :Text, request :Filesystem.ArchiveRequest, cursor :Data, maxBytes :UInt32) -> (outcome :Common.Outcome(Filesystem.ArchiveChunk));
+  # Its files as a tar archive, part by part; see filesystem.
+
+  extract @25 (call :Common.Call, container :Text, request :Filesystem.ExtractRequest) -> (outcome :Common.Outcome(Common.Done));
+  # Unpacks an upload of the image store into it; see filesystem.
+
+  stat @26 (call :Common.Call, container :Text, path :Text) -> (outcome :Common.Outcome(Filesystem.PathStat));
+  # What lies at one of its paths; see filesystem.
+
+  commit @27 (call :Common.Call, container :Text, upload :Text, spec :CommitSpec) -> (outcome :Common.Outcome(ImageStore.Image));
+  # Makes an image of its files and its configuration. `upload` is chosen by the caller (1 to 64 of [a-z0-9])
+  # and makes a repetition answer the same image. A running container is paused meanwhile if `spec.pause`.
+  # Fails: conflict if it runs, is not paused, and `spec.pause` is not set.
+
+  usage @28 (call :Common.Call, container :Text) -> (outcome :Common.Outcome(Filesystem.Usage));
+  # What its writable layer takes on disk. Idempotent.
+
+  check @29 (call :Common.Call) -> (outcome :Common.Outcome(Common.CheckReport));
+  # Verifies the records of this service and what the filesystem service stores. Idempotent.
+}
+
+struct ExecSpec {
+  arguments @0 :List(Text);
+  environment @1 :List(Text); # "KEY=value", after the container's
+  user @2 :Text;              # empty: the container's
+  workingDirectory @3 :Text;  # empty: the container's
+  terminal @4 :Bool;
+  openStdin @5 :Bool;
+  rows @6 :UInt16;
+  columns @7 :UInt16;
+}
+
+struct Exec {
+  id @0 :Text;
+  container @1 :Text;  # id
+  pid @2 :Int32;       # in the host's PID namespace
+  position @3 :UInt64; # log position at which its output begins
+}
+
+struct CommitSpec {
+  reference @0 :Text;       # repository[:tag]; empty: untagged
+  message @1 :Text;
+  author @2 :Text;
+  changes @3 :List(Text);   # instructions as of a Dockerfile: "CMD …", "ENV KEY=value"
+  pause @4 :Bool;
+}
+
+struct Event {
+  sequence @0 :UInt64;        # counts up, never reused
+  at @1 :Int64;               # nanoseconds since the Unix epoch
+  action @2 :Text;            # create, start, die, stop, kill, pause, unpause, restart, rename, oom, destroy, commit, exec_start, exec_die
+  container @3 :Text;         # id
+  attributes @4 :List(Text);  # "key=value": name, image, exitCode, signal, …
+}
+
+struct EventList {
+  events @0 :List(Event);
+  next @1 :UInt64; # pass as `after` of the next call
+}
+
+enum RestartKind {
+  no @0;
+  onFailure @1;     # when its exit code is not 0
+  always @2;        # also after the host was restarted, also if a user had stopped it before that
+  unlessStopped @3; # as always, but not if a user had stopped it
+}
+
+struct RestartPolicy {
+  kind @0 :RestartKind;
+  maximum @1 :UInt32; # of `onFailure`: how often at most; 0: without bound
 }
 
 struct ContainerSpec {
@@ -78,6 +192,14 @@ struct ContainerSpec {
   logMaxFiles @17 :UInt32;    # 0: the collector's default
   rows @18 :UInt16;           # initial size of the terminal; 0: unknown
   columns @19 :UInt16;
+  logMode @20 :LogCollector.LogMode;
+  labels @21 :List(Text);     # "key=value"
+  restart @22 :RestartPolicy;
+  stopSignal @23 :Text;       # name or number; empty: the image's
+  stopTimeoutMs @24 :UInt32;  # how long `stop` waits if its caller does not say; 0: 10 s
+  extraHosts @25 :List(Filesystem.HostEntry); # lines of /etc/hosts
+  nameservers @26 :List(Text); # addresses; empty: the host's
+  searchDomains @27 :List(Text); # empty: the host's
 }
 
 struct Entrypoint {
@@ -100,6 +222,8 @@ enum State {
   stopping @3;
   exited @4;
   removing @5;
+  paused @6;
+  restarting @7; # ended, and will be started again by its restart policy
 }
 
 struct Container {
@@ -118,6 +242,8 @@ struct Container {
   attachment @12 :Network.Attachment; # valid while it runs
   runPosition @13 :UInt64;    # log position at which the current or last run begins
   warnings @14 :List(Text);   # what the host could not do for it
+  restartCount @15 :UInt32;   # how often its restart policy started it again
+  execs @16 :List(Text);      # ids of the further processes that run in it
 }
 
 struct ContainerList {

@@ -32,7 +32,60 @@ interface Executor extends(Common.Service) {
   # Kills every process of the sandbox and removes its cgroup and its directory. Idempotent: done if it is gone.
 
   list @6 (call :Common.Call) -> (outcome :Common.Outcome(SandboxList));
-  # Every sandbox that exists, from the kernel's and the monitors' own word. Idempotent.
+  # Every sandbox and every exec that exists, from the kernel's and the monitors' own word. Idempotent.
+
+  prepareExec @7 (call :Common.Call, id :Text, exec :Text, spec :ExecSpec) -> (outcome :Common.Outcome(Prepared));
+  # Makes ready a further process in the sandbox `id`: a monitor of its own, with stdio FIFOs in a directory
+  # of its own. `exec` is an id like a container's, chosen by the caller; `start`, `wait`, `signal`, `resize`
+  # and `destroy` take it like a sandbox's. The process joins the sandbox's namespaces and cgroup and gets
+  # the same restrictions. It ends with the sandbox. Again with the same spec: the same answer.
+  # Fails: notFound (no such sandbox), conflict (not running, frozen, or another spec).
+
+  freeze @8 (call :Common.Call, id :Text, frozen :Bool) -> (outcome :Common.Outcome(Common.Done));
+  # Stops every process of the sandbox where it is, or lets them go on. Answers when it is so. Idempotent.
+  # Fails: notFound; conflict if nothing runs; unimplemented where the host has no freezer.
+
+  stats @9 (call :Common.Call, id :Text) -> (outcome :Common.Outcome(Stats));
+  # What the sandbox has used and uses. Idempotent. Fails: notFound; conflict if nothing runs.
+
+  processes @10 (call :Common.Call, id :Text) -> (outcome :Common.Outcome(ProcessList));
+  # The processes of the sandbox, in the order of their ids. Idempotent. Fails as `stats`.
+}
+
+struct ExecSpec {
+  terminal @0 :Bool;  # stdio is a pseudo-terminal
+  openStdin @1 :Bool; # stdin is a FIFO; else /dev/null
+}
+
+struct Stats {
+  at @0 :Int64;            # when it was read, nanoseconds since the Unix epoch
+  cpuNs @1 :UInt64;        # CPU time used so far, nanoseconds
+  memory @2 :UInt64;       # bytes in use, without the page cache that can be dropped at once
+  memoryLimit @3 :UInt64;  # bytes; the host's memory if there is no limit
+  pids @4 :UInt64;         # tasks
+  blockRead @5 :UInt64;    # bytes
+  blockWritten @6 :UInt64; # bytes
+  received @7 :UInt64;     # bytes, over all interfaces but loopback; 0 in the host's network
+  sent @8 :UInt64;         # bytes
+  cpus @9 :UInt32;         # CPUs that it may run on
+}
+
+struct ProcessList {
+  processes @0 :List(Process);
+}
+
+struct Process {
+  pid @0 :Int32;        # in the host's PID namespace
+  parent @1 :Int32;
+  uid @2 :UInt32;
+  user @3 :Text;        # name of the uid on the host; the number if it has none
+  cpuNs @4 :UInt64;
+  startedAt @5 :Int64;  # nanoseconds since the Unix epoch
+  terminal @6 :Text;    # "pts/0"; "?" if it has none
+  command @7 :Text;     # its arguments, separated by spaces; "[name]" if it shows none
+  state @8 :Text;       # as ps shows it: R, S, D, T, Z
+  memory @9 :UInt64;    # resident set, bytes
+  cpuPermille @10 :UInt32; # CPU time over its lifetime, thousandths of a CPU
 }
 
 struct SandboxSpec {
@@ -74,4 +127,6 @@ struct SandboxState {
     running @2 :Started;
     exited @3 :Common.ExitRecord;
   }
+  execOf @4 :Text;  # the sandbox that it is an exec of; empty: it is a sandbox itself
+  frozen @5 :Bool;
 }

@@ -24,6 +24,104 @@ interface Filesystem extends(Common.Service) {
 
   reconcile @3 (call :Common.Call, live :List(Text)) -> (outcome :Common.Outcome(Common.Done));
   # Removes what belongs to containers that are not in `live`. Idempotent.
+
+  # The methods below look into the root filesystem of a container that runs, has ended, or was never started.
+
+  changes @4 (call :Common.Call, place :Place, after :Data, maxCount :UInt32) -> (outcome :Common.Outcome(ChangeList));
+  # How the writable layer differs from the image, in the byte order of the paths' components, at most
+  # `maxCount` (0: 10,000) of those that come after the path `after` (empty: from the first). Idempotent.
+
+  archive @5 (call :Common.Call, place :Place, request :ArchiveRequest, cursor :Data, maxBytes :UInt32) -> (outcome :Common.Outcome(ArchiveChunk));
+  # A tar archive, part by part: an empty `cursor` begins, the answer's `next` continues. A cursor says by
+  # itself where the archive goes on, so a restart of this service is not noticed. At most 1 MiB a call.
+  # Volumes, /proc, /sys, /dev and the files of `setNames` are no part of an export. Idempotent.
+  # Fails: notFound (path).
+
+  extract @6 (call :Common.Call, place :Place, request :ExtractRequest) -> (outcome :Common.Outcome(Common.Done));
+  # Unpacks a tar archive, a complete upload of the image store, below a directory of the container. Nothing
+  # outside the container's root is touched, whatever the archive or the container's symbolic links say.
+  # Repeated: extracts again, to the same end.
+  # Fails: notFound (path or upload); invalidArgument (no archive, or an entry that leads outside).
+
+  commitLayer @7 (call :Common.Call, place :Place, upload :Text) -> (outcome :Common.Outcome(CommittedLayer));
+  # Writes the writable layer as an uncompressed OCI layer (whiteouts and opaque directories in OCI's form) to
+  # an upload of the image store. The container must not run, or be frozen. Repeated: the upload begins anew.
+
+  usage @8 (call :Common.Call, id :Text) -> (outcome :Common.Outcome(Usage));
+  # What the writable layer takes on disk; 0 if there is none. Idempotent.
+
+  stat @9 (call :Common.Call, place :Place, path :Text) -> (outcome :Common.Outcome(PathStat));
+  # What lies at a path of the container. The last component is not followed if it is a symbolic link; those
+  # before it are, beneath the container's root. Idempotent. Fails: notFound.
+
+  check @10 (call :Common.Call) -> (outcome :Common.Outcome(Common.CheckReport));
+  # Compares what is stored with what should be: each layer that an image or a container needs and that was
+  # unpacked is whole, nothing is there that belongs to nobody. Idempotent.
+}
+
+struct Place {
+  # A container's root filesystem.
+  id @0 :Text;
+  layers @1 :List(Common.Layer);   # of its image, base first
+  sandbox @2 :Common.SandboxRef;   # valid if `running`
+  running @3 :Bool;
+}
+
+enum ChangeKind {
+  added @0;
+  modified @1;
+  deleted @2;
+}
+
+struct Change {
+  path @0 :Data; # absolute; bytes, as the file system has them
+  kind @1 :ChangeKind;
+}
+
+struct ChangeList {
+  changes @0 :List(Change);
+  more @1 :Bool; # there are further ones
+}
+
+struct ArchiveRequest {
+  path @0 :Text;    # "/" for an export; else what to copy
+  export @1 :Bool;  # the whole root, entries without a leading directory, nothing of volumes
+}
+
+struct ArchiveChunk {
+  data @0 :Data;
+  next @1 :Data;  # cursor of the next part
+  ended @2 :Bool; # this is the last part
+}
+
+struct ExtractRequest {
+  path @0 :Text;       # an existing directory
+  upload @1 :Text;     # of the image store
+  keepOwner @2 :Bool;  # keep the archive's user and group ids; else the files become root's
+}
+
+struct CommittedLayer {
+  length @0 :UInt64; # bytes of the upload
+}
+
+struct Usage {
+  bytes @0 :UInt64; # as allocated on disk
+  inodes @1 :UInt64;
+}
+
+enum FileKind {
+  file @0;
+  directory @1;
+  symlink @2;
+  other @3;
+}
+
+struct PathStat {
+  kind @0 :FileKind;
+  mode @1 :UInt32;     # permission bits
+  size @2 :UInt64;     # bytes
+  modifiedAt @3 :Int64; # nanoseconds since the Unix epoch
+  linkTarget @4 :Data; # of a symbolic link
 }
 
 struct MountSpec {
@@ -34,6 +132,8 @@ struct MountSpec {
 struct Names {
   hostname @0 :Text;
   hosts @1 :List(HostEntry);
+  nameservers @2 :List(Text); # addresses; empty: the host's, and its later changes are followed
+  search @3 :List(Text);      # domains; empty: the host's
 }
 
 struct HostEntry {

@@ -53,6 +53,12 @@ struct LogSpec {
   openStdin @2 :Bool;    # stdin exists
   maxSize @3 :UInt64;    # bytes of a segment; 0: 20 MiB
   maxFiles @4 :UInt32;   # segments kept; 0: 5
+  mode @5 :LogMode;
+}
+
+enum LogMode {
+  block @0; # a container that is faster than its log waits
+  drop @1;  # what the log cannot take in time is counted and dropped, and a gap shows it
 }
 
 struct Opened {
@@ -79,6 +85,7 @@ struct Record {
   at @0 :Int64;          # when it was captured, nanoseconds since the Unix epoch
   stream @1 :Stream;
   data @2 :Data;
+  dropped @3 :UInt64;    # bytes of this stream that were dropped just before `data`, with mode `drop` or a full disk
 }
 
 enum Stream {

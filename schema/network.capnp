@@ -8,7 +8,7 @@ interface Network extends(Common.Service) {
 
   attach @0 (call :Common.Call, id :Text, sandbox :Common.SandboxRef, spec :AttachSpec) -> (outcome :Common.Outcome(Attachment));
   # Configures the sandbox's network namespace: loopback up and, for `bridge`, an interface eth0 with an
-  # address, a default route through the bridge, and the published ports. The lease and the ports are
+  # address (and an IPv6 address where the host has IPv6), a default route through the bridge, and the published ports. The lease and the ports are
   # recorded durably before any effect. Again with the same spec: the same attachment.
   # Fails: resourceExhausted (no address, no port left), conflict (port in use; names it), notFound (sandbox gone).
 
@@ -45,6 +45,9 @@ struct Attachment {
   gateway @2 :Text;
   mac @3 :Text;
   ports @4 :List(Common.PortBinding); # as bound: hostPort is never 0
+  address6 @5 :Text;      # IPv6 address; empty without a bridge, or where the host has no IPv6
+  prefixLength6 @6 :UInt8;
+  gateway6 @7 :Text;
 }
 
 struct NetworkInfo {
@@ -53,4 +56,6 @@ struct NetworkInfo {
   gateway @2 :Text;
   table @3 :Text;   # nftables table, family inet
   attached @4 :UInt32;
+  subnet6 @5 :Text;  # CIDR; empty where the host has no IPv6
+  gateway6 @6 :Text;
 }

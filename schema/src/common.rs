@@ -1,11 +1,13 @@
 //! Domain types that several services share: `common.capnp`.
 
-use crate::bindings::common_capnp::{self, about, exit_record, layer, limits, port_binding, sandbox_ref, volume};
+use crate::bindings::common_capnp::{
+    self, about, check_report, exit_record, layer, limits, port_binding, problem, sandbox_ref, volume,
+};
 use crate::failure::Failure;
 use crate::ids::Digest;
-use crate::wire::{Wire, text};
+use crate::wire::{Wire, length, list, set_list, text};
 use serde::{Deserialize, Serialize};
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 /// The version of the contract that this crate speaks.
 pub const PROTOCOL: u32 = 1;
@@ -58,6 +60,9 @@ pub struct Limits {
     pub nano_cpus: u64,
     /// Tasks.
     pub pids: u64,
+    /// Relative weight where CPUs are contended: 2 to 262144.
+    #[serde(default)]
+    pub cpu_shares: u64,
 }
 
 /// Transport protocol of a published port.
@@ -83,7 +88,7 @@ impl std::fmt::Display for Protocol {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct PortBinding {
     /// Address of the host; none: all.
-    pub host_address: Option<Ipv4Addr>,
+    pub host_address: Option<IpAddr>,
     /// Port on the host; 0 in a request: choose one.
     pub host_port: u16,
     /// Port in the container.
@@ -116,6 +121,28 @@ pub struct ExitRecord {
     pub finished_at: i64,
     /// Why the code is unknown; else empty.
     pub note: String,
+}
+
+/// What a service found when it compared what it stores with what it should store.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CheckReport {
+    /// Objects that were read and verified.
+    pub examined: u64,
+    /// Bytes that were read.
+    pub bytes: u64,
+    /// Empty: all is whole.
+    pub problems: Vec<Problem>,
+}
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// What, as a user can name it.
+    pub object: String,
+    /// What is wrong with it.
+    pub message: String,
+    /// What mends it; may be empty.
+    pub hint: String,
 }
 
 impl Wire for About {
@@ -189,15 +216,17 @@ impl Wire for Limits {
             memory_swap: reader.get_memory_swap(),
             nano_cpus: reader.get_nano_cpus(),
             pids: reader.get_pids(),
+            cpu_shares: reader.get_cpu_shares(),
         })
     }
 
     fn write(&self, mut builder: limits::Builder<'_>) {
-        let Self { memory, memory_swap, nano_cpus, pids } = *self;
+        let Self { memory, memory_swap, nano_cpus, pids, cpu_shares } = *self;
         builder.set_memory(memory);
         builder.set_memory_swap(memory_swap);
         builder.set_nano_cpus(nano_cpus);
         builder.set_pids(pids);
+        builder.set_cpu_shares(cpu_shares);
     }
 }
 
@@ -208,9 +237,7 @@ impl Wire for PortBinding {
         let address = text(reader.get_host_address())?;
         let host_address = match address.as_str() {
             "" => None,
-            given => {
-                Some(given.parse().map_err(|_| Failure::invalid(format_args!("{given:?} is not an IPv4 address")))?)
-            }
+            given => Some(given.parse().map_err(|_| Failure::invalid(format_args!("{given:?} is not an IP address")))?),
         };
         let container_port = reader.get_container_port();
         if container_port == 0 {
@@ -283,5 +310,39 @@ impl Wire for ExitRecord {
         builder.set_oom_killed(*oom_killed);
         builder.set_finished_at(*finished_at);
         builder.set_note(note);
+    }
+}
+
+impl Wire for CheckReport {
+    type Owned = check_report::Owned;
+
+    fn read(reader: check_report::Reader<'_>) -> Result<Self, Failure> {
+        Ok(Self { examined: reader.get_examined(), bytes: reader.get_bytes(), problems: list(reader.get_problems())? })
+    }
+
+    fn write(&self, mut builder: check_report::Builder<'_>) {
+        let Self { examined, bytes, problems } = self;
+        builder.set_examined(*examined);
+        builder.set_bytes(*bytes);
+        set_list(builder.init_problems(length(problems)), problems);
+    }
+}
+
+impl Wire for Problem {
+    type Owned = problem::Owned;
+
+    fn read(reader: problem::Reader<'_>) -> Result<Self, Failure> {
+        Ok(Self {
+            object: text(reader.get_object())?,
+            message: text(reader.get_message())?,
+            hint: text(reader.get_hint())?,
+        })
+    }
+
+    fn write(&self, mut builder: problem::Builder<'_>) {
+        let Self { object, message, hint } = self;
+        builder.set_object(object);
+        builder.set_message(message);
+        builder.set_hint(hint);
     }
 }

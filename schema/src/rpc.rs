@@ -61,4 +61,9 @@ macro_rules! answer_hello {
     };
 }
 
+/// What a service answers to a method that it does not implement.
+pub(crate) fn missing(method: &str) -> crate::Failure {
+    crate::Failure::unimplemented(format_args!("this service does not implement {method}"))
+}
+
 pub(crate) use {answer, answer_hello, request};

@@ -36,6 +36,11 @@ pub fn set_texts<S: AsRef<str>>(mut builder: capnp::text_list::Builder<'_>, valu
     }
 }
 
+/// Reads a name that may be absent: empty on the wire.
+pub fn optional<T: std::str::FromStr<Err = Failure>>(text: &str) -> Result<Option<T>, Failure> {
+    if text.is_empty() { Ok(None) } else { text.parse().map(Some) }
+}
+
 /// Reads a list of container ids.
 pub fn ids(reader: capnp::Result<capnp::text_list::Reader<'_>>) -> Result<Vec<ContainerId>, Failure> {
     reader?.iter().map(|item| text(item)?.parse()).collect()

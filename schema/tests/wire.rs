@@ -4,9 +4,10 @@ use capnp::message::{Builder, ReaderOptions};
 use proptest::prelude::*;
 use schema::bindings::{common_capnp, containers_capnp, image_store_capnp, log_collector_capnp};
 use schema::common::{ExitRecord, Layer, Limits, PortBinding, Protocol, Volume};
-use schema::containers::{AutoRemove, Container, ContainerSpec, StartError, State};
+use schema::containers::{AutoRemove, Container, ContainerSpec, RestartKind, RestartPolicy, StartError, State};
+use schema::filesystem::HostEntry;
 use schema::image_store::{Image, ImageConfig};
-use schema::log_collector::{Chunk, Record, Stream};
+use schema::log_collector::{Chunk, LogMode, Record, Stream};
 use schema::network::{Attachment, Mode};
 use schema::wire::Wire;
 use schema::{Code, ContainerId, Digest, Failure};
@@ -34,7 +35,7 @@ fn words() -> impl Strategy<Value = Vec<String>> {
 prop_compose! {
     fn port()(address in any::<Option<[u8; 4]>>(), host_port: u16, container_port in 1_u16.., udp: bool) -> PortBinding {
         let protocol = if udp { Protocol::Udp } else { Protocol::Tcp };
-        PortBinding { host_address: address.map(Into::into), host_port, container_port, protocol }
+        PortBinding { host_address: address.map(std::net::IpAddr::from), host_port, container_port, protocol }
     }
 }
 
@@ -55,16 +56,21 @@ prop_compose! {
         volumes in prop::collection::vec(("/.{0,8}", "/.{0,8}", any::<bool>()), 0..3),
         auto_remove in prop::sample::select(vec![AutoRemove::Never, AutoRemove::OnExit, AutoRemove::AfterClient]),
         numbers in (any::<u64>(), any::<u32>(), any::<u16>(), any::<u16>()),
+        more in (words(), words()),
     ) -> ContainerSpec {
         ContainerSpec {
             image: texts[0].clone(), name: texts[1].clone(), user: texts[2].clone(), hostname: texts[3].clone(),
             working_directory: texts[4].clone(), command: lists.0, entrypoint: lists.1, environment: lists.2,
             terminal: flags[0], open_stdin: flags[1], stdin_once: flags[2],
-            limits: Limits { memory: limits.0, memory_swap: limits.1, nano_cpus: limits.2, pids: limits.3 },
+            limits: Limits { memory: limits.0, memory_swap: limits.1, nano_cpus: limits.2, pids: limits.3, cpu_shares: limits.0 / 2 },
             network, ports, auto_remove,
             volumes: volumes.into_iter().filter(|(source, target, _)| !source.contains('\0') && !target.contains('\0'))
                 .map(|(source, target, read_only)| Volume { source, target, read_only }).collect(),
             log_max_size: numbers.0, log_max_files: numbers.1, rows: numbers.2, columns: numbers.3,
+            log_mode: LogMode::Drop, labels: more.0, nameservers: more.1, search_domains: vec!["example".into()],
+            restart: RestartPolicy { kind: RestartKind::OnFailure, maximum: numbers.1 },
+            stop_signal: texts[0].clone(), stop_timeout_ms: numbers.1,
+            extra_hosts: vec![HostEntry { address: "fd00::1".into(), hostname: texts[1].clone() }],
         }
     }
 }
@@ -77,14 +83,15 @@ proptest! {
         id: [u8; 32], spec in spec(), image_id in digest(), arguments in words(), times: [i64; 2], pid: i32,
         exit in prop::option::of(exit()), error in prop::option::of(".+"), attached in prop::option::of(any::<[u8; 4]>()),
         run_position: u64, warnings in words(),
-        state in prop::sample::select(vec![State::Created, State::Starting, State::Running, State::Stopping, State::Exited, State::Removing]),
+        state in prop::sample::select(vec![State::Created, State::Starting, State::Running, State::Stopping, State::Exited, State::Removing, State::Paused, State::Restarting]),
     ) {
         let container = Container {
             id: ContainerId::from_bytes(id), spec, image_id, arguments, created_at: times[0], state, pid,
-            started_at: times[1], exit, run_position, warnings,
+            started_at: times[1], exit, run_position, warnings, restart_count: 3, execs: vec![ContainerId::from_bytes(id)],
             error: error.map(|message| StartError { code: Code::Conflict.into(), message }),
             attachment: attached.map(|address| Attachment {
                 address: Some(address.into()), prefix_length: 24, gateway: None, mac: "02:00".into(), ports: vec![],
+                address6: Some(std::net::Ipv6Addr::LOCALHOST), prefix_length6: 64, gateway6: None,
             }),
         };
         prop_assert_eq!(sent!(container, Container, containers_capnp::container), Ok(container));
@@ -97,6 +104,8 @@ proptest! {
     ) {
         let image = Image {
             layers: vec![Layer { digest: id.clone(), diff_id: layer, media_type: "tar".into(), size }],
+            manifest: id.clone(), repository_digests: references.clone(), parent: Some(id.clone()), container: None,
+            author: user.clone(), holders: references.clone(),
             id, references, created_at, size,
             config: ImageConfig { environment, user, ..ImageConfig::default() },
         };
@@ -105,7 +114,7 @@ proptest! {
 
     #[test]
     fn output_arrives_whole(data in prop::collection::vec(any::<u8>(), 0..100), at: i64, next: u64, lost: u64, ended: bool) {
-        let records = vec![Record { at, stream: Stream::Stderr, data }];
+        let records = vec![Record { at, stream: Stream::Stderr, data, dropped: 7 }];
         let chunk = Chunk { records, next, lost, ended };
         prop_assert_eq!(sent!(chunk, Chunk, log_collector_capnp::chunk), Ok(chunk));
     }

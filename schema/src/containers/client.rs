@@ -1,7 +1,11 @@
 //! A typed client of the container manager.
 
-use super::model::{Container, ContainerSpec, Info};
+use super::model::{CommitSpec, Container, ContainerSpec, EventList, Exec, ExecSpec, Info};
 use crate::bindings::containers_capnp::containers;
+use crate::common::{CheckReport, ExitRecord};
+use crate::executor::{Process, Stats};
+use crate::filesystem::{ArchiveChunk, ArchiveRequest, ChangeList, ExtractRequest, PathStat, Usage};
+use crate::image_store::Image;
 use crate::link::Link;
 use crate::rpc::request;
 use crate::wire::{Wire, list, read_outcome};
@@ -194,5 +198,276 @@ impl Client {
                 }
             })
             .await
+    }
+
+    /// Gives a container another name.
+    pub async fn rename(&self, call: &Call, container: &str, new_name: &str) -> Result<Container, Failure> {
+        request!(
+            self,
+            call,
+            rename_request,
+            |params| {
+                params.set_container(container);
+                params.set_new_name(new_name);
+            },
+            Container::read
+        )
+        .await
+    }
+
+    /// Stops all its processes where they are.
+    pub async fn pause(&self, call: &Call, container: &str) -> Result<Container, Failure> {
+        request!(
+            self,
+            call,
+            pause_request,
+            |params| {
+                params.set_container(container);
+            },
+            Container::read
+        )
+        .await
+    }
+
+    /// Lets a paused container go on.
+    pub async fn unpause(&self, call: &Call, container: &str) -> Result<Container, Failure> {
+        request!(
+            self,
+            call,
+            unpause_request,
+            |params| {
+                params.set_container(container);
+            },
+            Container::read
+        )
+        .await
+    }
+
+    /// What it has used and uses.
+    pub async fn stats(&self, call: &Call, container: &str) -> Result<Stats, Failure> {
+        request!(
+            self,
+            call,
+            stats_request,
+            |params| {
+                params.set_container(container);
+            },
+            Stats::read
+        )
+        .await
+    }
+
+    /// Its processes.
+    pub async fn top(&self, call: &Call, container: &str) -> Result<Vec<Process>, Failure> {
+        request!(
+            self,
+            call,
+            top_request,
+            |params| {
+                params.set_container(container);
+            },
+            |answer| list(answer.get_processes())
+        )
+        .await
+    }
+
+    /// What happened to containers; waits for it if there is nothing yet.
+    pub async fn events(&self, call: &Call, after: u64, since: i64, wait_ms: u32) -> Result<EventList, Failure> {
+        request!(
+            self,
+            call,
+            events_request,
+            |params| {
+                params.set_after(after);
+                params.set_since(since);
+                params.set_wait_ms(wait_ms);
+            },
+            EventList::read
+        )
+        .await
+    }
+
+    /// Runs a further process in it.
+    pub async fn exec(
+        &self,
+        call: &Call,
+        container: &str,
+        exec: &ContainerId,
+        spec: &ExecSpec,
+    ) -> Result<Exec, Failure> {
+        request!(
+            self,
+            call,
+            exec_request,
+            |params| {
+                params.set_container(container);
+                params.set_exec(exec.as_str());
+                spec.write(params.reborrow().init_spec());
+            },
+            Exec::read
+        )
+        .await
+    }
+
+    /// Answers when a further process has ended.
+    pub async fn exec_wait(&self, call: &Call, exec: &ContainerId) -> Result<ExitRecord, Failure> {
+        request!(
+            self,
+            call,
+            exec_wait_request,
+            |params| {
+                params.set_exec(exec.as_str());
+            },
+            ExitRecord::read
+        )
+        .await
+    }
+
+    /// Sets the size of the terminal of a further process.
+    pub async fn exec_resize(&self, call: &Call, exec: &ContainerId, rows: u16, columns: u16) -> Result<(), Failure> {
+        request!(
+            self,
+            call,
+            exec_resize_request,
+            |params| {
+                params.set_exec(exec.as_str());
+                params.set_rows(rows);
+                params.set_columns(columns);
+            },
+            |_| Ok(())
+        )
+        .await
+    }
+
+    /// Renews the lease of the client of a further process.
+    pub async fn exec_keep(&self, call: &Call, exec: &ContainerId, lease_ms: u32) -> Result<(), Failure> {
+        request!(
+            self,
+            call,
+            exec_keep_request,
+            |params| {
+                params.set_exec(exec.as_str());
+                params.set_lease_ms(lease_ms);
+            },
+            |_| Ok(())
+        )
+        .await
+    }
+
+    /// How its files differ from its image.
+    pub async fn changes(
+        &self,
+        call: &Call,
+        container: &str,
+        after: &[u8],
+        max_count: u32,
+    ) -> Result<ChangeList, Failure> {
+        request!(
+            self,
+            call,
+            changes_request,
+            |params| {
+                params.set_container(container);
+                params.set_after(after);
+                params.set_max_count(max_count);
+            },
+            ChangeList::read
+        )
+        .await
+    }
+
+    /// A part of a tar archive of its files.
+    pub async fn archive(
+        &self,
+        call: &Call,
+        container: &str,
+        request: &ArchiveRequest,
+        cursor: &[u8],
+        max_bytes: u32,
+    ) -> Result<ArchiveChunk, Failure> {
+        request!(
+            self,
+            call,
+            archive_request,
+            |params| {
+                params.set_container(container);
+                request.write(params.reborrow().init_request());
+                params.set_cursor(cursor);
+                params.set_max_bytes(max_bytes);
+            },
+            ArchiveChunk::read
+        )
+        .await
+    }
+
+    /// Unpacks an upload of the image store into it.
+    pub async fn extract(&self, call: &Call, container: &str, request: &ExtractRequest) -> Result<(), Failure> {
+        request!(
+            self,
+            call,
+            extract_request,
+            |params| {
+                params.set_container(container);
+                request.write(params.reborrow().init_request());
+            },
+            |_| Ok(())
+        )
+        .await
+    }
+
+    /// What lies at one of its paths.
+    pub async fn stat(&self, call: &Call, container: &str, path: &str) -> Result<PathStat, Failure> {
+        request!(
+            self,
+            call,
+            stat_request,
+            |params| {
+                params.set_container(container);
+                params.set_path(path);
+            },
+            PathStat::read
+        )
+        .await
+    }
+
+    /// Makes an image of it.
+    pub async fn commit(
+        &self,
+        call: &Call,
+        container: &str,
+        upload: &str,
+        spec: &CommitSpec,
+    ) -> Result<Image, Failure> {
+        request!(
+            self,
+            call,
+            commit_request,
+            |params| {
+                params.set_container(container);
+                params.set_upload(upload);
+                spec.write(params.reborrow().init_spec());
+            },
+            Image::read
+        )
+        .await
+    }
+
+    /// What its writable layer takes on disk.
+    pub async fn usage(&self, call: &Call, container: &str) -> Result<Usage, Failure> {
+        request!(
+            self,
+            call,
+            usage_request,
+            |params| {
+                params.set_container(container);
+            },
+            Usage::read
+        )
+        .await
+    }
+
+    /// Verifies the records and what the filesystem service stores.
+    pub async fn check(&self, call: &Call) -> Result<CheckReport, Failure> {
+        request!(self, call, check_request, |params| {}, CheckReport::read).await
     }
 }

@@ -2,6 +2,8 @@
 
 use crate::common::{ExitRecord, Limits, PortBinding, Volume};
 use crate::failure::CodeNumber;
+use crate::filesystem::HostEntry;
+use crate::log_collector::LogMode;
 use crate::network::{Attachment, Mode, NetworkInfo};
 use crate::{ContainerId, Digest};
 use serde::{Deserialize, Serialize};
@@ -49,6 +51,30 @@ pub struct ContainerSpec {
     pub rows: u16,
     /// Initial columns of the terminal; 0: unknown.
     pub columns: u16,
+    /// What becomes of output that is faster than the log.
+    #[serde(default)]
+    pub log_mode: LogMode,
+    /// `key=value`.
+    #[serde(default)]
+    pub labels: Vec<String>,
+    /// When it is started again by itself.
+    #[serde(default)]
+    pub restart: RestartPolicy,
+    /// Name or number; empty: the image's.
+    #[serde(default)]
+    pub stop_signal: String,
+    /// How long a stop waits if its caller does not say, milliseconds; 0: 10 s.
+    #[serde(default)]
+    pub stop_timeout_ms: u32,
+    /// Lines of /etc/hosts.
+    #[serde(default)]
+    pub extra_hosts: Vec<HostEntry>,
+    /// Addresses of name servers; empty: the host's.
+    #[serde(default)]
+    pub nameservers: Vec<String>,
+    /// Domains that names are looked up in; empty: the host's.
+    #[serde(default)]
+    pub search_domains: Vec<String>,
 }
 
 /// When a container is removed by itself.
@@ -80,6 +106,10 @@ pub enum State {
     Exited,
     /// On its way out.
     Removing,
+    /// Its processes are stopped where they are.
+    Paused,
+    /// Has ended, and will be started again by its restart policy.
+    Restarting,
 }
 
 /// A container: what was asked for, and what is.
@@ -111,6 +141,12 @@ pub struct Container {
     pub run_position: u64,
     /// What the host could not do for it.
     pub warnings: Vec<String>,
+    /// How often its restart policy started it again.
+    #[serde(default)]
+    pub restart_count: u32,
+    /// The further processes that run in it.
+    #[serde(default)]
+    pub execs: Vec<ContainerId>,
 }
 
 /// Why a start failed.
@@ -131,4 +167,101 @@ pub struct Info {
     pub running: u32,
     /// What this instance uses on the host.
     pub network: NetworkInfo,
+}
+
+/// When a container is started again by itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestartPolicy {
+    /// When.
+    pub kind: RestartKind,
+    /// Of `OnFailure`: how often at most; 0: without bound.
+    pub maximum: u32,
+}
+
+/// When a container is started again by itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RestartKind {
+    /// Never.
+    #[default]
+    No,
+    /// When its exit code is not 0.
+    OnFailure,
+    /// Always, also after the host was restarted.
+    Always,
+    /// Always, but not after the host was restarted if a user had stopped it.
+    UnlessStopped,
+}
+
+/// A further process to run in a container.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+pub struct ExecSpec {
+    /// At least one.
+    pub arguments: Vec<String>,
+    /// `KEY=value`, after the environment of the container.
+    pub environment: Vec<String>,
+    /// Empty: that of the container.
+    pub user: String,
+    /// Empty: that of the container.
+    pub working_directory: String,
+    /// Whether its stdio is a pseudo-terminal.
+    pub terminal: bool,
+    /// Whether its stdin can be written.
+    pub open_stdin: bool,
+    /// Initial rows of the terminal; 0: unknown.
+    pub rows: u16,
+    /// Initial columns of the terminal; 0: unknown.
+    pub columns: u16,
+}
+
+/// A further process of a container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exec {
+    /// Its id.
+    pub id: ContainerId,
+    /// Where it runs.
+    pub container: ContainerId,
+    /// In the PID namespace of the host.
+    pub pid: i32,
+    /// Log position at which its output begins.
+    pub position: u64,
+}
+
+/// What to make of a container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommitSpec {
+    /// `repository[:tag]`; empty: untagged.
+    pub reference: String,
+    /// Comment.
+    pub message: String,
+    /// Who made it.
+    pub author: String,
+    /// Instructions as of a Dockerfile.
+    pub changes: Vec<String>,
+    /// Whether to pause it meanwhile if it runs.
+    pub pause: bool,
+}
+
+/// What happened to a container.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+pub struct Event {
+    /// Counts up, never reused.
+    pub sequence: u64,
+    /// Nanoseconds since the Unix epoch.
+    pub at: i64,
+    /// As the contract lists them: `start`, `die`.
+    pub action: String,
+    /// Whom it happened to.
+    pub container: ContainerId,
+    /// `key=value`.
+    pub attributes: Vec<String>,
+}
+
+/// Some events.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EventList {
+    /// Oldest first.
+    pub events: Vec<Event>,
+    /// To go on from.
+    pub next: u64,
 }

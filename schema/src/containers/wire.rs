@@ -1,11 +1,14 @@
 //! Conversions of `containers.capnp`.
 
-use super::model::{AutoRemove, Container, ContainerSpec, Info, StartError, State};
+use super::model::{
+    AutoRemove, CommitSpec, Container, ContainerSpec, Event, EventList, Exec, ExecSpec, Info, RestartKind,
+    RestartPolicy, StartError, State,
+};
 use crate::Failure;
 use crate::bindings::containers_capnp::{self, container, container_spec, entrypoint, info};
 use crate::common::{ExitRecord, Limits};
 use crate::network::{Attachment, NetworkInfo};
-use crate::wire::{Wire, length, list, set_list, set_texts, text, texts};
+use crate::wire::{Wire, ids, length, list, set_ids, set_list, set_texts, text, texts};
 
 impl Wire for ContainerSpec {
     type Owned = container_spec::Owned;
@@ -39,6 +42,14 @@ impl Wire for ContainerSpec {
             log_max_files: reader.get_log_max_files(),
             rows: reader.get_rows(),
             columns: reader.get_columns(),
+            log_mode: reader.get_log_mode()?.into(),
+            labels: texts(reader.get_labels())?,
+            restart: RestartPolicy::read(reader.get_restart()?)?,
+            stop_signal: text(reader.get_stop_signal())?,
+            stop_timeout_ms: reader.get_stop_timeout_ms(),
+            extra_hosts: list(reader.get_extra_hosts())?,
+            nameservers: texts(reader.get_nameservers())?,
+            search_domains: texts(reader.get_search_domains())?,
         })
     }
 
@@ -64,6 +75,14 @@ impl Wire for ContainerSpec {
             log_max_files,
             rows,
             columns,
+            log_mode,
+            labels,
+            restart,
+            stop_signal,
+            stop_timeout_ms,
+            extra_hosts,
+            nameservers,
+            search_domains,
         } = self;
         builder.set_image(image);
         builder.set_container_name(name);
@@ -92,6 +111,14 @@ impl Wire for ContainerSpec {
         builder.set_log_max_files(*log_max_files);
         builder.set_rows(*rows);
         builder.set_columns(*columns);
+        builder.set_log_mode((*log_mode).into());
+        set_texts(builder.reborrow().init_labels(length(labels)), labels);
+        restart.write(builder.reborrow().init_restart());
+        builder.set_stop_signal(stop_signal);
+        builder.set_stop_timeout_ms(*stop_timeout_ms);
+        set_list(builder.reborrow().init_extra_hosts(length(extra_hosts)), extra_hosts);
+        set_texts(builder.reborrow().init_nameservers(length(nameservers)), nameservers);
+        set_texts(builder.init_search_domains(length(search_domains)), search_domains);
     }
 }
 
@@ -113,6 +140,8 @@ impl Wire for Container {
                 containers_capnp::State::Stopping => State::Stopping,
                 containers_capnp::State::Exited => State::Exited,
                 containers_capnp::State::Removing => State::Removing,
+                containers_capnp::State::Paused => State::Paused,
+                containers_capnp::State::Restarting => State::Restarting,
             },
             pid: reader.get_pid(),
             started_at: reader.get_started_at(),
@@ -125,6 +154,8 @@ impl Wire for Container {
             attachment: if reader.has_attachment() { Some(Attachment::read(reader.get_attachment()?)?) } else { None },
             run_position: reader.get_run_position(),
             warnings: texts(reader.get_warnings())?,
+            restart_count: reader.get_restart_count(),
+            execs: ids(reader.get_execs())?,
         })
     }
 
@@ -143,6 +174,8 @@ impl Wire for Container {
             attachment,
             run_position,
             warnings,
+            restart_count,
+            execs,
         } = self;
         builder.set_id(id.as_str());
         spec.write(builder.reborrow().init_spec());
@@ -156,6 +189,8 @@ impl Wire for Container {
             State::Stopping => containers_capnp::State::Stopping,
             State::Exited => containers_capnp::State::Exited,
             State::Removing => containers_capnp::State::Removing,
+            State::Paused => containers_capnp::State::Paused,
+            State::Restarting => containers_capnp::State::Restarting,
         });
         builder.set_pid(*pid);
         builder.set_started_at(*started_at);
@@ -171,7 +206,9 @@ impl Wire for Container {
             attachment.write(builder.reborrow().init_attachment());
         }
         builder.set_run_position(*run_position);
-        set_texts(builder.init_warnings(length(warnings)), warnings);
+        set_texts(builder.reborrow().init_warnings(length(warnings)), warnings);
+        builder.set_restart_count(*restart_count);
+        set_ids(builder.init_execs(length(execs)), execs);
     }
 }
 
@@ -191,5 +228,151 @@ impl Wire for Info {
         builder.set_containers(*containers);
         builder.set_running(*running);
         network.write(builder.init_network());
+    }
+}
+
+impl Wire for RestartPolicy {
+    type Owned = containers_capnp::restart_policy::Owned;
+
+    fn read(reader: containers_capnp::restart_policy::Reader<'_>) -> Result<Self, Failure> {
+        Ok(Self { kind: reader.get_kind()?.into(), maximum: reader.get_maximum() })
+    }
+
+    fn write(&self, mut builder: containers_capnp::restart_policy::Builder<'_>) {
+        let Self { kind, maximum } = *self;
+        builder.set_kind(kind.into());
+        builder.set_maximum(maximum);
+    }
+}
+
+impl From<containers_capnp::RestartKind> for RestartKind {
+    fn from(value: containers_capnp::RestartKind) -> Self {
+        match value {
+            containers_capnp::RestartKind::No => Self::No,
+            containers_capnp::RestartKind::OnFailure => Self::OnFailure,
+            containers_capnp::RestartKind::Always => Self::Always,
+            containers_capnp::RestartKind::UnlessStopped => Self::UnlessStopped,
+        }
+    }
+}
+
+impl From<RestartKind> for containers_capnp::RestartKind {
+    fn from(value: RestartKind) -> Self {
+        match value {
+            RestartKind::No => Self::No,
+            RestartKind::OnFailure => Self::OnFailure,
+            RestartKind::Always => Self::Always,
+            RestartKind::UnlessStopped => Self::UnlessStopped,
+        }
+    }
+}
+
+impl Wire for ExecSpec {
+    type Owned = containers_capnp::exec_spec::Owned;
+
+    fn read(reader: containers_capnp::exec_spec::Reader<'_>) -> Result<Self, Failure> {
+        Ok(Self {
+            arguments: texts(reader.get_arguments())?,
+            environment: texts(reader.get_environment())?,
+            user: text(reader.get_user())?,
+            working_directory: text(reader.get_working_directory())?,
+            terminal: reader.get_terminal(),
+            open_stdin: reader.get_open_stdin(),
+            rows: reader.get_rows(),
+            columns: reader.get_columns(),
+        })
+    }
+
+    fn write(&self, mut builder: containers_capnp::exec_spec::Builder<'_>) {
+        let Self { arguments, environment, user, working_directory, terminal, open_stdin, rows, columns } = self;
+        set_texts(builder.reborrow().init_arguments(length(arguments)), arguments);
+        set_texts(builder.reborrow().init_environment(length(environment)), environment);
+        builder.set_user(user);
+        builder.set_working_directory(working_directory);
+        builder.set_terminal(*terminal);
+        builder.set_open_stdin(*open_stdin);
+        builder.set_rows(*rows);
+        builder.set_columns(*columns);
+    }
+}
+
+impl Wire for Exec {
+    type Owned = containers_capnp::exec::Owned;
+
+    fn read(reader: containers_capnp::exec::Reader<'_>) -> Result<Self, Failure> {
+        Ok(Self {
+            id: text(reader.get_id())?.parse()?,
+            container: text(reader.get_container())?.parse()?,
+            pid: reader.get_pid(),
+            position: reader.get_position(),
+        })
+    }
+
+    fn write(&self, mut builder: containers_capnp::exec::Builder<'_>) {
+        let Self { id, container, pid, position } = self;
+        builder.set_id(id.as_str());
+        builder.set_container(container.as_str());
+        builder.set_pid(*pid);
+        builder.set_position(*position);
+    }
+}
+
+impl Wire for CommitSpec {
+    type Owned = containers_capnp::commit_spec::Owned;
+
+    fn read(reader: containers_capnp::commit_spec::Reader<'_>) -> Result<Self, Failure> {
+        Ok(Self {
+            reference: text(reader.get_reference())?,
+            message: text(reader.get_message())?,
+            author: text(reader.get_author())?,
+            changes: texts(reader.get_changes())?,
+            pause: reader.get_pause(),
+        })
+    }
+
+    fn write(&self, mut builder: containers_capnp::commit_spec::Builder<'_>) {
+        let Self { reference, message, author, changes, pause } = self;
+        builder.set_reference(reference);
+        builder.set_message(message);
+        builder.set_author(author);
+        set_texts(builder.reborrow().init_changes(length(changes)), changes);
+        builder.set_pause(*pause);
+    }
+}
+
+impl Wire for Event {
+    type Owned = containers_capnp::event::Owned;
+
+    fn read(reader: containers_capnp::event::Reader<'_>) -> Result<Self, Failure> {
+        Ok(Self {
+            sequence: reader.get_sequence(),
+            at: reader.get_at(),
+            action: text(reader.get_action())?,
+            container: text(reader.get_container())?.parse()?,
+            attributes: texts(reader.get_attributes())?,
+        })
+    }
+
+    fn write(&self, mut builder: containers_capnp::event::Builder<'_>) {
+        let Self { sequence, at, action, container, attributes } = self;
+        builder.set_sequence(*sequence);
+        builder.set_at(*at);
+        builder.set_action(action);
+        builder.set_container(container.as_str());
+        set_texts(builder.reborrow().init_attributes(length(attributes)), attributes);
+    }
+}
+
+impl Wire for EventList {
+    type Owned = containers_capnp::event_list::Owned;
+
+    fn read(reader: containers_capnp::event_list::Reader<'_>) -> Result<Self, Failure> {
+        Ok(Self { events: list(reader.get_events())?, next: reader.get_next() })
+    }
+
+    fn write(&self, mut builder: containers_capnp::event_list::Builder<'_>) {
+        let Self { events, next } = self;
+        set_list(builder.reborrow().init_events(length(events)), events);
+        builder.set_next(*next);
     }
 }

@@ -1,6 +1,6 @@
 //! A typed client of the executor.
 
-use super::model::{Prepared, ProcessSpec, SandboxSpec, SandboxState, Started};
+use super::model::{ExecSpec, Prepared, Process, ProcessSpec, SandboxSpec, SandboxState, Started, Stats};
 use crate::bindings::executor_capnp::executor;
 use crate::common::ExitRecord;
 use crate::link::Link;
@@ -112,5 +112,70 @@ impl Client {
     /// Every sandbox that exists.
     pub async fn list(&self, call: &Call) -> Result<Vec<SandboxState>, Failure> {
         request!(self, call, list_request, |params| {}, |answer| list(answer.get_sandboxes())).await
+    }
+
+    /// Makes ready a further process.
+    pub async fn prepare_exec(
+        &self,
+        call: &Call,
+        id: &ContainerId,
+        exec: &ContainerId,
+        spec: &ExecSpec,
+    ) -> Result<Prepared, Failure> {
+        request!(
+            self,
+            call,
+            prepare_exec_request,
+            |params| {
+                params.set_id(id.as_str());
+                params.set_exec(exec.as_str());
+                spec.write(params.reborrow().init_spec());
+            },
+            Prepared::read
+        )
+        .await
+    }
+
+    /// Stops every process of a sandbox where it is, or lets them go on.
+    pub async fn freeze(&self, call: &Call, id: &ContainerId, frozen: bool) -> Result<(), Failure> {
+        request!(
+            self,
+            call,
+            freeze_request,
+            |params| {
+                params.set_id(id.as_str());
+                params.set_frozen(frozen);
+            },
+            |_| Ok(())
+        )
+        .await
+    }
+
+    /// What a sandbox has used and uses.
+    pub async fn stats(&self, call: &Call, id: &ContainerId) -> Result<Stats, Failure> {
+        request!(
+            self,
+            call,
+            stats_request,
+            |params| {
+                params.set_id(id.as_str());
+            },
+            Stats::read
+        )
+        .await
+    }
+
+    /// The processes of a sandbox.
+    pub async fn processes(&self, call: &Call, id: &ContainerId) -> Result<Vec<Process>, Failure> {
+        request!(
+            self,
+            call,
+            processes_request,
+            |params| {
+                params.set_id(id.as_str());
+            },
+            |answer| list(answer.get_processes())
+        )
+        .await
     }
 }

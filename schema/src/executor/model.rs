@@ -64,6 +64,10 @@ pub struct SandboxState {
     pub id: ContainerId,
     /// How far it is.
     pub phase: Phase,
+    /// The sandbox that it is an exec of; none: it is a sandbox itself.
+    pub exec_of: Option<ContainerId>,
+    /// Whether its processes are stopped by `freeze`.
+    pub frozen: bool,
 }
 
 /// How far a sandbox is.
@@ -75,4 +79,65 @@ pub enum Phase {
     Running(Started),
     /// PID 1 has ended.
     Exited(ExitRecord),
+}
+
+/// What a further process of a sandbox is made of.
+#[derive(Clone, Debug, Copy, Serialize, Deserialize, PartialEq, Eq)]
+pub struct ExecSpec {
+    /// Whether its stdio is a pseudo-terminal.
+    pub terminal: bool,
+    /// Whether its stdin can be written; else it is /dev/null.
+    pub open_stdin: bool,
+}
+
+/// What a sandbox has used and uses.
+#[derive(Clone, Debug, Copy, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// When it was read, nanoseconds since the Unix epoch.
+    pub at: i64,
+    /// CPU time used so far, nanoseconds.
+    pub cpu_ns: u64,
+    /// Bytes in use, without page cache that can be dropped at once.
+    pub memory: u64,
+    /// Bytes; the memory of the host if there is no limit.
+    pub memory_limit: u64,
+    /// Tasks.
+    pub pids: u64,
+    /// Bytes.
+    pub block_read: u64,
+    /// Bytes.
+    pub block_written: u64,
+    /// Bytes, over all interfaces but loopback.
+    pub received: u64,
+    /// Bytes.
+    pub sent: u64,
+    /// CPUs that it may run on.
+    pub cpus: u32,
+}
+
+/// A process of a sandbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Process {
+    /// In the PID namespace of the host.
+    pub pid: i32,
+    /// Its parent, in the same.
+    pub parent: i32,
+    /// User id on the host.
+    pub uid: u32,
+    /// Name of that user on the host; the number if it has none.
+    pub user: String,
+    /// CPU time used so far, nanoseconds.
+    pub cpu_ns: u64,
+    /// Nanoseconds since the Unix epoch.
+    pub started_at: i64,
+    /// `pts/0`; `?` if it has none.
+    pub terminal: String,
+    /// Its arguments, separated by spaces.
+    pub command: String,
+    /// As `ps` shows it: R, S, D, T, Z.
+    pub state: String,
+    /// Resident set, bytes.
+    pub memory: u64,
+    /// CPU time over its lifetime, thousandths of a CPU.
+    pub cpu_permille: u32,
 }

@@ -1,6 +1,6 @@
 //! What a executor implements.
 
-use super::model::{Prepared, ProcessSpec, SandboxSpec, SandboxState, Started};
+use super::model::{ExecSpec, Prepared, Process, ProcessSpec, SandboxSpec, SandboxState, Started, Stats};
 use crate::bindings::executor_capnp::executor as wire;
 use crate::common::{About, ExitRecord};
 use crate::rpc::{answer, answer_hello};
@@ -25,6 +25,32 @@ pub trait Server: 'static {
     async fn destroy(&self, call: &Call, id: ContainerId) -> Result<(), Failure>;
     /// Every sandbox that exists.
     async fn list(&self, call: &Call) -> Result<Vec<SandboxState>, Failure>;
+    /// Makes ready a further process.
+    async fn prepare_exec(
+        &self,
+        call: &Call,
+        id: ContainerId,
+        exec: ContainerId,
+        spec: ExecSpec,
+    ) -> Result<Prepared, Failure> {
+        let _ = (call, id, exec, spec);
+        Err(crate::rpc::missing("executor.prepare_exec"))
+    }
+    /// Stops every process of a sandbox where it is, or lets them go on.
+    async fn freeze(&self, call: &Call, id: ContainerId, frozen: bool) -> Result<(), Failure> {
+        let _ = (call, id, frozen);
+        Err(crate::rpc::missing("executor.freeze"))
+    }
+    /// What a sandbox has used and uses.
+    async fn stats(&self, call: &Call, id: ContainerId) -> Result<Stats, Failure> {
+        let _ = (call, id);
+        Err(crate::rpc::missing("executor.stats"))
+    }
+    /// The processes of a sandbox.
+    async fn processes(&self, call: &Call, id: ContainerId) -> Result<Vec<Process>, Failure> {
+        let _ = (call, id);
+        Err(crate::rpc::missing("executor.processes"))
+    }
 }
 
 struct Served<A> {
@@ -113,5 +139,61 @@ impl<A: Server> wire::Server for Served<A> {
             builder.init_sandboxes(length(&values)),
             &values
         ))
+    }
+
+    async fn prepare_exec(
+        self: Rc<Self>,
+        params: wire::PrepareExecParams,
+        mut results: wire::PrepareExecResults,
+    ) -> capnp::Result<()> {
+        answer!(
+            params,
+            results,
+            "executor.prepare_exec",
+            |call, p| self
+                .api
+                .prepare_exec(
+                    &call,
+                    text(p.get_id())?.parse()?,
+                    text(p.get_exec())?.parse()?,
+                    ExecSpec::read(p.get_spec()?)?
+                )
+                .await,
+            |value, builder| value.write(builder)
+        )
+    }
+
+    async fn freeze(self: Rc<Self>, params: wire::FreezeParams, mut results: wire::FreezeResults) -> capnp::Result<()> {
+        answer!(
+            params,
+            results,
+            "executor.freeze",
+            |call, p| self.api.freeze(&call, text(p.get_id())?.parse()?, p.get_frozen()).await,
+            |(), _| ()
+        )
+    }
+
+    async fn stats(self: Rc<Self>, params: wire::StatsParams, mut results: wire::StatsResults) -> capnp::Result<()> {
+        answer!(
+            params,
+            results,
+            "executor.stats",
+            |call, p| self.api.stats(&call, text(p.get_id())?.parse()?).await,
+            |value, builder| value.write(builder)
+        )
+    }
+
+    async fn processes(
+        self: Rc<Self>,
+        params: wire::ProcessesParams,
+        mut results: wire::ProcessesResults,
+    ) -> capnp::Result<()> {
+        answer!(
+            params,
+            results,
+            "executor.processes",
+            |call, p| self.api.processes(&call, text(p.get_id())?.parse()?).await,
+            |values, builder| set_list(builder.init_processes(length(&values)), &values)
+        )
     }
 }

@@ -1,10 +1,10 @@
 //! Conversions of `executor.capnp`.
 
-use super::model::{Phase, Prepared, ProcessSpec, SandboxSpec, SandboxState, Started};
+use super::model::{ExecSpec, Phase, Prepared, Process, ProcessSpec, SandboxSpec, SandboxState, Started, Stats};
 use crate::Failure;
-use crate::bindings::executor_capnp::{prepared, process_spec, sandbox_spec, sandbox_state, started};
+use crate::bindings::executor_capnp::{self, prepared, process_spec, sandbox_spec, sandbox_state, started};
 use crate::common::{ExitRecord, Limits, SandboxRef};
-use crate::wire::{Wire, length, set_texts, text, texts};
+use crate::wire::{Wire, length, optional, set_texts, text, texts};
 
 impl Wire for SandboxSpec {
     type Owned = sandbox_spec::Owned;
@@ -104,16 +104,107 @@ impl Wire for SandboxState {
             sandbox_state::Running(started) => Phase::Running(Started::read(started?)?),
             sandbox_state::Exited(exit) => Phase::Exited(ExitRecord::read(exit?)?),
         };
-        Ok(Self { id: text(reader.get_id())?.parse()?, phase })
+        Ok(Self {
+            id: text(reader.get_id())?.parse()?,
+            phase,
+            exec_of: optional(&text(reader.get_exec_of())?)?,
+            frozen: reader.get_frozen(),
+        })
     }
 
     fn write(&self, mut builder: sandbox_state::Builder<'_>) {
-        let Self { id, phase } = self;
+        let Self { id, phase, exec_of, frozen } = self;
         builder.set_id(id.as_str());
+        if let Some(exec_of) = exec_of {
+            builder.set_exec_of(exec_of.as_str());
+        }
+        builder.set_frozen(*frozen);
         match phase {
             Phase::Parked => builder.set_parked(()),
             Phase::Running(started) => started.write(builder.init_running()),
             Phase::Exited(exit) => exit.write(builder.init_exited()),
         }
+    }
+}
+
+impl Wire for ExecSpec {
+    type Owned = executor_capnp::exec_spec::Owned;
+
+    fn read(reader: executor_capnp::exec_spec::Reader<'_>) -> Result<Self, Failure> {
+        Ok(Self { terminal: reader.get_terminal(), open_stdin: reader.get_open_stdin() })
+    }
+
+    fn write(&self, mut builder: executor_capnp::exec_spec::Builder<'_>) {
+        let Self { terminal, open_stdin } = self;
+        builder.set_terminal(*terminal);
+        builder.set_open_stdin(*open_stdin);
+    }
+}
+
+impl Wire for Stats {
+    type Owned = executor_capnp::stats::Owned;
+
+    fn read(reader: executor_capnp::stats::Reader<'_>) -> Result<Self, Failure> {
+        Ok(Self {
+            at: reader.get_at(),
+            cpu_ns: reader.get_cpu_ns(),
+            memory: reader.get_memory(),
+            memory_limit: reader.get_memory_limit(),
+            pids: reader.get_pids(),
+            block_read: reader.get_block_read(),
+            block_written: reader.get_block_written(),
+            received: reader.get_received(),
+            sent: reader.get_sent(),
+            cpus: reader.get_cpus(),
+        })
+    }
+
+    fn write(&self, mut builder: executor_capnp::stats::Builder<'_>) {
+        let Self { at, cpu_ns, memory, memory_limit, pids, block_read, block_written, received, sent, cpus } = self;
+        builder.set_at(*at);
+        builder.set_cpu_ns(*cpu_ns);
+        builder.set_memory(*memory);
+        builder.set_memory_limit(*memory_limit);
+        builder.set_pids(*pids);
+        builder.set_block_read(*block_read);
+        builder.set_block_written(*block_written);
+        builder.set_received(*received);
+        builder.set_sent(*sent);
+        builder.set_cpus(*cpus);
+    }
+}
+
+impl Wire for Process {
+    type Owned = executor_capnp::process::Owned;
+
+    fn read(reader: executor_capnp::process::Reader<'_>) -> Result<Self, Failure> {
+        Ok(Self {
+            pid: reader.get_pid(),
+            parent: reader.get_parent(),
+            uid: reader.get_uid(),
+            user: text(reader.get_user())?,
+            cpu_ns: reader.get_cpu_ns(),
+            started_at: reader.get_started_at(),
+            terminal: text(reader.get_terminal())?,
+            command: text(reader.get_command())?,
+            state: text(reader.get_state())?,
+            memory: reader.get_memory(),
+            cpu_permille: reader.get_cpu_permille(),
+        })
+    }
+
+    fn write(&self, mut builder: executor_capnp::process::Builder<'_>) {
+        let Self { pid, parent, uid, user, cpu_ns, started_at, terminal, command, state, memory, cpu_permille } = self;
+        builder.set_pid(*pid);
+        builder.set_parent(*parent);
+        builder.set_uid(*uid);
+        builder.set_user(user);
+        builder.set_cpu_ns(*cpu_ns);
+        builder.set_started_at(*started_at);
+        builder.set_terminal(terminal);
+        builder.set_command(command);
+        builder.set_state(state);
+        builder.set_memory(*memory);
+        builder.set_cpu_permille(*cpu_permille);
     }
 }

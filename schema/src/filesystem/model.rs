@@ -1,6 +1,8 @@
 //! Domain types of `filesystem.capnp`.
 
-use crate::common::{Layer, Volume};
+use crate::ContainerId;
+use crate::common::{Layer, SandboxRef, Volume};
+use serde::{Deserialize, Serialize};
 
 /// What makes a root filesystem.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,13 +20,127 @@ pub struct Names {
     pub hostname: String,
     /// Lines of /etc/hosts besides those of localhost.
     pub hosts: Vec<HostEntry>,
+    /// Addresses; empty: those of the host, and its later changes are followed.
+    pub nameservers: Vec<String>,
+    /// Domains; empty: those of the host.
+    pub search: Vec<String>,
 }
 
 /// A line of /etc/hosts.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostEntry {
     /// IP address.
     pub address: String,
     /// Name.
     pub hostname: String,
+}
+
+/// How a path differs from the image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ChangeKind {
+    /// It is new.
+    Added,
+    /// It, or something in the directory, is other.
+    Modified,
+    /// It is gone.
+    Deleted,
+}
+
+/// What lies at a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FileKind {
+    /// A regular file.
+    File,
+    /// A directory.
+    Directory,
+    /// A symbolic link.
+    Symlink,
+    /// A device, FIFO or socket.
+    Other,
+}
+
+/// A path that differs from the image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Absolute; bytes, as the file system has them.
+    pub path: Vec<u8>,
+    /// How.
+    pub kind: ChangeKind,
+}
+
+/// Some of the changes of a container.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ChangeList {
+    /// In the byte order of their components.
+    pub changes: Vec<Change>,
+    /// There are further ones.
+    pub more: bool,
+}
+
+/// What to put into an archive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ArchiveRequest {
+    /// `/` for an export; else what to copy.
+    pub path: String,
+    /// The whole root, without volumes.
+    pub export: bool,
+}
+
+/// A part of an archive.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ArchiveChunk {
+    /// Bytes of the tar archive.
+    pub data: Vec<u8>,
+    /// Cursor of the next part.
+    pub next: Vec<u8>,
+    /// This is the last part.
+    pub ended: bool,
+}
+
+/// What to unpack, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExtractRequest {
+    /// An existing directory of the container.
+    pub path: String,
+    /// An upload of the image store.
+    pub upload: String,
+    /// Keep the user and group ids of the archive; else the files become those of root.
+    pub keep_owner: bool,
+}
+
+/// What a writable layer takes on disk.
+#[derive(Clone, Debug, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// As allocated on disk.
+    pub bytes: u64,
+    /// Files, directories and links.
+    pub inodes: u64,
+}
+
+/// What lies at a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PathStat {
+    /// What it is.
+    pub kind: FileKind,
+    /// Permission bits.
+    pub mode: u32,
+    /// Bytes.
+    pub size: u64,
+    /// Nanoseconds since the Unix epoch.
+    pub modified_at: i64,
+    /// Of a symbolic link.
+    pub link_target: Vec<u8>,
+}
+
+/// The root filesystem of a container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The container.
+    pub id: ContainerId,
+    /// Of its image, base first.
+    pub layers: Vec<Layer>,
+    /// Where it is mounted; none: it does not run.
+    pub sandbox: Option<SandboxRef>,
 }

@@ -1,8 +1,10 @@
 //! What a filesystem service implements.
 
-use super::model::{MountSpec, Names};
+use super::model::{
+    ArchiveChunk, ArchiveRequest, ChangeList, ExtractRequest, MountSpec, Names, PathStat, Place, Usage,
+};
 use crate::bindings::filesystem_capnp::filesystem as wire;
-use crate::common::{About, SandboxRef};
+use crate::common::{About, CheckReport, SandboxRef};
 use crate::rpc::{answer, answer_hello};
 use crate::wire::{Wire, ids, text};
 use crate::{Call, ContainerId, Failure};
@@ -19,6 +21,48 @@ pub trait Server: 'static {
     async fn release(&self, call: &Call, id: ContainerId) -> Result<(), Failure>;
     /// Removes what belongs to no live container.
     async fn reconcile(&self, call: &Call, live: Vec<ContainerId>) -> Result<(), Failure>;
+    /// How the writable layer differs from the image.
+    async fn changes(&self, call: &Call, place: Place, after: Vec<u8>, max_count: u32) -> Result<ChangeList, Failure> {
+        let _ = (call, place, after, max_count);
+        Err(crate::rpc::missing("filesystem.changes"))
+    }
+    /// A part of a tar archive of its files.
+    async fn archive(
+        &self,
+        call: &Call,
+        place: Place,
+        request: ArchiveRequest,
+        cursor: Vec<u8>,
+        max_bytes: u32,
+    ) -> Result<ArchiveChunk, Failure> {
+        let _ = (call, place, request, cursor, max_bytes);
+        Err(crate::rpc::missing("filesystem.archive"))
+    }
+    /// Unpacks an upload of the image store into it.
+    async fn extract(&self, call: &Call, place: Place, request: ExtractRequest) -> Result<(), Failure> {
+        let _ = (call, place, request);
+        Err(crate::rpc::missing("filesystem.extract"))
+    }
+    /// Writes the writable layer to an upload of the image store; answers its length in bytes.
+    async fn commit_layer(&self, call: &Call, place: Place, upload: String) -> Result<u64, Failure> {
+        let _ = (call, place, upload);
+        Err(crate::rpc::missing("filesystem.commit_layer"))
+    }
+    /// What the writable layer takes on disk.
+    async fn usage(&self, call: &Call, id: ContainerId) -> Result<Usage, Failure> {
+        let _ = (call, id);
+        Err(crate::rpc::missing("filesystem.usage"))
+    }
+    /// What lies at a path.
+    async fn stat(&self, call: &Call, place: Place, path: String) -> Result<PathStat, Failure> {
+        let _ = (call, place, path);
+        Err(crate::rpc::missing("filesystem.stat"))
+    }
+    /// Compares what is stored with what should be.
+    async fn check(&self, call: &Call) -> Result<CheckReport, Failure> {
+        let _ = call;
+        Err(crate::rpc::missing("filesystem.check"))
+    }
 }
 
 struct Served<A> {
@@ -92,5 +136,101 @@ impl<A: Server> wire::Server for Served<A> {
             |call, p| self.api.reconcile(&call, ids(p.get_live())?).await,
             |(), _| ()
         )
+    }
+
+    async fn changes(
+        self: Rc<Self>,
+        params: wire::ChangesParams,
+        mut results: wire::ChangesResults,
+    ) -> capnp::Result<()> {
+        answer!(
+            params,
+            results,
+            "filesystem.changes",
+            |call, p| self
+                .api
+                .changes(&call, Place::read(p.get_place()?)?, p.get_after()?.to_vec(), p.get_max_count())
+                .await,
+            |value, builder| value.write(builder)
+        )
+    }
+
+    async fn archive(
+        self: Rc<Self>,
+        params: wire::ArchiveParams,
+        mut results: wire::ArchiveResults,
+    ) -> capnp::Result<()> {
+        answer!(
+            params,
+            results,
+            "filesystem.archive",
+            |call, p| self
+                .api
+                .archive(
+                    &call,
+                    Place::read(p.get_place()?)?,
+                    ArchiveRequest::read(p.get_request()?)?,
+                    p.get_cursor()?.to_vec(),
+                    p.get_max_bytes()
+                )
+                .await,
+            |value, builder| value.write(builder)
+        )
+    }
+
+    async fn extract(
+        self: Rc<Self>,
+        params: wire::ExtractParams,
+        mut results: wire::ExtractResults,
+    ) -> capnp::Result<()> {
+        answer!(
+            params,
+            results,
+            "filesystem.extract",
+            |call, p| self
+                .api
+                .extract(&call, Place::read(p.get_place()?)?, ExtractRequest::read(p.get_request()?)?)
+                .await,
+            |(), _| ()
+        )
+    }
+
+    async fn commit_layer(
+        self: Rc<Self>,
+        params: wire::CommitLayerParams,
+        mut results: wire::CommitLayerResults,
+    ) -> capnp::Result<()> {
+        answer!(
+            params,
+            results,
+            "filesystem.commit_layer",
+            |call, p| self.api.commit_layer(&call, Place::read(p.get_place()?)?, text(p.get_upload())?).await,
+            |value, mut builder| builder.set_length(value)
+        )
+    }
+
+    async fn usage(self: Rc<Self>, params: wire::UsageParams, mut results: wire::UsageResults) -> capnp::Result<()> {
+        answer!(
+            params,
+            results,
+            "filesystem.usage",
+            |call, p| self.api.usage(&call, text(p.get_id())?.parse()?).await,
+            |value, builder| value.write(builder)
+        )
+    }
+
+    async fn stat(self: Rc<Self>, params: wire::StatParams, mut results: wire::StatResults) -> capnp::Result<()> {
+        answer!(
+            params,
+            results,
+            "filesystem.stat",
+            |call, p| self.api.stat(&call, Place::read(p.get_place()?)?, text(p.get_path())?).await,
+            |value, builder| value.write(builder)
+        )
+    }
+
+    async fn check(self: Rc<Self>, params: wire::CheckParams, mut results: wire::CheckResults) -> capnp::Result<()> {
+        answer!(params, results, "filesystem.check", |call, p| self.api.check(&call).await, |value, builder| value
+            .write(builder))
     }
 }

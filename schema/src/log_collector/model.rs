@@ -16,6 +16,9 @@ pub struct LogSpec {
     pub max_size: u64,
     /// Segments kept; 0: 5.
     pub max_files: u32,
+    /// What becomes of output that is faster than the log.
+    #[serde(default)]
+    pub mode: LogMode,
 }
 
 /// Where to begin to read.
@@ -53,6 +56,8 @@ pub struct Record {
     pub stream: Stream,
     /// The bytes, as written.
     pub data: Vec<u8>,
+    /// Bytes of this stream that were dropped just before.
+    pub dropped: u64,
 }
 
 /// An output stream of a process.
@@ -62,4 +67,15 @@ pub enum Stream {
     Stdout,
     /// Standard error.
     Stderr,
+}
+
+/// What becomes of output that is faster than the log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogMode {
+    /// The container waits.
+    #[default]
+    Block,
+    /// It is counted and dropped.
+    Drop,
 }

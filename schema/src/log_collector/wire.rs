@@ -1,6 +1,6 @@
 //! Conversions of `log-collector.capnp`.
 
-use super::model::{Chunk, From, LogSpec, Record, Stream};
+use super::model::{Chunk, From, LogMode, LogSpec, Record, Stream};
 use crate::Failure;
 use crate::bindings::log_collector_capnp::{self, chunk, from, log_spec, record};
 use crate::wire::{Wire, length, list, set_list, text};
@@ -15,16 +15,18 @@ impl Wire for LogSpec {
             open_stdin: reader.get_open_stdin(),
             max_size: reader.get_max_size(),
             max_files: reader.get_max_files(),
+            mode: reader.get_mode()?.into(),
         })
     }
 
     fn write(&self, mut builder: log_spec::Builder<'_>) {
-        let Self { directory, terminal, open_stdin, max_size, max_files } = self;
+        let Self { directory, terminal, open_stdin, max_size, max_files, mode } = self;
         builder.set_directory(directory.to_string_lossy());
         builder.set_terminal(*terminal);
         builder.set_open_stdin(*open_stdin);
         builder.set_max_size(*max_size);
         builder.set_max_files(*max_files);
+        builder.set_mode((*mode).into());
     }
 }
 
@@ -82,16 +84,36 @@ impl Wire for Record {
                 log_collector_capnp::Stream::Stderr => Stream::Stderr,
             },
             data: reader.get_data()?.to_vec(),
+            dropped: reader.get_dropped(),
         })
     }
 
     fn write(&self, mut builder: record::Builder<'_>) {
-        let Self { at, stream, data } = self;
+        let Self { at, stream, data, dropped } = self;
         builder.set_at(*at);
         builder.set_stream(match stream {
             Stream::Stdout => log_collector_capnp::Stream::Stdout,
             Stream::Stderr => log_collector_capnp::Stream::Stderr,
         });
         builder.set_data(data);
+        builder.set_dropped(*dropped);
+    }
+}
+
+impl core::convert::From<log_collector_capnp::LogMode> for LogMode {
+    fn from(value: log_collector_capnp::LogMode) -> Self {
+        match value {
+            log_collector_capnp::LogMode::Block => Self::Block,
+            log_collector_capnp::LogMode::Drop => Self::Drop,
+        }
+    }
+}
+
+impl core::convert::From<LogMode> for log_collector_capnp::LogMode {
+    fn from(value: LogMode) -> Self {
+        match value {
+            LogMode::Block => Self::Block,
+            LogMode::Drop => Self::Drop,
+        }
     }
 }

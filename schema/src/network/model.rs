@@ -2,7 +2,7 @@
 
 use crate::common::PortBinding;
 use serde::{Deserialize, Serialize};
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// How a container is connected.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +39,15 @@ pub struct Attachment {
     pub mac: String,
     /// Ports as bound: no host port is 0.
     pub ports: Vec<PortBinding>,
+    /// None without a bridge, or where the host has no IPv6.
+    #[serde(default)]
+    pub address6: Option<Ipv6Addr>,
+    /// Of the IPv6 address.
+    #[serde(default)]
+    pub prefix_length6: u8,
+    /// The IPv6 address of the bridge.
+    #[serde(default)]
+    pub gateway6: Option<Ipv6Addr>,
 }
 
 /// What an instance uses on the host.
@@ -54,4 +63,8 @@ pub struct NetworkInfo {
     pub table: String,
     /// Containers with an address.
     pub attached: u32,
+    /// CIDR; empty where the host has no IPv6.
+    pub subnet6: String,
+    /// The IPv6 address of the bridge; may be empty.
+    pub gateway6: String,
 }

@@ -4,7 +4,6 @@ use super::model::{AttachSpec, Attachment, Mode, NetworkInfo};
 use crate::Failure;
 use crate::bindings::network_capnp::{self, attach_spec, attachment, network_info};
 use crate::wire::{Wire, length, list, set_list, text};
-use std::net::Ipv4Addr;
 
 impl From<network_capnp::Mode> for Mode {
     fn from(mode: network_capnp::Mode) -> Self {
@@ -41,14 +40,16 @@ impl Wire for AttachSpec {
 }
 
 /// An address that may be absent, as text.
-fn address(text: String) -> Result<Option<Ipv4Addr>, Failure> {
+fn address<T: std::str::FromStr>(text: String) -> Result<Option<T>, Failure> {
     if text.is_empty() {
         return Ok(None);
     }
-    text.parse().map(Some).map_err(|_| Failure::invalid(format_args!("{text:?} is not an IPv4 address")))
+    text.parse()
+        .map(Some)
+        .map_err(|_| Failure::invalid(format_args!("{text:?} is not an IP address of the right family")))
 }
 
-fn shown(address: Option<Ipv4Addr>) -> String {
+fn shown<T: ToString>(address: Option<T>) -> String {
     address.map(|address| address.to_string()).unwrap_or_default()
 }
 
@@ -62,16 +63,22 @@ impl Wire for Attachment {
             gateway: address(text(reader.get_gateway())?)?,
             mac: text(reader.get_mac())?,
             ports: list(reader.get_ports())?,
+            address6: address(text(reader.get_address6())?)?,
+            prefix_length6: reader.get_prefix_length6(),
+            gateway6: address(text(reader.get_gateway6())?)?,
         })
     }
 
     fn write(&self, mut builder: attachment::Builder<'_>) {
-        let Self { address, prefix_length, gateway, mac, ports } = self;
+        let Self { address, prefix_length, gateway, mac, ports, address6, prefix_length6, gateway6 } = self;
         builder.set_address(shown(*address));
         builder.set_prefix_length(*prefix_length);
         builder.set_gateway(shown(*gateway));
         builder.set_mac(mac);
-        set_list(builder.init_ports(length(ports)), ports);
+        set_list(builder.reborrow().init_ports(length(ports)), ports);
+        builder.set_address6(shown(*address6));
+        builder.set_prefix_length6(*prefix_length6);
+        builder.set_gateway6(shown(*gateway6));
     }
 }
 
@@ -85,15 +92,19 @@ impl Wire for NetworkInfo {
             gateway: text(reader.get_gateway())?,
             table: text(reader.get_table())?,
             attached: reader.get_attached(),
+            subnet6: text(reader.get_subnet6())?,
+            gateway6: text(reader.get_gateway6())?,
         })
     }
 
     fn write(&self, mut builder: network_info::Builder<'_>) {
-        let Self { bridge, subnet, gateway, table, attached } = self;
+        let Self { bridge, subnet, gateway, table, attached, subnet6, gateway6 } = self;
         builder.set_bridge(bridge);
         builder.set_subnet(subnet);
         builder.set_gateway(gateway);
         builder.set_table(table);
         builder.set_attached(*attached);
+        builder.set_subnet6(subnet6);
+        builder.set_gateway6(gateway6);
     }
 }
