@@ -50,9 +50,17 @@ impl Bounds {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use schema::log_collector::LogMode;
 
     fn spec(max_size: u64, max_files: u32) -> LogSpec {
-        LogSpec { directory: "/x".into(), terminal: false, open_stdin: false, max_size, max_files }
+        LogSpec {
+            directory: "/x".into(),
+            terminal: false,
+            open_stdin: false,
+            max_size,
+            max_files,
+            mode: LogMode::Block,
+        }
     }
 
     #[test]

@@ -63,7 +63,7 @@ impl Answer {
     fn push(&mut self, at: i64, stream: Stream, data: Vec<u8>) {
         self.at += data.len() as u64;
         self.room = self.room.saturating_sub(data.len());
-        self.records.push(Record { at, stream, data });
+        self.records.push(Record { at, stream, data, dropped: 0 });
     }
 }
 

@@ -1,7 +1,7 @@
 //! Runs the real binary on an instance of its own, with sandboxes whose monitor is played by the test.
 
 use rustix::fs::{CWD, FileType, FlockOperation, Mode, OFlags};
-use schema::log_collector::{Chunk, Client, LogSpec, Record, Stream};
+use schema::log_collector::{Chunk, Client, LogMode, LogSpec, Record, Stream};
 use schema::{Call, ContainerId, Failure, Instance};
 use std::fs::{self, File};
 use std::future::Future;
@@ -158,6 +158,7 @@ impl Sandbox {
             open_stdin: self.open_stdin,
             max_size,
             max_files,
+            mode: LogMode::Block,
         }
     }
 
