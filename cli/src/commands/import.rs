@@ -35,7 +35,13 @@ pub(crate) async fn run(engine: &Engine, arguments: &Import) -> Result<u8> {
 
 async fn import(engine: &Engine, upload: &str, source: Source, arguments: &Import) -> Result<String, Failure> {
     send(engine, upload, source).await?;
-    let request = ImportRequest { reference: arguments.reference.clone(), source: arguments.source.clone() };
+    let request = ImportRequest {
+        reference: arguments.reference.clone(),
+        source: arguments.source.clone(),
+        message: String::new(),
+        changes: Vec::new(),
+        platform: String::new(),
+    };
     let image = engine.images.import_upload(&Call::within(PATIENCE), upload, &request).await?;
     Ok(image.id.to_string())
 }

@@ -11,7 +11,7 @@ pub(crate) async fn run(engine: &Engine) -> Result<u8> {
     let call = call();
     let info = engine.containers.info(&call).await?;
     let images = engine.images.list(&call).await?.len();
-    let NetworkInfo { bridge, subnet, gateway, table, attached } = info.network;
+    let NetworkInfo { bridge, subnet, gateway, table, attached, subnet6, gateway6 } = info.network;
     let kernel = rustix::system::uname();
     let mut text = String::new();
     let mut line = |name: &str, value: &dyn std::fmt::Display| {
@@ -25,6 +25,10 @@ pub(crate) async fn run(engine: &Engine) -> Result<u8> {
     line("Bridge", &bridge);
     line("  Subnet", &subnet);
     line("  Gateway", &gateway);
+    if !subnet6.is_empty() {
+        line("  IPv6 subnet", &subnet6);
+        line("  IPv6 gateway", &gateway6);
+    }
     line("  Attached", &attached);
     line("nftables table", &format_args!("inet {table}"));
     line("State", &engine.instance.root().display());

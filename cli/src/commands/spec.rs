@@ -79,6 +79,7 @@ pub(crate) fn specification(arguments: &Run, from: &Surroundings) -> Result<Cont
         log_max_files: 0,
         rows: size.rows,
         columns: size.columns,
+        ..ContainerSpec::default()
     };
     for volume in &arguments.volume {
         spec.volumes.push(volume.resolve(&from.working_directory).map_err(Failure::invalid)?);
@@ -124,7 +125,7 @@ fn limits(arguments: &Run) -> Result<Limits, Failure> {
         return Err(Failure::invalid(format_args!("--memory-swap {memory_swap} is less than --memory {memory}"))
             .hint("it counts memory and swap together"));
     }
-    Ok(Limits { memory, memory_swap, nano_cpus: cpus, pids: pids_limit })
+    Ok(Limits { memory, memory_swap, nano_cpus: cpus, pids: pids_limit, cpu_shares: 0 })
 }
 
 #[cfg(test)]
@@ -184,7 +185,10 @@ mod tests {
         .unwrap();
         assert_eq!(spec.environment, ["A=1", "LANG=C"]);
         assert_eq!(spec.volumes[0].source, "/home/x");
-        assert_eq!(spec.limits, Limits { memory: 64 << 20, memory_swap: 128 << 20, nano_cpus: 1_500_000_000, pids: 9 });
+        assert_eq!(
+            spec.limits,
+            Limits { memory: 64 << 20, memory_swap: 128 << 20, nano_cpus: 1_500_000_000, pids: 9, cpu_shares: 0 }
+        );
         assert_eq!(spec.entrypoint, Some(vec!["sh".to_owned()]));
         assert_eq!((spec.log_max_size, spec.log_max_files), (1 << 20, 2));
         assert_eq!(spec.ports.len(), 2);

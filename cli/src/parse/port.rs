@@ -2,7 +2,7 @@
 
 use super::Parsed;
 use schema::common::{PortBinding, Protocol};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::ops::RangeInclusive;
 
 const EXPECTED: &str =
@@ -40,7 +40,7 @@ pub(crate) fn published(text: &str) -> Parsed<Published> {
         return Err(format!("{} host ports for {} container ports", host.len(), container.len()));
     }
     let bindings = container.enumerate().map(|(index, container_port)| PortBinding {
-        host_address: address.filter(|address| !address.is_unspecified()),
+        host_address: address.filter(|address| !address.is_unspecified()).map(IpAddr::V4),
         host_port: if chosen { 0 } else { host.clone().nth(index).unwrap_or(0) },
         container_port,
         protocol,
@@ -89,7 +89,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn one(text: &str) -> (Option<Ipv4Addr>, u16, u16, Protocol) {
+    fn one(text: &str) -> (Option<IpAddr>, u16, u16, Protocol) {
         let Published(bindings) = published(text).unwrap();
         assert_eq!(bindings.len(), 1, "{text}");
         let PortBinding { host_address, host_port, container_port, protocol } = bindings[0];
@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn every_form_of_one_port() {
-        let local = Some(Ipv4Addr::LOCALHOST);
+        let local = Some(IpAddr::V4(Ipv4Addr::LOCALHOST));
         assert_eq!(one("80"), (None, 0, 80, Protocol::Tcp));
         assert_eq!(one("80/udp"), (None, 0, 80, Protocol::Udp));
         assert_eq!(one("8080:80"), (None, 8080, 80, Protocol::Tcp));

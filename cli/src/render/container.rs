@@ -86,6 +86,9 @@ fn status(container: &Container, now: i64) -> String {
         (State::Created, _) => "Created".to_owned(),
         (State::Starting, _) => "Starting".to_owned(),
         (State::Running, _) => format!("Up {}", up()),
+        (State::Paused, _) => format!("Up {} (Paused)", up()),
+        (State::Restarting, Some(exit)) => format!("Restarting ({}) {}", exit.code, ago(exit.finished_at, now)),
+        (State::Restarting, None) => "Restarting".to_owned(),
         (State::Stopping, _) => format!("Up {} (stopping)", up()),
         (State::Removing, _) => "Removal In Progress".to_owned(),
         (State::Exited, _) if container.error.is_some() => "Created (failed to start)".to_owned(),
@@ -129,6 +132,8 @@ pub(crate) mod tests {
             }),
             run_position: 0,
             warnings: Vec::new(),
+            restart_count: 0,
+            execs: Vec::new(),
         }
     }
 

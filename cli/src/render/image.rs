@@ -109,6 +109,12 @@ mod tests {
             size: 4_260_000,
             layers: Vec::new(),
             config: ImageConfig::default(),
+            manifest: Digest::from_sha256(&[0xce; 32]),
+            repository_digests: Vec::new(),
+            parent: None,
+            container: None,
+            author: String::new(),
+            holders: Vec::new(),
         }
     }
 

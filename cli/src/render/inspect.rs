@@ -230,7 +230,7 @@ impl<'a> From<&'a Container> for HostConfig<'a> {
 
 impl<'a> From<&'a Image> for InspectedImage<'a> {
     fn from(image: &'a Image) -> Self {
-        let Image { id, references, created_at, size, layers, config } = image;
+        let Image { id, references, created_at, size, layers, config, .. } = image;
         Self {
             id: id.as_str(),
             repo_tags: references,

@@ -37,7 +37,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn record(at: i64, stream: Stream, data: &str) -> Record {
-        Record { at: at * 1_000_000_000, stream, data: data.as_bytes().to_vec() }
+        Record { at: at * 1_000_000_000, stream, data: data.as_bytes().to_vec(), dropped: 0 }
     }
 
     #[test]
@@ -63,11 +63,11 @@ mod tests {
         #[test]
         fn cutting_into_records_changes_nothing(data in proptest::collection::vec(prop_oneof![Just(b'\n'), any::<u8>()], 0..60), cut in 0_usize..60) {
             let cut = cut.min(data.len());
-            let whole = Stamper::default().stamp(Record { at: 5, stream: Stream::Stdout, data: data.clone() }).1;
+            let whole = Stamper::default().stamp(Record { at: 5, stream: Stream::Stdout, data: data.clone(), dropped: 0 }).1;
             let mut stamper = Stamper::default();
             let mut parts = Vec::new();
             for part in [&data[..cut], &data[cut..]] {
-                parts.extend(stamper.stamp(Record { at: 5, stream: Stream::Stdout, data: part.to_vec() }).1);
+                parts.extend(stamper.stamp(Record { at: 5, stream: Stream::Stdout, data: part.to_vec(), dropped: 0 }).1);
             }
             prop_assert_eq!(parts, whole);
         }

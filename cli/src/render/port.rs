@@ -42,7 +42,7 @@ mod tests {
     #[test]
     fn both_ends() {
         let tcp = PortBinding { host_address: None, host_port: 8080, container_port: 80, protocol: Protocol::Tcp };
-        let udp = PortBinding { host_address: Some(Ipv4Addr::LOCALHOST), protocol: Protocol::Udp, ..tcp };
+        let udp = PortBinding { host_address: Some(Ipv4Addr::LOCALHOST.into()), protocol: Protocol::Udp, ..tcp };
         assert_eq!(arrows(&[tcp, udp]), "0.0.0.0:8080->80/tcp, 127.0.0.1:8080->80/udp");
         assert_eq!(by_private(&[tcp, udp, tcp])["80/tcp"].len(), 2);
     }

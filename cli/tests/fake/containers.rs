@@ -92,8 +92,15 @@ impl Server for Api {
 
     async fn info(&self, _: &Call) -> Result<Info, Failure> {
         let text = String::new;
-        let network =
-            NetworkInfo { bridge: "cctl0".into(), subnet: text(), gateway: text(), table: text(), attached: 0 };
+        let network = NetworkInfo {
+            bridge: "cctl0".into(),
+            subnet: text(),
+            gateway: text(),
+            table: text(),
+            attached: 0,
+            subnet6: text(),
+            gateway6: text(),
+        };
         Ok(Info { containers: 2, running: 1, network })
     }
 

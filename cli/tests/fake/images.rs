@@ -67,5 +67,11 @@ fn image(digit: u8) -> Image {
         size: 1000,
         layers: Vec::new(),
         config: ImageConfig::default(),
+        manifest: Digest::from_sha256(&[digit; 32]),
+        repository_digests: Vec::new(),
+        parent: None,
+        container: None,
+        author: String::new(),
+        holders: Vec::new(),
     }
 }

@@ -65,6 +65,8 @@ impl World {
             attachment: None,
             run_position: 0,
             warnings: Vec::new(),
+            restart_count: 0,
+            execs: Vec::new(),
         };
         self.things.borrow_mut().push(Thing {
             container: container.clone(),
@@ -134,7 +136,7 @@ impl World {
 
 impl Thing {
     pub fn write(&mut self, stream: Stream, data: &[u8]) {
-        self.output.push(Record { at: now(), stream, data: data.to_vec() });
+        self.output.push(Record { at: now(), stream, data: data.to_vec(), dropped: 0 });
     }
 
     pub fn end(&mut self, code: i32) {
