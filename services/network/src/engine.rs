@@ -159,6 +159,8 @@ impl Engine {
             gateway: subnet.gateway().to_string(),
             table: self.ground.name().to_owned(),
             attached: u32::try_from(self.leases_by_id().count()).unwrap_or(u32::MAX),
+            subnet6: String::new(),
+            gateway6: String::new(),
         })
     }
 

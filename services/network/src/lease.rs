@@ -51,6 +51,9 @@ impl Lease {
             gateway: Some(subnet.gateway()),
             mac: self.mac().to_string(),
             ports: self.ports.clone(),
+            address6: None,
+            prefix_length6: 0,
+            gateway6: None,
         }
     }
 }

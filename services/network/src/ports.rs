@@ -4,7 +4,7 @@ use rustix::io::Errno;
 use schema::common::{PortBinding, Protocol};
 use schema::{ContainerId, Failure};
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 /// Ports that are chosen when none is asked for: above the registered ones.
 pub const FIRST: u16 = 49153;
@@ -12,7 +12,7 @@ pub const FIRST: u16 = 49153;
 pub const LAST: u16 = 65534;
 
 /// On which address a port is published (none: all), and by whom.
-type Owned = (Option<Ipv4Addr>, ContainerId);
+type Owned = (Option<IpAddr>, ContainerId);
 
 /// The published ports of all containers. Chosen ports ascend, round and round, so that a port that was given
 /// back rests as long as possible.
@@ -135,13 +135,13 @@ fn normal(binding: &PortBinding) -> PortBinding {
     PortBinding { host_address: address_of(binding), ..*binding }
 }
 
-fn address_of(binding: &PortBinding) -> Option<Ipv4Addr> {
+fn address_of(binding: &PortBinding) -> Option<IpAddr> {
     binding.host_address.filter(|address| !address.is_unspecified())
 }
 
 /// A binding as people write it: `0.0.0.0:8080/tcp`.
 fn shown(binding: &PortBinding) -> String {
-    let address = binding.host_address.unwrap_or(Ipv4Addr::UNSPECIFIED);
+    let address = binding.host_address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
     format!("{address}:{}/{}", binding.host_port, binding.protocol)
 }
 
@@ -153,7 +153,7 @@ fn refused(binding: &PortBinding, errno: Errno) -> Failure {
         ))
         .hint(format_args!("`ss -lpn sport = :{}` shows which; publish another port or stop it", binding.host_port)),
         Errno::ADDRNOTAVAIL => {
-            let address = binding.host_address.unwrap_or(Ipv4Addr::UNSPECIFIED);
+            let address = binding.host_address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
             Failure::invalid(format_args!("cannot publish {port}: {address} is not an address of this host"))
                 .hint("`ip -4 address` shows this host's addresses; without an address, all are used")
         }
@@ -177,7 +177,7 @@ mod tests {
     }
 
     fn port(address: Option<[u8; 4]>, host_port: u16, protocol: Protocol) -> PortBinding {
-        PortBinding { host_address: address.map(Into::into), host_port, container_port: 80, protocol }
+        PortBinding { host_address: address.map(IpAddr::from), host_port, container_port: 80, protocol }
     }
 
     fn publish(ports: &mut Ports, owner: u8, requested: &[PortBinding]) -> Result<Vec<PortBinding>, Failure> {

@@ -2,7 +2,7 @@
 
 use crate::message::{Attributes, attribute, attributes};
 use schema::common::{PortBinding, Protocol};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 /// Ports published on all addresses: protocol and port → address and port.
 pub(crate) const PORTS: &str = "ports";
@@ -45,7 +45,11 @@ impl Published {
             Protocol::Tcp => libc::IPPROTO_TCP,
             Protocol::Udp => libc::IPPROTO_UDP,
         };
-        let mut key = host_address.map(|address| address.octets().to_vec()).unwrap_or_default();
+        let mut key = match host_address {
+            None => Vec::new(),
+            Some(IpAddr::V4(address)) => address.octets().to_vec(),
+            Some(IpAddr::V6(address)) => address.octets().to_vec(),
+        };
         key.extend([protocol as u8, 0, 0, 0]);
         key.extend(padded(host_port));
         let mut value = self.to.octets().to_vec();
@@ -94,7 +98,7 @@ mod tests {
     prop_compose! {
         fn any_published()(address: Option<u32>, host_port: u16, container_port: u16, udp: bool, to: u32) -> Published {
             let protocol = if udp { Protocol::Udp } else { Protocol::Tcp };
-            let host_address = address.map(Ipv4Addr::from);
+            let host_address = address.map(Ipv4Addr::from).map(IpAddr::from);
             Published { binding: PortBinding { host_address, host_port, container_port, protocol }, to: to.into() }
         }
     }

@@ -10,7 +10,7 @@ use rustix::net::sockopt::{set_socket_recv_buffer_size, set_socket_reuseaddr};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, listen, socket_with};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use schema::common::{PortBinding, Protocol};
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// A port that is held until this is dropped.
 #[derive(Debug)]
@@ -28,12 +28,17 @@ pub(crate) fn allow_many() {
 
 /// Takes a port of the host, if it is free.
 pub(crate) fn reserve(binding: &PortBinding) -> Result<Reservation, Errno> {
-    let address = SocketAddrV4::new(binding.host_address.unwrap_or(Ipv4Addr::UNSPECIFIED), binding.host_port);
+    let address = SocketAddr::new(binding.host_address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)), binding.host_port);
     let kind = match binding.protocol {
         Protocol::Tcp => SocketType::STREAM,
         Protocol::Udp => SocketType::DGRAM,
     };
-    let socket = socket_with(AddressFamily::INET, kind, SocketFlags::CLOEXEC, None)?;
+    let socket = socket_with(
+        if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 },
+        kind,
+        SocketFlags::CLOEXEC,
+        None,
+    )?;
     match binding.protocol {
         Protocol::Tcp => {
             // Connections of the port's previous user that still time out are no obstacle; a listener is. The

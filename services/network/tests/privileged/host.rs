@@ -253,7 +253,7 @@ pub(crate) fn id(byte: u8) -> ContainerId {
 pub(crate) fn bridge(ports: &[(Option<Ipv4Addr>, u16, u16)]) -> AttachSpec {
     let both = |(host_address, host_port, container_port): &(Option<Ipv4Addr>, u16, u16)| {
         [Protocol::Tcp, Protocol::Udp].map(|protocol| PortBinding {
-            host_address: *host_address,
+            host_address: host_address.map(Into::into),
             host_port: *host_port,
             container_port: *container_port,
             protocol,
