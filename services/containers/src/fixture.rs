@@ -23,6 +23,12 @@ pub(crate) fn image() -> Image {
         size: 2,
         layers: vec![Layer { digest: digest.clone(), diff_id: digest, media_type: String::new(), size: 2 }],
         config: ImageConfig { command: vec!["sh".to_owned()], ..ImageConfig::default() },
+        manifest: Digest::from_sha256(&[8; 32]),
+        repository_digests: Vec::new(),
+        parent: None,
+        container: None,
+        author: String::new(),
+        holders: Vec::new(),
     }
 }
 

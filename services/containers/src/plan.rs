@@ -68,6 +68,7 @@ async fn open_log(workers: &Workers, request: RequestId, record: &Record, prepar
         open_stdin: spec.open_stdin,
         max_size: spec.log_max_size,
         max_files: spec.log_max_files,
+        mode: spec.log_mode,
     };
     let opened = workers.log_collector.open(&step(request), record.id(), &spec).await;
     opened.map_err(|failure| failure.context("opening the log"))

@@ -7,10 +7,11 @@ use schema::common::{ExitRecord, Layer};
 use schema::containers::{AutoRemove, Container, ContainerSpec, StartError};
 use schema::executor::{ProcessSpec, SandboxSpec, Started};
 use schema::filesystem::{HostEntry, Names};
-use schema::image_store::Image;
+use schema::image_store::{Image, ImageConfig};
 use schema::network::{Attachment, Mode};
 use schema::{ContainerId, Failure};
 use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
 
 /// The record of a container.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,7 +81,7 @@ impl Record {
         mut warnings: Vec<String>,
     ) -> Result<Self, Failure> {
         let arguments = compose::arguments(spec, &image.config)?;
-        let stop_signal = stop_signal(&image.config.stop_signal, &mut warnings);
+        let stop_signal = stop_signal(spec, &image.config, &mut warnings);
         let mut effective = spec.clone();
         if effective.hostname.is_empty() {
             effective.hostname = id.short().to_owned();
@@ -99,6 +100,8 @@ impl Record {
             attachment: None,
             run_position: 0,
             warnings: warnings.clone(),
+            restart_count: 0,
+            execs: Vec::new(),
         };
         Ok(Self {
             revision: 0,
@@ -284,22 +287,32 @@ impl Record {
         }
     }
 
-    /// What it finds of itself in /etc/hostname and /etc/hosts.
+    /// What it finds in /etc/hostname, /etc/hosts and /etc/resolv.conf.
     pub(crate) fn names(&self, attachment: Option<&Attachment>) -> Names {
-        let hostname = &self.container.spec.hostname;
+        let spec = &self.container.spec;
+        let address = attachment.and_then(|attachment| attachment.address).map(IpAddr::V4);
+        let address6 = attachment.and_then(|attachment| attachment.address6).map(IpAddr::V6);
         let mut hosts = Vec::new();
-        if let Some(address) = attachment.and_then(|attachment| attachment.address) {
+        for address in address.into_iter().chain(address6) {
             let entry = |name: &str| HostEntry { address: address.to_string(), hostname: name.to_owned() };
-            hosts.push(entry(hostname));
-            if self.name() != hostname {
+            hosts.push(entry(&spec.hostname));
+            if self.name() != spec.hostname {
                 hosts.push(entry(self.name()));
             }
         }
-        Names { hostname: hostname.clone(), hosts }
+        hosts.extend_from_slice(&spec.extra_hosts);
+        Names {
+            hostname: spec.hostname.clone(),
+            hosts,
+            nameservers: spec.nameservers.clone(),
+            search: spec.search_domains.clone(),
+        }
     }
 }
 
-fn stop_signal(text: &str, warnings: &mut Vec<String>) -> i32 {
+/// The user's word, which was checked, or the image's, which may be anything.
+fn stop_signal(spec: &ContainerSpec, image: &ImageConfig, warnings: &mut Vec<String>) -> i32 {
+    let text = if spec.stop_signal.is_empty() { &image.stop_signal } else { &spec.stop_signal };
     if text.is_empty() {
         return signals::TERM;
     }

@@ -9,7 +9,7 @@ use schema::common::{PortBinding, Volume};
 use schema::containers::ContainerSpec;
 use schema::network::Mode;
 use std::collections::HashSet;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 pub(crate) use limits::processors;
 
@@ -124,8 +124,12 @@ fn distinct(ports: &[PortBinding]) -> Result<(), Failure> {
     for (index, one) in ports.iter().enumerate() {
         if let Some(other) = ports[..index].iter().find(|other| clash(one, other)) {
             let shown = |port: &PortBinding| {
-                let address = port.host_address.unwrap_or(Ipv4Addr::UNSPECIFIED);
-                format!("{address}:{}:{}/{}", port.host_port, port.container_port, port.protocol)
+                let (host, inside) = (port.host_port, port.container_port);
+                match port.host_address {
+                    None => format!("{host}:{inside}/{}", port.protocol),
+                    Some(IpAddr::V4(address)) => format!("{address}:{host}:{inside}/{}", port.protocol),
+                    Some(IpAddr::V6(address)) => format!("[{address}]:{host}:{inside}/{}", port.protocol),
+                }
             };
             return Err(Failure::invalid(format_args!(
                 "the published ports {} and {} are in each other's way",
@@ -140,8 +144,12 @@ fn distinct(ports: &[PortBinding]) -> Result<(), Failure> {
 
 /// Whether two bindings want the same port of the host, or say the same thing twice.
 fn clash(one: &PortBinding, other: &PortBinding) -> bool {
-    let wildcard = |address: Option<Ipv4Addr>| address.is_none_or(|address| address.is_unspecified());
-    let overlap = wildcard(one.host_address) || wildcard(other.host_address) || one.host_address == other.host_address;
+    let overlap = match (one.host_address, other.host_address) {
+        (None, _) | (_, None) => true,
+        (Some(one), Some(other)) => {
+            one.is_ipv4() == other.is_ipv4() && (one.is_unspecified() || other.is_unspecified() || one == other)
+        }
+    };
     one == other
         || (one.host_port != 0 && one.host_port == other.host_port && one.protocol == other.protocol && overlap)
 }
@@ -167,8 +175,13 @@ mod tests {
         Volume { source: "/src".to_owned(), target: target.to_owned(), read_only: false }
     }
 
-    fn port(address: Option<[u8; 4]>, host_port: u16) -> PortBinding {
-        PortBinding { host_address: address.map(Into::into), host_port, container_port: 80, protocol: Protocol::Tcp }
+    fn port(address: Option<&str>, host_port: u16) -> PortBinding {
+        PortBinding {
+            host_address: address.map(|address| address.parse().unwrap()),
+            host_port,
+            container_port: 80,
+            protocol: Protocol::Tcp,
+        }
     }
 
     #[test]
@@ -178,7 +191,7 @@ mod tests {
             hostname: "a-1.example".to_owned(),
             working_directory: "/srv".to_owned(),
             volumes: vec![volume("/a"), volume("/a/b")],
-            ports: vec![port(Some([127, 0, 0, 1]), 80), port(Some([127, 0, 0, 2]), 80), port(None, 0)],
+            ports: vec![port(Some("127.0.0.1"), 80), port(Some("::"), 80), port(None, 0)],
             ..spec()
         };
         assert_eq!(check(&good, Some(2)), Ok(vec![]));
@@ -204,11 +217,12 @@ mod tests {
 
     #[test]
     fn ports_are_published_once_and_on_the_bridge() {
-        let local = Some([127, 0, 0, 1]);
+        let local = Some("127.0.0.1");
         for pair in [
             [port(None, 80), port(None, 80)],
             [port(local, 80), port(None, 80)],
-            [port(local, 80), port(Some([0, 0, 0, 0]), 80)],
+            [port(local, 80), port(Some("0.0.0.0"), 80)],
+            [port(Some("::1"), 80), port(Some("::"), 80)],
             [port(None, 0), port(None, 0)],
         ] {
             refused(&ContainerSpec { ports: pair.to_vec(), ..spec() }, "80");

@@ -12,10 +12,13 @@ const LEAST_NANO_CPUS: u64 = 10_000_000;
 const NANOS: u64 = 1_000_000_000;
 /// `PID_MAX_LIMIT` of the kernel: pids.max takes no more.
 const MOST_PIDS: u64 = 1 << 22;
+/// `MIN_SHARES` and `MAX_SHARES` of the kernel's scheduler.
+const LEAST_SHARES: u64 = 2;
+const MOST_SHARES: u64 = 1 << 18;
 
 /// Checks limits, on a host with so many CPUs (none: unknown).
 pub(super) fn check(limits: &Limits, processors: Option<u32>) -> Result<(), Failure> {
-    let Limits { memory, memory_swap, nano_cpus, pids } = *limits;
+    let Limits { memory, memory_swap, nano_cpus, pids, cpu_shares } = *limits;
     if memory != 0 && memory < LEAST_MEMORY {
         return Err(Failure::invalid(format_args!(
             "a memory limit of {memory} bytes is too small: the minimum is {} MiB",
@@ -25,6 +28,7 @@ pub(super) fn check(limits: &Limits, processors: Option<u32>) -> Result<(), Fail
     }
     check_swap(memory, memory_swap)?;
     check_cpus(nano_cpus, processors)?;
+    check_shares(cpu_shares)?;
     if pids > MOST_PIDS {
         return Err(Failure::invalid(format_args!("a limit of {pids} processes is more than {MOST_PIDS}"))
             .hint("leave it out for no limit"));
@@ -64,6 +68,14 @@ fn check_cpus(nano_cpus: u64, processors: Option<u32>) -> Result<(), Failure> {
         .hint(format_args!("the range of CPUs is {range}")))
 }
 
+fn check_shares(shares: u64) -> Result<(), Failure> {
+    if shares == 0 || (LEAST_SHARES..=MOST_SHARES).contains(&shares) {
+        return Ok(());
+    }
+    Err(Failure::invalid(format_args!("{shares} CPU shares are out of range"))
+        .hint(format_args!("the range is {LEAST_SHARES} to {MOST_SHARES}; 1024 is what everybody else has")))
+}
+
 /// How many CPUs this host has; none if the kernel does not say. What this process may use is another matter.
 pub(crate) fn processors() -> Option<u32> {
     count(&fs::read_to_string("/sys/devices/system/cpu/online").ok()?)
@@ -90,7 +102,7 @@ mod tests {
 
     #[test]
     fn sensible_limits_pass() {
-        let full = Limits { memory: LEAST_MEMORY, memory_swap: -1, nano_cpus: 2 * NANOS, pids: 1 };
+        let full = Limits { memory: LEAST_MEMORY, memory_swap: -1, nano_cpus: 2 * NANOS, pids: 1, cpu_shares: 2 };
         for good in [
             Limits::default(),
             full,
@@ -112,6 +124,13 @@ mod tests {
         refused(Limits { nano_cpus: LEAST_NANO_CPUS - 1, ..none });
         assert!(refused(Limits { nano_cpus: 10 * NANOS, ..none }).message.starts_with("10 CPUs"));
         refused(Limits { pids: MOST_PIDS + 1, ..none });
+        for shares in [1, MOST_SHARES + 1] {
+            let failure = refused(Limits { cpu_shares: shares, ..none });
+            assert!(
+                failure.message.starts_with(&shares.to_string()) && failure.hint.contains("2 to 262144"),
+                "{failure:?}"
+            );
+        }
         refused(Limits { memory_swap: -1, ..none });
         refused(Limits { memory: 2 * LEAST_MEMORY, memory_swap: i64::try_from(LEAST_MEMORY).unwrap(), ..none });
         refused(Limits { memory: LEAST_MEMORY, memory_swap: -2, ..none });

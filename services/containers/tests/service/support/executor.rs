@@ -97,6 +97,9 @@ impl Server for Executor {
     async fn list(&self, _: &Call) -> Result<Vec<SandboxState>, Failure> {
         self.0.enter("executor.list", None).await?;
         let sandboxes = self.0.sandboxes.borrow();
-        Ok(sandboxes.iter().map(|(id, phase)| SandboxState { id: id.clone(), phase: phase.clone() }).collect())
+        Ok(sandboxes
+            .iter()
+            .map(|(id, phase)| SandboxState { id: id.clone(), phase: phase.clone(), exec_of: None, frozen: false })
+            .collect())
     }
 }

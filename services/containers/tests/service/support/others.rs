@@ -77,6 +77,9 @@ impl network::Server for Network {
             gateway: Some(Ipv4Addr::new(10, 0, 0, 1)),
             mac: "02:00:00:00:00:02".to_owned(),
             ports: spec.ports,
+            address6: Some("fd00::2".parse().unwrap()),
+            prefix_length6: 64,
+            gateway6: Some("fd00::1".parse().unwrap()),
         })
     }
 
@@ -101,6 +104,8 @@ impl network::Server for Network {
             gateway: "10.0.0.1".to_owned(),
             table: "cctl0".to_owned(),
             attached: 0,
+            subnet6: "fd00::/64".to_owned(),
+            gateway6: "fd00::1".to_owned(),
         })
     }
 
@@ -176,6 +181,12 @@ impl image_store::Server for ImageStore {
             size: 2,
             layers: vec![Layer { digest: digest.clone(), diff_id: digest, media_type: String::new(), size: 2 }],
             config: ImageConfig { command: vec!["sh".to_owned()], ..ImageConfig::default() },
+            manifest: Digest::from_sha256(&[8; 32]),
+            repository_digests: Vec::new(),
+            parent: None,
+            container: None,
+            author: String::new(),
+            holders: Vec::new(),
         })
     }
 
