@@ -6,6 +6,7 @@ use crate::parse::number::seconds;
 use crate::parse::port::private;
 use crate::parse::signal::signal;
 use crate::parse::time::{Since, since};
+use crate::session::DetachKeys;
 use clap::{ArgAction, Args};
 use schema::common::Protocol;
 
@@ -66,6 +67,9 @@ pub(crate) struct Attach {
     /// Pass our signals on to the container
     #[arg(long, default_value_t = true, action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", require_equals = true)]
     pub(crate) sig_proxy: bool,
+    /// Keys that leave a container with a terminal to itself: ctrl-p,ctrl-q if it is empty
+    #[arg(long, value_name = "KEYS", default_value = "", hide_default_value = true)]
+    pub(crate) detach_keys: DetachKeys,
     /// A name, an id, or the unique beginning of an id
     pub(crate) container: String,
 }
@@ -79,6 +83,9 @@ pub(crate) struct Start {
     /// Connect to stdin as well
     #[arg(short, long)]
     pub(crate) interactive: bool,
+    /// Keys that leave a container with a terminal to itself: ctrl-p,ctrl-q if it is empty
+    #[arg(long, value_name = "KEYS", default_value = "", hide_default_value = true)]
+    pub(crate) detach_keys: DetachKeys,
     /// Names, ids, or unique beginnings of ids
     #[arg(required = true, value_name = "CONTAINER")]
     pub(crate) containers: Vec<String>,

@@ -5,7 +5,8 @@ use crate::parse::log_opt::{LogOpt, log_opt};
 use crate::parse::port::{Published, published};
 use crate::parse::volume::{Bind, bind};
 use crate::parse::{Parsed, number};
-use clap::{ArgAction, Args, ValueEnum};
+use crate::session::DetachKeys;
+use clap::{ArgAction, Args};
 use schema::network::Mode;
 
 /// Arguments of `run`.
@@ -17,7 +18,7 @@ use schema::network::Mode;
 )]
 pub(crate) struct Run {
     /// Run in the background and print the container's id
-    #[arg(short, long, conflicts_with = "attach")]
+    #[arg(short, long)]
     pub(crate) detach: bool,
     /// Keep stdin open, and copy ours to it
     #[arg(short, long)]
@@ -29,8 +30,14 @@ pub(crate) struct Run {
     #[arg(long)]
     pub(crate) rm: bool,
     /// Connect to stdin, stdout or stderr only (may be repeated)
-    #[arg(short, long, value_enum, value_name = "STREAM", hide_possible_values = true)]
+    #[arg(short, long, value_name = "STREAM", value_parser = stream)]
     pub(crate) attach: Vec<StreamName>,
+    /// Pass our signals on to the container
+    #[arg(long, default_value_t = true, action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    pub(crate) sig_proxy: bool,
+    /// Keys that leave a container with a terminal to itself: ctrl-p,ctrl-q if it is empty
+    #[arg(long, value_name = "KEYS", default_value = "", hide_default_value = true)]
+    pub(crate) detach_keys: DetachKeys,
     /// Set an environment variable; KEY alone takes over ours
     #[arg(short = 'e', long = "env", value_name = "KEY[=VALUE]", value_parser = variable)]
     pub(crate) environment: Vec<Variable>,
@@ -82,7 +89,7 @@ pub(crate) struct Run {
 }
 
 /// A stream of a process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum StreamName {
     Stdin,
     Stdout,
@@ -98,6 +105,15 @@ impl Run {
     /// The command with its arguments; empty: the image's own.
     pub(crate) fn command(&self) -> &[String] {
         self.words.get(1..).unwrap_or_default()
+    }
+}
+
+fn stream(text: &str) -> Parsed<StreamName> {
+    match text.to_ascii_lowercase().as_str() {
+        "stdin" => Ok(StreamName::Stdin),
+        "stdout" => Ok(StreamName::Stdout),
+        "stderr" => Ok(StreamName::Stderr),
+        _ => Err(format!("Unsupported stream name: {text}")),
     }
 }
 
@@ -159,7 +175,6 @@ mod tests {
         for line in [
             "",
             "-a foo base",
-            "-d -a stdout base",
             "-p -1 base",
             "--network bride base",
             "-w tmp base",

@@ -4,7 +4,7 @@ use super::finish;
 use crate::args::Attach;
 use crate::engine::{Engine, call};
 use crate::error::Result;
-use crate::session::{Session, Signals, Streams};
+use crate::session::{Session, Signals, Streams, Target};
 use crate::terminal;
 use schema::Failure;
 use schema::containers::{Container, State};
@@ -30,10 +30,11 @@ pub(crate) async fn run(engine: &Engine, arguments: &Attach) -> Result<u8> {
     redraw(engine, &container).await;
     let session = Session {
         engine,
-        container: &container,
+        target: Target::Container(&container),
         streams: Streams { stdin, stdout: true, stderr: true },
         position,
         pass_signals: arguments.sig_proxy,
+        detach_keys: arguments.detach_keys.clone(),
     };
     let end = session.run(&mut signals).await?;
     finish(engine, &container, end).await

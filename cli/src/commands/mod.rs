@@ -22,6 +22,7 @@ use crate::error::{ENGINE, Error, Result, signalled};
 use crate::session::End;
 use futures::StreamExt;
 use schema::Code;
+use schema::common::ExitRecord;
 use schema::containers::{AutoRemove, Container};
 use schema::log_collector::Stream;
 use std::future::Future;
@@ -81,9 +82,9 @@ fn tell_warnings(container: &Container) {
 /// What is left to do when a session has ended; answers the exit status: the container's own if it has ended.
 async fn finish(engine: &Engine, container: &Container, end: End) -> Result<u8> {
     match end {
-        End::Exited(ended) => {
+        End::Exited(exit) => {
             remove_if_asked(engine, container).await;
-            Ok(exit_status(&ended))
+            Ok(exit_status(exit.as_ref()))
         }
         End::Detached => {
             let Container { id, spec, .. } = container;
@@ -110,14 +111,14 @@ async fn remove_if_asked(engine: &Engine, container: &Container) {
     }
 }
 
-/// The exit status of a container that has ended; 125 if it cannot be known.
-fn exit_status(container: &Container) -> u8 {
-    let Some(exit) = &container.exit else {
+/// The exit status of a process that has ended; 125 if it cannot be known.
+fn exit_status(exit: Option<&ExitRecord>) -> u8 {
+    let Some(exit) = exit else {
         console::note("the container has ended before its exit code was known");
         return ENGINE;
     };
     u8::try_from(exit.code).unwrap_or_else(|_| {
-        console::note(format_args!("the container's exit code is unknown: {}", exit.note));
+        console::note(format_args!("the exit code is unknown: {}", exit.note));
         ENGINE
     })
 }

@@ -6,7 +6,7 @@ use crate::args::Run;
 use crate::console;
 use crate::engine::{Engine, call, new_id};
 use crate::error::{Result, signalled};
-use crate::session::{Session, Signals, pass_on};
+use crate::session::{Session, Signals, Target, pass_on};
 use schema::containers::{AutoRemove, Container, ContainerSpec};
 use schema::{Call, Code, ContainerId, Failure};
 use std::time::Duration;
@@ -18,6 +18,9 @@ const CLEAN_UP: Duration = Duration::from_secs(20);
 
 /// Creates and starts a container; unless it is detached, connects its streams and waits for its end.
 pub(crate) async fn run(engine: &Engine, arguments: &Run) -> Result<u8> {
+    if arguments.detach && !arguments.attach.is_empty() {
+        return Err(Failure::invalid("Conflicting options: -a and -d").hint("leave out one of them").into());
+    }
     let spec = specification(arguments, &Surroundings::own()?)?;
     if discards_ports(arguments) {
         console::note("warning: published ports are discarded: they need `--network bridge`");
@@ -37,8 +40,14 @@ pub(crate) async fn run(engine: &Engine, arguments: &Run) -> Result<u8> {
     if !streams.output() {
         console::print_line(&container.id)?;
     }
-    let session =
-        Session { engine, container: &container, streams, position: container.run_position, pass_signals: true };
+    let session = Session {
+        engine,
+        target: Target::Container(&container),
+        streams,
+        position: container.run_position,
+        pass_signals: arguments.sig_proxy,
+        detach_keys: arguments.detach_keys.clone(),
+    };
     let end = session.run(&mut signals).await?;
     finish(engine, &container, end).await
 }

@@ -4,7 +4,7 @@ use super::{each, finish, tell_warnings};
 use crate::args::Start;
 use crate::engine::Engine;
 use crate::error::Result;
-use crate::session::{Session, Signals, Streams};
+use crate::session::{Session, Signals, Streams, Target};
 use schema::{Call, Failure};
 use std::time::Duration;
 
@@ -36,10 +36,11 @@ async fn attached(engine: &Engine, arguments: &Start) -> Result<u8> {
     let stdin = arguments.interactive && container.spec.open_stdin;
     let session = Session {
         engine,
-        container: &container,
+        target: Target::Container(&container),
         streams: Streams { stdin, stdout: true, stderr: true },
         position: container.run_position,
         pass_signals: true,
+        detach_keys: arguments.detach_keys.clone(),
     };
     let end = session.run(&mut signals).await?;
     finish(engine, &container, end).await

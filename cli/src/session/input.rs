@@ -1,6 +1,6 @@
 //! From our stdin to the container's.
 
-use super::{Session, detach};
+use super::{DetachKeys, Session, detach};
 use crate::console;
 use crate::engine::{new_token, patient_call};
 use futures::future::{Either, select};
@@ -38,17 +38,14 @@ impl Session<'_> {
     /// Sends what comes on stdin until it ends. Input that a container no longer takes is dropped.
     pub(super) async fn copy_input(&self) -> Result<Ended, Failure> {
         let token = new_token()?;
-        let terminal = self.container.spec.terminal;
-        // The end of a terminal's session is not the end of the container's input: another may attach.
-        let once = self.container.spec.stdin_once && !terminal;
-        let input = self.engine.logs.input(&self.container.id, &token, once);
+        let input = self.engine.logs.input(self.target.id(), &token, self.target.ends_with_input());
         let typed = read_stdin();
-        if !terminal {
+        if !self.target.terminal() {
             deliver(&input, typed).await;
             return Ok(Ended::ByItself);
         }
         let (pass, passed) = mpsc::channel(KEPT);
-        match select(pin!(watch_keys(typed, pass)), pin!(deliver(&input, passed))).await {
+        match select(pin!(watch_keys(typed, pass, self.detach_keys.clone())), pin!(deliver(&input, passed))).await {
             Either::Left(((), delivering)) => {
                 // A container that does not read does not keep the user from leaving.
                 let _ = tokio::time::timeout(FLUSH, delivering).await;
@@ -60,8 +57,8 @@ impl Session<'_> {
 }
 
 /// Passes keys on until the user detaches: also while the container does not read them.
-async fn watch_keys(mut typed: Receiver<Vec<u8>>, pass: Sender<Vec<u8>>) {
-    let mut keys = detach::Keys::default();
+async fn watch_keys(mut typed: Receiver<Vec<u8>>, pass: Sender<Vec<u8>>, keys: DetachKeys) {
+    let mut keys = detach::Watch::new(keys);
     while let Some(piece) = typed.recv().await {
         let (piece, detached) = keys.filter(&piece);
         if let Err(SendTimeoutError::Timeout(_)) = pass.send_timeout(piece, STUCK).await {

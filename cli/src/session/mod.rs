@@ -1,4 +1,4 @@
-//! A caller's streams, connected with those of a running container.
+//! A caller's streams, connected with those of a running container or of a further process in one.
 //!
 //! Output is read from the log by position and input is sent by offset, so that a service may be restarted
 //! meanwhile and neither loses nor repeats a byte.
@@ -7,16 +7,20 @@ mod detach;
 mod input;
 mod output;
 mod signals;
+mod target;
 
+pub(crate) use detach::DetachKeys;
 pub(crate) use output::Output;
 pub(crate) use signals::Signals;
+pub(crate) use target::Target;
 
 use crate::console;
-use crate::engine::{Engine, call, patient_call};
+use crate::engine::{Engine, call};
 use crate::error::{Error, Result};
 use crate::terminal::{self, Raw};
 use schema::call::RequestId;
-use schema::containers::{AutoRemove, Container};
+use schema::common::ExitRecord;
+use schema::containers::Container;
 use schema::log_collector::Stream;
 use schema::{Code, Failure};
 use std::convert::Infallible;
@@ -52,8 +56,8 @@ impl Streams {
 /// How a session ended.
 #[derive(Debug)]
 pub(crate) enum End {
-    /// The container has ended, and all its output has been written.
-    Exited(Box<Container>),
+    /// The process has ended, and all its output has been written; none: nobody knows how.
+    Exited(Option<ExitRecord>),
     /// The user has typed the detach keys.
     Detached,
     /// This client was told to go by a signal.
@@ -66,21 +70,23 @@ pub(crate) enum End {
 pub(crate) struct Session<'a> {
     /// Whose services.
     pub(crate) engine: &'a Engine,
-    /// The container, running.
-    pub(crate) container: &'a Container,
+    /// The process, running.
+    pub(crate) target: Target<'a>,
     /// Its streams.
     pub(crate) streams: Streams,
     /// The first byte of output that is wanted.
     pub(crate) position: u64,
     /// Whether signals go to the container. Otherwise, and in raw mode, they end the session.
     pub(crate) pass_signals: bool,
+    /// The keys that end the session, where the process has a terminal.
+    pub(crate) detach_keys: DetachKeys,
 }
 
 impl Session<'_> {
     /// Connects the streams until one side is done.
     pub(crate) async fn run(&self, signals: &mut Signals) -> Result<End> {
         let raw = self.raw_mode()?;
-        let pass_signals = self.pass_signals && raw.is_none();
+        let pass_signals = self.pass_signals && self.target.takes_signals() && raw.is_none();
         tokio::select! {
             end = self.until_exit() => end,
             end = self.feed() => end,
@@ -92,7 +98,7 @@ impl Session<'_> {
 
     /// With a terminal on both sides, every key belongs to the container.
     fn raw_mode(&self) -> Result<Option<Raw>, Failure> {
-        let raw = self.container.spec.terminal && self.streams.stdin && terminal::on_stdin();
+        let raw = self.target.terminal() && self.streams.stdin && terminal::on_stdin();
         raw.then(Raw::enter).transpose()
     }
 
@@ -105,35 +111,26 @@ impl Session<'_> {
                 answer => answer.map(|()| None),
             }
         };
-        let (lost, container) = futures::try_join!(output, self.exited())?;
+        let (lost, exit) = futures::try_join!(output, self.target.exited(self.engine))?;
         if let Some(failure) = lost {
             console::complain(&failure.context("reading the output"));
         }
-        Ok(End::Exited(Box::new(container)))
+        Ok(End::Exited(exit))
     }
 
     /// Writes what the container writes, until it has ended and all is written.
     async fn copy_output(&self) -> Result {
-        let Session { engine, container, streams, position, pass_signals: _ } = self;
+        let Session { engine, target, streams, position, .. } = self;
         if !streams.output() {
             return Ok(());
         }
         let output =
-            Output { engine, id: &container.id, position: *position, until: None, reader: RequestId::random().0 };
+            Output { engine, id: target.id(), position: *position, until: None, reader: RequestId::random().0 };
         let wanted = |stream| match stream {
             Stream::Stdout => streams.stdout,
             Stream::Stderr => streams.stderr,
         };
         output.copy(|record| wanted(record.stream).then_some((record.stream, record.data))).await
-    }
-
-    async fn exited(&self) -> Result<Container> {
-        let id = self.container.id.as_str();
-        self.engine.containers.wait(&patient_call(), id).await.map_err(|failure| {
-            let gone = failure.code == Code::NotFound;
-            let removed = || Failure::not_found(format_args!("{} was removed meanwhile", self.container.spec.name));
-            if gone { removed().into() } else { failure.into() }
-        })
     }
 
     /// Sends input. Goes on for ever when it has ended, unless nothing else is connected.
@@ -151,35 +148,34 @@ impl Session<'_> {
             if !pass {
                 return Ok(End::Signalled(signal));
             }
-            pass_on(self.engine, self.container, signal).await?;
+            self.target.signal(self.engine, signal).await?;
         }
     }
 
-    /// Tells the container's terminal the size of ours, now and when it changes.
+    /// Tells the process's terminal the size of ours, now and when it changes.
     async fn follow_size(&self) -> Infallible {
         use tokio::signal::unix::{SignalKind, signal};
         let changed = signal(SignalKind::window_change());
-        let (true, Ok(mut changed)) = (self.container.spec.terminal && self.streams.output(), changed) else {
+        let (true, Ok(mut changed)) = (self.target.terminal() && self.streams.output(), changed) else {
             return std::future::pending().await;
         };
         loop {
             if let Some(size) = terminal::size() {
-                let id = self.container.id.as_str();
-                // A container that has just ended has no terminal to resize.
-                let _ = self.engine.containers.resize(&call(), id, size.rows, size.columns).await;
+                // A process that has just ended has no terminal to resize.
+                let _ = self.target.resize(self.engine, size.rows, size.columns).await;
             }
             changed.recv().await;
         }
     }
 
-    /// Keeps a container that is to be removed with its client.
+    /// Keeps what is to be removed with its client.
     async fn renew_lease(&self) -> Infallible {
-        if self.container.spec.auto_remove != AutoRemove::AfterClient {
+        if !self.target.needs_lease() {
             return std::future::pending().await;
         }
         loop {
             // If it is gone, reading its output or waiting for it says so.
-            let _ = self.engine.containers.keep(&call(), self.container.id.as_str(), LEASE_MS).await;
+            let _ = self.target.keep(self.engine).await;
             tokio::time::sleep(LEASE_INTERVAL).await;
         }
     }
