@@ -20,7 +20,7 @@ pub(crate) struct Request {
 
 impl Request {
     pub(crate) fn parse(request: &ImportRequest) -> Result<Self, Failure> {
-        let ImportRequest { reference, source } = request;
+        let ImportRequest { reference, source, message: _, changes: _, platform: _ } = request;
         if source.len() > LONGEST_SOURCE {
             return Err(Failure::invalid(format_args!("the source has more than {LONGEST_SOURCE} bytes")));
         }
@@ -54,6 +54,11 @@ impl Plan {
             created_at,
             layers: vec![layer],
             runtime,
+            manifest_type: oci::manifest_type(),
+            repository_digests: Vec::new(),
+            parent: None,
+            container: None,
+            author: String::new(),
         };
         Ok(Self { image, reference: request.reference.as_ref().map(ToString::to_string), config, manifest, packed })
     }

@@ -1,9 +1,10 @@
 //! Which images there are, and how they are found. Pure: no files.
 
+use crate::oci;
 use crate::reference::Reference;
 use schema::common::Layer;
 use schema::image_store::{Image, ImageConfig};
-use schema::{Digest, Failure};
+use schema::{ContainerId, Digest, Failure};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 
@@ -30,6 +31,21 @@ pub(crate) struct ImageRecord {
     pub(crate) layers: Vec<Layer>,
     /// What the configuration says of the process to run.
     pub(crate) runtime: ImageConfig,
+    /// Of the manifest.
+    #[serde(default = "oci::manifest_type")]
+    pub(crate) manifest_type: String,
+    /// `repository@digest` under which registries know it, sorted.
+    #[serde(default)]
+    pub(crate) repository_digests: Vec<String>,
+    /// The image that it was committed on.
+    #[serde(default)]
+    pub(crate) parent: Option<Digest>,
+    /// The container that it was committed from.
+    #[serde(default)]
+    pub(crate) container: Option<ContainerId>,
+    /// Who made it; may be empty.
+    #[serde(default)]
+    pub(crate) author: String,
 }
 
 impl ImageRecord {
@@ -119,6 +135,12 @@ fn shown(record: &ImageRecord, references: Vec<String>) -> Image {
         size: record.blobs().map(|(_, size)| size).sum(),
         layers: record.layers.clone(),
         config: record.runtime.clone(),
+        manifest: record.manifest.digest.clone(),
+        repository_digests: record.repository_digests.clone(),
+        parent: record.parent.clone(),
+        container: record.container.clone(),
+        author: record.author.clone(),
+        holders: Vec::new(),
     }
 }
 
@@ -156,6 +178,11 @@ mod tests {
             created_at: last.into(),
             layers: vec![],
             runtime: ImageConfig::default(),
+            manifest_type: oci::manifest_type(),
+            repository_digests: vec![],
+            parent: None,
+            container: None,
+            author: String::new(),
         }
     }
 

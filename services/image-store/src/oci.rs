@@ -63,6 +63,11 @@ pub(crate) fn manifest(config: &Document, layer: &Layer) -> Result<Document, Fai
     }))
 }
 
+/// The media type of the manifests that are made here.
+pub(crate) fn manifest_type() -> String {
+    MANIFEST.to_owned()
+}
+
 /// The digest of what is in memory.
 pub(crate) fn digest(content: &[u8]) -> Digest {
     Digest::from_sha256(&sha2::Sha256::digest(content).into())
