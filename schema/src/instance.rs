@@ -6,24 +6,37 @@ use std::path::{Path, PathBuf};
 
 const DEFAULT_ROOT: &str = "/var/lib/cctl";
 const DEFAULT_RUN: &str = "/run/cctl";
+const DEFAULT_CONFIG: &str = "/etc/cctl";
 
-/// The two directories that make an instance: durable state, and sockets and sandboxes until the next boot.
+/// The directories that make an instance: durable state, and sockets and sandboxes until the next boot; and where
+/// its owner configures it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Instance {
     root: PathBuf,
     run: PathBuf,
+    config: PathBuf,
 }
 
 impl Instance {
-    /// From `CCTL_ROOT` and `CCTL_RUN`, or the defaults `/var/lib/cctl` and `/run/cctl`.
-    /// Fails if one of them is not an absolute path.
+    /// From `CCTL_ROOT`, `CCTL_RUN` and `CCTL_CONFIG`, or the defaults `/var/lib/cctl`, `/run/cctl` and
+    /// `/etc/cctl`. Fails if one of them is not an absolute path.
     pub fn from_env() -> Result<Self, Failure> {
-        Ok(Self { root: directory("CCTL_ROOT", DEFAULT_ROOT)?, run: directory("CCTL_RUN", DEFAULT_RUN)? })
+        Ok(Self {
+            root: directory("CCTL_ROOT", DEFAULT_ROOT)?,
+            run: directory("CCTL_RUN", DEFAULT_RUN)?,
+            config: directory("CCTL_CONFIG", DEFAULT_CONFIG)?,
+        })
     }
 
-    /// From two absolute paths.
+    /// From two absolute paths, with the default configuration.
     pub fn new(root: impl Into<PathBuf>, run: impl Into<PathBuf>) -> Self {
-        Self { root: root.into(), run: run.into() }
+        Self { root: root.into(), run: run.into(), config: DEFAULT_CONFIG.into() }
+    }
+
+    /// The same, configured by another directory, an absolute path.
+    #[must_use]
+    pub fn configured_by(self, config: impl Into<PathBuf>) -> Self {
+        Self { config: config.into(), ..self }
     }
 
     /// Durable state.
@@ -34,6 +47,11 @@ impl Instance {
     /// Sockets and sandboxes; empty after a boot.
     pub fn run(&self) -> &Path {
         &self.run
+    }
+
+    /// What its owner configures; need not exist.
+    pub fn config(&self) -> &Path {
+        &self.config
     }
 
     /// The durable state of one service.

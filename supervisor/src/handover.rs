@@ -78,15 +78,13 @@ impl Handover {
     ) -> Program<'_> {
         let mut program = Program::new(THIS_PROGRAM, "cctl-supervisor")
             .argument(role)
-            .variable("CCTL_ROOT", instance.root())
-            .variable("CCTL_RUN", instance.run())
+            .of(instance)
             .variable(libexec::VARIABLE, libexec)
             .variable(KEEPER, std::process::id().to_string())
             .variable(RESTARTS, self.past.restarts.to_string())
             .variable(LAST_ERROR, &self.past.last_error)
             .variable("NOTIFY_SOCKET", sockets::notification_path(instance, SERVICE))
             .variable("WATCHDOG_USEC", WATCHDOG.as_micros().to_string())
-            .inherit("CCTL_LOG")
             .pass(LOCK, self.lock.as_fd());
         if let Some(file) = &arguments.manifest {
             program = program.argument("--manifest").argument(file);

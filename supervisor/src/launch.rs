@@ -25,10 +25,8 @@ impl Launcher {
         let Self { definition, instance, libexec, socket } = self;
         let executable = libexec.join(&definition.executable);
         let child = Program::new(&executable, &definition.name)
-            .variable("CCTL_ROOT", instance.root())
-            .variable("CCTL_RUN", instance.run())
+            .of(instance)
             .variable(libexec::VARIABLE, libexec)
-            .inherit("CCTL_LOG")
             .variable("NOTIFY_SOCKET", sockets::notification_path(instance, &definition.name))
             .variable("WATCHDOG_USEC", definition.watchdog.as_micros().to_string())
             .pass(&definition.name, socket.as_fd())

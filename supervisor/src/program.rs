@@ -2,6 +2,7 @@
 
 use crate::sys;
 use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, kill_process, pidfd_open, waitpid};
+use schema::Instance;
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -13,6 +14,22 @@ use std::process::{Command, Stdio};
 
 /// The search path of every process that we start.
 const SEARCH_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// What services have from the environment of whoever started us: how much they log, by which proxies they reach
+/// registries, and whom they trust there.
+const INHERITED: [&str; 11] = [
+    "CCTL_LOG",
+    "HTTP_PROXY",
+    "http_proxy",
+    "HTTPS_PROXY",
+    "https_proxy",
+    "ALL_PROXY",
+    "all_proxy",
+    "NO_PROXY",
+    "no_proxy",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+];
 
 /// What to execute. Sockets are passed by the protocol of sd_listen_fds(3).
 #[derive(Debug)]
@@ -60,12 +77,16 @@ impl<'a> Program<'a> {
         self
     }
 
-    /// Adds our own value of an environment variable, if there is one.
-    pub(crate) fn inherit(self, name: &'static str) -> Self {
-        match std::env::var_os(name) {
-            Some(value) => self.variable(name, value),
-            None => self,
-        }
+    /// Adds the instance, and what our own environment has of [`INHERITED`].
+    pub(crate) fn of(self, instance: &Instance) -> Self {
+        let program = self
+            .variable("CCTL_ROOT", instance.root())
+            .variable("CCTL_RUN", instance.run())
+            .variable("CCTL_CONFIG", instance.config());
+        INHERITED.into_iter().fold(program, |program, name| match std::env::var_os(name) {
+            Some(value) => program.variable(name, value),
+            None => program,
+        })
     }
 
     /// Passes a descriptor: the first will be number 3.

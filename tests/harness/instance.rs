@@ -46,6 +46,11 @@ impl Instance {
         self.directory.path().join("run")
     }
 
+    /// `CCTL_CONFIG`; not there unless the test makes it.
+    pub fn config(&self) -> PathBuf {
+        self.directory.path().join("config")
+    }
+
     /// A directory for the test's own files.
     pub fn scratch(&self) -> &Path {
         self.directory.path()
@@ -54,7 +59,12 @@ impl Instance {
     /// A command of `cctl` on this instance, not started yet.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(program());
-        command.args(arguments).env("CCTL_ROOT", self.root()).env("CCTL_RUN", self.runtime()).stdin(Stdio::null());
+        command
+            .args(arguments)
+            .env("CCTL_ROOT", self.root())
+            .env("CCTL_RUN", self.runtime())
+            .env("CCTL_CONFIG", self.config())
+            .stdin(Stdio::null());
         command
     }
 

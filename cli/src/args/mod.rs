@@ -19,6 +19,7 @@ const AFTER_HELP: &str = "\
 ENVIRONMENT
   CCTL_ROOT     durable state, default /var/lib/cctl
   CCTL_RUN      sockets and running containers, default /run/cctl
+  CCTL_CONFIG   configuration, default /etc/cctl
   CCTL_LIBEXEC  where `system start` looks for the services first
 
 EXIT STATUS

@@ -69,6 +69,8 @@ impl Instance {
             .arg(self.path("services.toml"))
             .env("CCTL_ROOT", self.path("root"))
             .env("CCTL_RUN", self.path("run"))
+            .env("CCTL_CONFIG", self.path("config"))
+            .env("https_proxy", "http://127.0.0.1:9")
             .env("CCTL_LIBEXEC", self.path("libexec"))
             .env("SECRET", "not for services")
             .stdin(Stdio::null())

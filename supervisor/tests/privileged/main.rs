@@ -29,6 +29,7 @@ fn a_service_gets_its_socket_and_nothing_else() {
     assert!(open.contains("0=/dev/null") && open.contains("3=socket:"), "{open}");
     assert!(open.contains("1=") && open.matches("/logs/one.log").count() == 2, "{open}");
     assert!(environment.contains("NOTIFY_SOCKET") && !environment.contains("SECRET"), "{environment}");
+    assert!(environment.contains("CCTL_CONFIG") && environment.contains("https_proxy"), "{environment}");
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     assert!(status.contains("SigBlk:\t0000000000000000"), "{status}");
 }
