@@ -3,12 +3,15 @@
 use super::layout::{Controller, Hierarchy, Layout};
 use schema::Failure;
 use schema::common::Limits;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 /// Bytes below which nothing useful runs; Docker's minimum.
 const LEAST_MEMORY: u64 = 6 << 20;
 /// Billionths of a CPU below which the kernel refuses.
 const LEAST_CPUS: u64 = 10_000_000;
+/// Weights that the kernel knows (`cpu.shares` of v1).
+const SHARES: RangeInclusive<u64> = 2..=262_144;
 /// Microseconds in which a CPU quota is counted.
 const CPU_PERIOD: u64 = 100_000;
 /// Billionths of a CPU in a microsecond of quota.
@@ -42,7 +45,7 @@ pub(super) struct Plan {
 
 /// Whether limits can be meant. The kernel's own refusals come later.
 pub(crate) fn check(limits: &Limits) -> Result<(), Failure> {
-    let Limits { memory, memory_swap, nano_cpus, pids: _ } = *limits;
+    let Limits { memory, memory_swap, nano_cpus, pids: _, cpu_shares } = *limits;
     if memory != 0 && memory < LEAST_MEMORY {
         return Err(Failure::invalid(format_args!(
             "a memory limit of {memory} bytes is below the minimum of {LEAST_MEMORY} (6m)"
@@ -68,6 +71,13 @@ pub(crate) fn check(limits: &Limits) -> Result<(), Failure> {
     if nano_cpus != 0 && nano_cpus < LEAST_CPUS {
         return Err(Failure::invalid(format_args!("{} CPUs are below the minimum of 0.01", nano_cpus as f64 / 1e9)));
     }
+    if cpu_shares != 0 && !SHARES.contains(&cpu_shares) {
+        return Err(Failure::invalid(format_args!("{cpu_shares} is not a weight of CPU time")).hint(format_args!(
+            "use {} to {}; 1024 is what everybody else has",
+            SHARES.start(),
+            SHARES.end()
+        )));
+    }
     Ok(())
 }
 
@@ -77,44 +87,95 @@ pub(super) fn plan(layout: &Layout, limits: &Limits) -> Plan {
     let mut plan = Plan::default();
     let wanted = wanted(limits);
     for hierarchy in &layout.hierarchies {
-        let here: Vec<_> = wanted.iter().filter(|(controller, _)| hierarchy.controllers.contains(controller)).collect();
+        let here: Vec<Limit> =
+            wanted.iter().copied().filter(|limit| hierarchy.controllers.contains(&limit.controller())).collect();
         if hierarchy.unified || !here.is_empty() {
             plan.places.push(Place {
                 root: hierarchy.root.clone(),
-                enable: here.iter().filter(|_| hierarchy.unified).map(|(controller, _)| controller.name()).collect(),
-                settings: here.iter().flat_map(|(controller, _)| settings(*controller, hierarchy, limits)).collect(),
+                enable: enabled(hierarchy, &here),
+                settings: here.iter().flat_map(|limit| settings(*limit, hierarchy, limits)).collect(),
             });
         }
     }
     let missing = wanted
         .iter()
-        .filter(|(controller, _)| !layout.hierarchies.iter().any(|known| known.controllers.contains(controller)));
-    plan.warnings = missing.map(|(controller, limit)| unsupported(*controller, limit)).collect();
+        .filter(|limit| !layout.hierarchies.iter().any(|known| known.controllers.contains(&limit.controller())));
+    plan.warnings = missing.map(|limit| unsupported(*limit)).collect();
     plan
 }
 
-/// The limits that are set, each with the controller that it needs.
-fn wanted(limits: &Limits) -> Vec<(Controller, &'static str)> {
-    let Limits { memory, memory_swap: _, nano_cpus, pids } = *limits;
-    [
-        (memory != 0, Controller::Memory, "the memory limit"),
-        (nano_cpus != 0, Controller::Cpu, "the CPU limit"),
-        (pids != 0, Controller::Pids, "the limit of processes"),
-    ]
-    .into_iter()
-    .filter_map(|(set, controller, limit)| set.then_some((controller, limit)))
-    .collect()
+/// The controllers to enable for a container, each once; on v1 there is nothing to enable.
+fn enabled(hierarchy: &Hierarchy, limits: &[Limit]) -> Vec<&'static str> {
+    let mut names: Vec<_> =
+        limits.iter().filter(|_| hierarchy.unified).map(|limit| limit.controller().name()).collect();
+    names.dedup();
+    names
 }
 
-fn unsupported(controller: Controller, limit: &str) -> String {
-    format!("{limit} is not enforced: this host has no cgroup controller {:?}", controller.name())
+/// A limit that can be set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Limit {
+    Memory,
+    Quota,
+    Shares,
+    Pids,
 }
 
-fn settings(controller: Controller, hierarchy: &Hierarchy, limits: &Limits) -> Vec<Setting> {
-    match controller {
-        Controller::Memory => memory(hierarchy.unified, limits),
-        Controller::Cpu => cpu(hierarchy.unified, limits.nano_cpus),
-        Controller::Pids => vec![required("pids.max", limits.pids, "the limit of processes")],
+impl Limit {
+    fn controller(self) -> Controller {
+        match self {
+            Self::Memory => Controller::Memory,
+            Self::Quota | Self::Shares => Controller::Cpu,
+            Self::Pids => Controller::Pids,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Memory => "the memory limit",
+            Self::Quota => "the CPU limit",
+            Self::Shares => "the weight of CPU time",
+            Self::Pids => "the limit of processes",
+        }
+    }
+}
+
+/// The limits that are set.
+fn wanted(limits: &Limits) -> Vec<Limit> {
+    let Limits { memory, memory_swap: _, nano_cpus, pids, cpu_shares } = *limits;
+    [(memory, Limit::Memory), (nano_cpus, Limit::Quota), (cpu_shares, Limit::Shares), (pids, Limit::Pids)]
+        .into_iter()
+        .filter_map(|(value, limit)| (value != 0).then_some(limit))
+        .collect()
+}
+
+fn unsupported(limit: Limit) -> String {
+    format!("{} is not enforced: this host has no cgroup controller {:?}", limit.name(), limit.controller().name())
+}
+
+fn settings(limit: Limit, hierarchy: &Hierarchy, limits: &Limits) -> Vec<Setting> {
+    let name = limit.name();
+    match limit {
+        Limit::Memory => memory(hierarchy.unified, limits),
+        Limit::Quota => cpu(hierarchy.unified, limits.nano_cpus, name),
+        Limit::Shares if hierarchy.unified => vec![required("cpu.weight", weight(limits.cpu_shares), name)],
+        Limit::Shares => vec![required("cpu.shares", limits.cpu_shares, name)],
+        Limit::Pids => vec![required("pids.max", limits.pids, name)],
+    }
+}
+
+/// The `cpu.weight` of v2 for the `cpu.shares` of v1: the curve through the least, the default and the greatest
+/// value of both (2 and 1, 1024 and 100, 262144 and 10000) that runc uses since 1.3.2
+/// (opencontainers/cgroups, `ConvertCPUSharesToCgroupV2Value`; its reasons are in opencontainers/runc#4772).
+fn weight(shares: u64) -> u64 {
+    match shares {
+        0..=2 => 1,
+        262_144.. => 10_000,
+        _ => {
+            let log = (shares as f64).log2();
+            let exponent = (log * log + 125.0 * log) / 612.0 - 7.0 / 34.0;
+            10_f64.powf(exponent).ceil() as u64
+        }
     }
 }
 
@@ -146,9 +207,8 @@ fn memory(unified: bool, limits: &Limits) -> Vec<Setting> {
     }
 }
 
-fn cpu(unified: bool, nano_cpus: u64) -> Vec<Setting> {
+fn cpu(unified: bool, nano_cpus: u64, limit: &str) -> Vec<Setting> {
     let quota = nano_cpus / NANO_CPUS_PER_MICROSECOND;
-    let limit = "the CPU limit";
     if unified {
         vec![required("cpu.max", format_args!("{quota} {CPU_PERIOD}"), limit)]
     } else {
@@ -181,7 +241,8 @@ mod tests {
         Layout { hierarchies }
     }
 
-    const LIMITS: Limits = Limits { memory: 64 << 20, memory_swap: 0, nano_cpus: 1_500_000_000, pids: 50 };
+    const LIMITS: Limits =
+        Limits { memory: 64 << 20, memory_swap: 0, nano_cpus: 1_500_000_000, pids: 50, cpu_shares: 512 };
 
     /// `place/file=value` for all that is written.
     fn writes(plan: &Plan) -> Vec<String> {
@@ -201,7 +262,13 @@ mod tests {
         let plan = plan(&pure(), &LIMITS);
         assert_eq!(
             writes(&plan),
-            ["/cg/memory.max=67108864", "/cg/memory.swap.max=67108864", "/cg/cpu.max=150000 100000", "/cg/pids.max=50"]
+            [
+                "/cg/memory.max=67108864",
+                "/cg/memory.swap.max=67108864",
+                "/cg/cpu.max=150000 100000",
+                "/cg/cpu.weight=59",
+                "/cg/pids.max=50"
+            ]
         );
         assert_eq!(plan.places[0].enable, ["memory", "cpu", "pids"]);
         assert!(plan.warnings.is_empty());
@@ -217,6 +284,7 @@ mod tests {
                 "/cg/memory/memory.memsw.limit_in_bytes=134217728",
                 "/cg/cpu/cpu.cfs_period_us=100000",
                 "/cg/cpu/cpu.cfs_quota_us=150000",
+                "/cg/cpu/cpu.shares=512",
                 "/cg/pids/pids.max=50"
             ]
         );
@@ -245,8 +313,18 @@ mod tests {
         let plan = plan(&bare, &LIMITS);
         assert_eq!(plan.warnings.len(), 2);
         assert!(plan.warnings[0].contains("memory") && plan.warnings[1].contains("pids"), "{:?}", plan.warnings);
-        assert_eq!(writes(&plan), ["/cg/cpu.max=150000 100000"]);
-        assert_eq!(super::plan(&Layout::default(), &LIMITS).warnings.len(), 3);
+        assert_eq!(writes(&plan), ["/cg/cpu.max=150000 100000", "/cg/cpu.weight=59"]);
+        let warnings = super::plan(&Layout::default(), &LIMITS).warnings;
+        assert_eq!(warnings.len(), 4);
+        assert!(warnings[2].contains("weight") && warnings[2].contains("\"cpu\""), "{warnings:?}");
+    }
+
+    #[test]
+    fn weights_keep_the_least_the_default_and_the_greatest() {
+        for (shares, wanted) in [(2, 1), (1024, 100), (262_144, 10_000), (512, 59), (2048, 174), (102_400, 4429)] {
+            assert_eq!(weight(shares), wanted, "{shares}");
+        }
+        assert!((2..262_144).all(|shares| weight(shares) <= weight(shares + 1)));
     }
 
     #[test]
@@ -262,6 +340,8 @@ mod tests {
         refused(Limits { memory_swap: 1 << 20, ..Limits::default() }, "1048576");
         refused(Limits { memory, memory_swap: -2, ..Limits::default() }, "-2");
         refused(Limits { nano_cpus: 1_000_000, ..Limits::default() }, "0.001");
+        refused(Limits { cpu_shares: 1, ..Limits::default() }, "1 is not a weight");
+        refused(Limits { cpu_shares: 262_145, ..Limits::default() }, "262145");
         assert_eq!(check(&LIMITS), Ok(()));
         assert_eq!(check(&Limits { memory_swap: -1, ..LIMITS }), Ok(()));
     }
@@ -273,14 +353,15 @@ mod tests {
             memory_swap in -1i64..i64::MAX,
             nano_cpus in prop_oneof![Just(0), LEAST_CPUS..u64::MAX],
             pids in any::<u64>(),
+            cpu_shares in prop_oneof![Just(0), SHARES],
             kept in proptest::sample::subsequence(ALL.to_vec(), 0..=3),
             unified in any::<bool>(),
         ) {
-            let limits = Limits { memory, memory_swap, nano_cpus, pids };
+            let limits = Limits { memory, memory_swap, nano_cpus, pids, cpu_shares };
             let layout = Layout { hierarchies: vec![hierarchy("/cg", unified, &kept)] };
             let plan = plan(&layout, &limits);
-            for (controller, _) in wanted(&limits) {
-                let name = controller.name();
+            for limit in wanted(&limits) {
+                let name = limit.controller().name();
                 let written = writes(&plan).iter().any(|write| write.starts_with(&format!("/cg/{name}.")));
                 let warned = plan.warnings.iter().any(|warning| warning.contains(name));
                 prop_assert!(written != warned, "{name}: {plan:?}");

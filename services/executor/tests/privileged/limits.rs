@@ -56,7 +56,8 @@ fn senseless_limits_are_refused_and_leave_nothing() {
 fn all_limits_together_give_no_warning_here() {
     on_bench(async |bench| {
         let id = random_id();
-        let limits = Limits { memory: 64 << 20, memory_swap: 128 << 20, nano_cpus: 500_000_000, pids: 100 };
+        let limits =
+            Limits { memory: 64 << 20, memory_swap: 128 << 20, nano_cpus: 500_000_000, pids: 100, cpu_shares: 512 };
         let prepared = bench.client.prepare(&bench.call(), &id, &limited(limits)).await.unwrap();
         assert_eq!(prepared.warnings, Vec::<String>::new());
         bench.destroy(&id).await;

@@ -123,6 +123,6 @@ impl Handler<State> for Sandbox {
             Phase::Running { started, .. } => executor::Phase::Running(*started),
             Phase::Exited(ended) => executor::Phase::Exited(ended.exit.clone()),
         };
-        Ok(Some(SandboxState { id: self.id.clone(), phase }))
+        Ok(Some(SandboxState { id: self.id.clone(), phase, exec_of: None, frozen: false }))
     }
 }
