@@ -1,6 +1,9 @@
 //! /etc/hostname, /etc/hosts and /etc/resolv.conf of a container.
 
+mod resolver;
+
 use crate::mount::{Tree, of_file};
+use resolver::Resolver;
 use schema::Failure;
 use schema::common::Volume;
 use schema::filesystem::{HostEntry, Names};
@@ -16,7 +19,6 @@ const LOCALHOST: &str = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-
 const LONGEST_HOSTNAME: usize = 253;
 /// The host's own, and what systemd-resolved forwards to when the first names only its stub on loopback.
 const HOST_FILES: [&str; 2] = ["/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"];
-const NO_NAMESERVER: &str = "# The host has no name server that a container could reach.\n";
 
 /// The three files, to be mounted. They are made if they are missing. One whose place a volume takes is left
 /// out: the user's word counts.
@@ -35,9 +37,10 @@ pub(crate) fn trees(container: &Path, volumes: &[Volume]) -> Result<Vec<Tree>, F
 
 /// Fills the three files of a container that was mounted. They keep their inodes, which are mounted.
 pub(crate) fn write(container: &Path, names: &Names) -> Result<(), Failure> {
-    let Names { hostname, hosts } = names;
+    let Names { hostname, hosts, nameservers, search } = names;
     check_name(hostname)?;
-    let contents = [format!("{hostname}\n"), render_hosts(hosts)?, resolv_conf(&host_files()?)];
+    let resolver = Resolver::new(nameservers, search)?;
+    let contents = [format!("{hostname}\n"), render_hosts(hosts)?, resolver.render(&host_files()?)];
     if !container.exists() {
         return Err(Failure::not_found("the container has no filesystem: it was never mounted, or it was released"));
     }
@@ -106,60 +109,9 @@ fn host_files() -> Result<Vec<String>, Failure> {
     Ok(files)
 }
 
-/// The first of these files that names a server outside of the host's loopback, without those on it: they
-/// are out of a container's reach. If there is none, no server is named: a public one would learn what a
-/// container looks up without anybody having asked for that.
-fn resolv_conf(files: &[String]) -> String {
-    let usable = |file: &&String| file.lines().filter_map(nameserver).any(|address| !is_loopback(address));
-    let Some(file) = files.iter().find(usable) else {
-        let rest = files.first().map(|file| without_loopback(file)).unwrap_or_default();
-        return format!("{NO_NAMESERVER}{rest}");
-    };
-    without_loopback(file)
-}
-
-fn without_loopback(file: &str) -> String {
-    let keep = |line: &&str| !nameserver(line).is_some_and(is_loopback);
-    file.lines().filter(keep).flat_map(|line| [line, "\n"]).collect()
-}
-
-fn nameserver(line: &str) -> Option<&str> {
-    let mut words = line.split_ascii_whitespace();
-    (words.next() == Some("nameserver")).then(|| words.next().unwrap_or_default())
-}
-
-/// An address may name an interface: `fe80::1%eth0`.
-fn is_loopback(address: &str) -> bool {
-    let address = address.split('%').next().unwrap_or_default();
-    address.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn conf(files: &[&str]) -> String {
-        resolv_conf(&files.iter().map(|file| (*file).to_owned()).collect::<Vec<_>>())
-    }
-
-    #[test]
-    fn servers_on_loopback_are_left_out() {
-        let host = "# x\nsearch a.org\nnameserver 127.0.0.53\nnameserver ::1\nnameserver 10.0.0.1\noptions edns0\n";
-        assert_eq!(conf(&[host]), "# x\nsearch a.org\nnameserver 10.0.0.1\noptions edns0\n");
-    }
-
-    #[test]
-    fn behind_a_stub_the_servers_of_the_resolver_are_taken() {
-        let (stub, behind) = ("nameserver 127.0.0.53\n", "nameserver fe80::1%eth0\n");
-        assert_eq!(conf(&[stub, behind]), behind);
-        assert_eq!(conf(&["nameserver 1.1.1.1\n", behind]), "nameserver 1.1.1.1\n");
-    }
-
-    #[test]
-    fn without_a_server_the_file_says_so() {
-        assert_eq!(conf(&[]), NO_NAMESERVER);
-        assert_eq!(conf(&["nameserver 127.0.0.1\nsearch a\n"]), format!("{NO_NAMESERVER}search a\n"));
-    }
 
     #[test]
     fn hosts_begin_with_localhost_and_take_no_tricks() {
@@ -175,7 +127,12 @@ mod tests {
     fn files_keep_their_inode_and_shrink() {
         use std::os::unix::fs::MetadataExt;
         let container = tempfile::tempdir().unwrap();
-        let names = |hostname: &str| Names { hostname: hostname.to_owned(), hosts: vec![] };
+        let names = |hostname: &str| Names {
+            hostname: hostname.to_owned(),
+            hosts: vec![],
+            nameservers: vec![],
+            search: vec![],
+        };
         write(container.path(), &names("a-long-name")).unwrap();
         let path = container.path().join("etc/hostname");
         let inode = fs::metadata(&path).unwrap().ino();

@@ -74,7 +74,13 @@ impl Engine {
         self.uploads.set(self.uploads.get() + 1);
         let upload = format!("upload{}", self.uploads.get());
         self.images.upload(&call(), &upload, 0, &archive.bytes()).await.unwrap();
-        let request = ImportRequest { reference: String::new(), source: "test".to_owned() };
+        let request = ImportRequest {
+            reference: String::new(),
+            source: "test".to_owned(),
+            message: String::new(),
+            changes: vec![],
+            platform: String::new(),
+        };
         let mut image = self.images.import_upload(&call(), &upload, &request).await.unwrap();
         image.layers.remove(0)
     }

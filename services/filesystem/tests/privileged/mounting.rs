@@ -128,6 +128,8 @@ fn names_are_files_of_ours_over_those_of_the_image() {
         let names = |hostname: &str| Names {
             hostname: hostname.to_owned(),
             hosts: vec![HostEntry { address: "10.1.2.3".to_owned(), hostname: hostname.to_owned() }],
+            nameservers: vec![],
+            search: vec![],
         };
         engine.filesystem.set_names(&call(), &id(1), &names("web-with-a-long-name")).await.unwrap();
         engine.filesystem.set_names(&call(), &id(1), &names("web")).await.unwrap();
@@ -152,7 +154,7 @@ fn links_in_etc_never_reach_the_host() {
             let layers = [engine.layer(archive).await];
             let sandbox = Sandbox::new();
             engine.mount(number, &sandbox, &layers, &[]).await.unwrap();
-            let names = Names { hostname: "web".to_owned(), hosts: vec![] };
+            let names = Names { hostname: "web".to_owned(), hosts: vec![], nameservers: vec![], search: vec![] };
             engine.filesystem.set_names(&call(), &id(number), &names).await.unwrap();
             let hostname = if number == 1 { format!("{there}/hostname") } else { "etc/hostname".to_owned() };
             assert_eq!(sandbox.read(&hostname), "web\n");
