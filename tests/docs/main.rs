@@ -34,7 +34,12 @@ fn follow(path: &Path) -> Vec<String> {
     let cctl = Instance::start_with_registry(&registry);
     let mut shell = Shell::with_environment(
         &cctl.command(&[]),
-        &[("PATH", cctl.path()), ("REGISTRY", registry.address()), ("HOME", cctl.scratch().display().to_string())],
+        &[
+            ("PATH", cctl.path()),
+            ("REGISTRY", registry.name()),
+            ("TESTS", env!("CARGO_MANIFEST_DIR").into()),
+            ("HOME", cctl.scratch().display().to_string()),
+        ],
     );
     shell.run(&format!("cd {}", cctl.scratch().display()));
     let mut wrong = Vec::new();

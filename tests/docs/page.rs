@@ -46,7 +46,9 @@ pub(crate) fn matches(shown: &[String], printed: &str) -> bool {
 fn lines_match(shown: &[String], printed: &[String]) -> bool {
     match shown.split_first() {
         None => printed.is_empty(),
-        Some((first, rest)) if first == "..." => (0..=printed.len()).any(|skipped| lines_match(rest, &printed[skipped..])),
+        Some((first, rest)) if first == "..." => {
+            (0..=printed.len()).any(|skipped| lines_match(rest, &printed[skipped..]))
+        }
         Some((first, rest)) => printed.first() == Some(first) && lines_match(rest, &printed[1..]),
     }
 }

@@ -19,7 +19,10 @@ fn it_is_in_the_container_and_its_exit_code_is_its_own() {
     assert!(inside.contains("1 sleep 600"), "{inside}");
     let host = cctl.cctl(&["exec", "c", "hostname"]).ok();
     assert!(cctl.cctl(&["ps", "-q"]).ok().starts_with(&host[..12]));
-    assert_eq!(cctl.cctl(&["exec", "c", "cat", "/proc/self/cgroup"]).ok(), cctl.cctl(&["exec", "c", "cat", "/proc/1/cgroup"]).ok());
+    assert_eq!(
+        cctl.cctl(&["exec", "c", "cat", "/proc/self/cgroup"]).ok(),
+        cctl.cctl(&["exec", "c", "cat", "/proc/1/cgroup"]).ok()
+    );
 }
 
 #[test]
@@ -28,7 +31,10 @@ fn environment_user_and_directory_are_the_containers_or_what_is_asked_for() {
     sleeper(&cctl);
     let exec = |arguments: &[&str]| cctl.cctl(&[&["exec"], arguments].concat()).ok();
     assert_eq!(exec(&["c", "sh", "-c", "echo $A; pwd; id -u"]), "container\n/tmp\n0");
-    assert_eq!(exec(&["-e", "A=exec", "-w", "/etc", "-u", "daemon", "c", "sh", "-c", "echo $A; pwd; id -u"]), "exec\n/etc\n1");
+    assert_eq!(
+        exec(&["-e", "A=exec", "-w", "/etc", "-u", "daemon", "c", "sh", "-c", "echo $A; pwd; id -u"]),
+        "exec\n/etc\n1"
+    );
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::{env, fs, thread};
 use tempfile::TempDir;
+use test_registry::Registry;
 
 /// One test at a time: the audit looks at the whole host.
 static TURN: Mutex<()> = Mutex::new(());
@@ -26,6 +27,23 @@ impl Instance {
         instance.cctl(&["system", "start"]).ok();
         instance.cctl_with_input(&["import", "-", "base"], base_image()).ok();
         instance
+    }
+
+    /// Starts one whose unqualified names mean a registry, which has `base`; the instance itself has no image.
+    pub fn start_with_registry(registry: &Registry) -> Self {
+        let instance = Self::prepare();
+        instance.configure(&format!("default = \"{}\"\n", registry.name()));
+        instance.cctl(&["system", "start"]).ok();
+        instance.cctl_with_input(&["import", "-", "base"], base_image()).ok();
+        instance.cctl(&["push", "-q", "base"]).ok();
+        instance.cctl(&["rmi", "base"]).ok();
+        instance
+    }
+
+    /// Writes `registries.toml`.
+    pub fn configure(&self, registries: &str) {
+        fs::create_dir_all(self.config()).expect("configuration directory");
+        fs::write(self.config().join("registries.toml"), registries).expect("registries.toml");
     }
 
     /// Makes the directories, and starts nothing.
@@ -64,8 +82,15 @@ impl Instance {
             .env("CCTL_ROOT", self.root())
             .env("CCTL_RUN", self.runtime())
             .env("CCTL_CONFIG", self.config())
+            .env("CCTL_AUTH_FILE", self.directory.path().join("auth/auth.json"))
             .stdin(Stdio::null());
         command
+    }
+
+    /// `PATH` with the programs under test before everything else.
+    pub fn path(&self) -> String {
+        let programs = program().parent().and_then(|path| path.canonicalize().ok()).expect("a directory");
+        format!("{}:{}", programs.display(), env::var("PATH").unwrap_or_default())
     }
 
     /// Runs `cctl` to its end.

@@ -17,4 +17,5 @@ mod wait;
 pub use instance::Instance;
 pub use output::Output;
 pub use terminal::Terminal;
+pub use test_registry::{self, Registry};
 pub use wait::{eventually, within};

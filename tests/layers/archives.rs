@@ -14,7 +14,12 @@ fn an_export_has_owners_modes_links_and_attributes() {
     cctl.cctl(&["export", "-o", archive.to_str().unwrap(), "c"]).ok();
     let listing = Command::new("tar").args(["-tv", "--numeric-owner", "-f"]).arg(&archive).output().unwrap();
     let listing = String::from_utf8_lossy(&listing.stdout).into_owned();
-    let line = |name: &str| listing.lines().find(|line| line.split_whitespace().nth(5) == Some(name)).unwrap_or_else(|| panic!("{name}: {listing}"));
+    let line = |name: &str| {
+        listing
+            .lines()
+            .find(|line| line.split_whitespace().nth(5) == Some(name))
+            .unwrap_or_else(|| panic!("{name}: {listing}"))
+    };
     assert!(line("file").starts_with("-rwsr-x--x 12/34"), "{}", line("file"));
     assert!(line("hard").starts_with("hrwsr-x--x") || line("file").starts_with("h"), "{listing}");
     assert!(line("soft").starts_with("lrwxrwxrwx"));
@@ -23,14 +28,20 @@ fn an_export_has_owners_modes_links_and_attributes() {
     // It comes back as it was.
     cctl.cctl(&["import", archive.to_str().unwrap(), "back"]).ok();
     let facts = "stat -c '%a %u:%g %h' /file /hard; readlink /soft; stat -c %F /fifo; stat -c %a /sticky";
-    assert_eq!(cctl.cctl(&["run", "--rm", "back", "sh", "-c", facts]).ok(), "4751 12:34 2\n4751 12:34 2\nfile\nfifo\n1777");
+    assert_eq!(
+        cctl.cctl(&["run", "--rm", "back", "sh", "-c", facts]).ok(),
+        "4751 12:34 2\n4751 12:34 2\nfile\nfifo\n1777"
+    );
 }
 
 #[test]
 fn a_running_container_is_exported_too_and_nothing_stays_mounted() {
     let cctl = Instance::start();
-    cctl.cctl(&["run", "-d", "--name", "c", "-v", "/etc:/mnt/etc", "base", "sh", "-c", "echo here > /file; sleep 600"]).ok();
-    harness::eventually("the file is there", || (cctl.cctl(&["exec", "c", "cat", "/file"]).stdout == "here\n").then_some(()));
+    cctl.cctl(&["run", "-d", "--name", "c", "-v", "/etc:/mnt/etc", "base", "sh", "-c", "echo here > /file; sleep 600"])
+        .ok();
+    harness::eventually("the file is there", || {
+        (cctl.cctl(&["exec", "c", "cat", "/file"]).stdout == "here\n").then_some(())
+    });
     let raw = cctl.command(&["export", "c"]).output().unwrap();
     assert!(raw.status.success(), "{raw:?}");
     let archive = cctl.scratch().join("c.tar");
@@ -52,10 +63,13 @@ fn every_usual_compression_is_imported() {
     let cctl = Instance::start();
     std::fs::create_dir(cctl.scratch().join("tree")).unwrap();
     std::fs::write(cctl.scratch().join("tree/hello"), "hi\n").unwrap();
-    for (flag, name) in [("--no-auto-compress", "tar"), ("--gzip", "gz"), ("--bzip2", "bz2"), ("--xz", "xz"), ("--zstd", "zst")] {
+    for (flag, name) in
+        [("--no-auto-compress", "tar"), ("--gzip", "gz"), ("--bzip2", "bz2"), ("--xz", "xz"), ("--zstd", "zst")]
+    {
         let archive = cctl.scratch().join(name);
         let tree = cctl.scratch().join("tree");
-        let made = Command::new("tar").arg("-c").arg(flag).arg("-f").arg(&archive).arg("-C").arg(tree).arg(".").status();
+        let made =
+            Command::new("tar").arg("-c").arg(flag).arg("-f").arg(&archive).arg("-C").arg(tree).arg(".").status();
         assert!(made.unwrap().success(), "{name}");
         let bytes = std::fs::read(&archive).unwrap();
         let id = cctl.cctl_with_input(&["import", "-", name], &bytes).ok();

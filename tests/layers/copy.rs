@@ -32,7 +32,17 @@ fn files_and_directories_go_both_ways() {
 #[test]
 fn a_running_container_sees_what_is_copied_at_once() {
     let cctl = Instance::start();
-    cctl.cctl(&["run", "-d", "--name", "c", "base", "sh", "-c", "until [ -e /tmp/go ]; do sleep 0.05; done; cat /tmp/go"]).ok();
+    cctl.cctl(&[
+        "run",
+        "-d",
+        "--name",
+        "c",
+        "base",
+        "sh",
+        "-c",
+        "until [ -e /tmp/go ]; do sleep 0.05; done; cat /tmp/go",
+    ])
+    .ok();
     let file = cctl.scratch().join("go");
     fs::write(&file, "gone\n").unwrap();
     cctl.cctl(&["cp", file.to_str().unwrap(), "c:/tmp/go"]).ok();
@@ -56,8 +66,15 @@ fn no_link_of_the_container_leads_to_the_host() {
     assert!(!cctl.scratch().join("stolen").exists());
     let passwd = cctl.cctl(&["cp", "c:/up/passwd", cctl.scratch().join("passwd").to_str().unwrap()]);
     if passwd.code == 0 {
-        assert!(fs::read_to_string(cctl.scratch().join("passwd")).unwrap().contains("nobody:x:65534:65534:nobody:/nonexistent:/bin/false\n"));
-        assert_ne!(fs::read_to_string(cctl.scratch().join("passwd")).unwrap(), fs::read_to_string("/etc/passwd").unwrap());
+        assert!(
+            fs::read_to_string(cctl.scratch().join("passwd"))
+                .unwrap()
+                .contains("nobody:x:65534:65534:nobody:/nonexistent:/bin/false\n")
+        );
+        assert_ne!(
+            fs::read_to_string(cctl.scratch().join("passwd")).unwrap(),
+            fs::read_to_string("/etc/passwd").unwrap()
+        );
     }
 }
 

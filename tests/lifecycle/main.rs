@@ -70,10 +70,13 @@ fn events_tell_what_happened_once_and_in_order() {
     cctl.cctl(&["run", "--name", "c", "base", "sh", "-c", "exit 3"]);
     cctl.kill_service("containers");
     cctl.cctl(&["rm", "c"]).ok();
-    let events = cctl.cctl(&["events", "--since", "1h", "--until", "0s", "--filter", "container=c", "--format", "{{.Action}}"]).ok();
+    let events = cctl
+        .cctl(&["events", "--since", "1h", "--until", "0s", "--filter", "container=c", "--format", "{{.Action}}"])
+        .ok();
     let actions: Vec<&str> = events.lines().collect();
     assert_eq!(actions, ["create", "start", "die", "destroy"]);
-    let die = cctl.cctl(&["events", "--since", "1h", "--until", "0s", "--filter", "event=die", "--format", "json"]).ok();
+    let die =
+        cctl.cctl(&["events", "--since", "1h", "--until", "0s", "--filter", "event=die", "--format", "json"]).ok();
     let die: Value = serde_json::from_str(&die).unwrap();
     assert_eq!(die["Actor"]["Attributes"]["exitCode"], "3", "{die}");
 }
@@ -86,11 +89,14 @@ fn a_restart_policy_starts_it_again() {
     assert_eq!(cctl.cctl(&["logs", "c"]).ok(), "run\nrun\nrun");
     let restarts = cctl.cctl(&["inspect", "-f", "{{.RestartCount}}", "c"]).ok();
     assert_eq!(restarts, "2");
-    cctl.cctl(&["run", "-d", "--name", "always", "--restart", "always", "base", "sh", "-c", "echo run; sleep 0.1"]).ok();
+    cctl.cctl(&["run", "-d", "--name", "always", "--restart", "always", "base", "sh", "-c", "echo run; sleep 0.1"])
+        .ok();
     eventually("it runs again and again", || (cctl.cctl(&["logs", "always"]).ok().lines().count() >= 3).then_some(()));
     cctl.kill_service("containers");
     let count = cctl.cctl(&["logs", "always"]).ok().lines().count();
-    eventually("also after the manager was killed", || (cctl.cctl(&["logs", "always"]).ok().lines().count() > count).then_some(()));
+    eventually("also after the manager was killed", || {
+        (cctl.cctl(&["logs", "always"]).ok().lines().count() > count).then_some(())
+    });
     cctl.cctl(&["stop", "-t", "0", "always"]).ok();
     let count = cctl.cctl(&["logs", "always"]).ok().lines().count();
     std::thread::sleep(Duration::from_millis(700));
@@ -106,7 +112,19 @@ fn the_stop_signal_and_its_patience_can_be_chosen() {
     eventually("it is ready", || cctl.cctl(&["logs", "c"]).stdout.contains("ready").then_some(()));
     cctl.cctl(&["stop", "c"]).ok();
     assert!(cctl.cctl(&["logs", "c"]).ok().ends_with("usr1"));
-    cctl.cctl(&["run", "-d", "--name", "deaf", "--stop-timeout", "1", "base", "sh", "-c", "trap '' TERM; echo ready; while :; do sleep 0.05; done"]).ok();
+    cctl.cctl(&[
+        "run",
+        "-d",
+        "--name",
+        "deaf",
+        "--stop-timeout",
+        "1",
+        "base",
+        "sh",
+        "-c",
+        "trap '' TERM; echo ready; while :; do sleep 0.05; done",
+    ])
+    .ok();
     eventually("it is ready", || cctl.cctl(&["logs", "deaf"]).stdout.contains("ready").then_some(()));
     let begin = Instant::now();
     cctl.cctl(&["stop", "deaf"]).ok();
