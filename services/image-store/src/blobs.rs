@@ -1,6 +1,7 @@
 //! Content by its digest.
 
-use crate::oci::Document;
+use crate::oci;
+use crate::oci::manifest::LONGEST_DOCUMENT;
 use kit::file::{TEMPORARY, sync_parent, write_durably};
 use schema::image_store::Blob;
 use schema::{Digest, Failure};
@@ -65,9 +66,24 @@ impl Blobs {
         .map_err(|error| Failure::io(format_args!("storing the blob {digest}"), &error))
     }
 
-    /// Stores a document.
-    pub(crate) fn put(&self, document: &Document) -> Result<(), Failure> {
-        write_durably(&self.path(&document.digest), document.text.as_bytes())
-            .map_err(|error| Failure::io(format_args!("storing the blob {}", document.digest), &error))
+    /// Stores a small blob of this digest, durably.
+    pub(crate) fn put(&self, digest: &Digest, content: &[u8]) -> Result<(), Failure> {
+        write_durably(&self.path(digest), content)
+            .map_err(|error| Failure::io(format_args!("storing the blob {digest}"), &error))
+    }
+
+    /// The content of a manifest or a configuration, verified.
+    pub(crate) fn document(&self, digest: &Digest) -> Result<Vec<u8>, Failure> {
+        let Blob { path, size } = self.find(digest, None)?;
+        let damaged = |what: &str| {
+            Failure::corrupt(format_args!("blob {digest} is damaged: {what}"))
+                .hint(format_args!("remove {} and bring the image again", path.display()))
+        };
+        if size > LONGEST_DOCUMENT {
+            return Err(damaged("it is too long for a document"));
+        }
+        let content =
+            fs::read(&path).map_err(|error| Failure::io(format_args!("reading {}", path.display()), &error))?;
+        if oci::digest(&content) == *digest { Ok(content) } else { Err(damaged("its content has another digest")) }
     }
 }

@@ -2,8 +2,11 @@
 
 use crate::blobs::Blobs;
 use crate::import::{Plan, Progress, UploadRecord};
-use crate::index::{ImageRecord, Index};
+use crate::index::Index;
 use crate::oci::digest;
+use crate::partial::Partials;
+use crate::record::ImageRecord;
+use crate::reference::Reference;
 use crate::uploads::{UploadName, Uploads};
 use kit::store::{Durability, Store};
 use schema::{Digest, Failure};
@@ -23,6 +26,7 @@ struct TagRecord {
 #[derive(Debug)]
 pub(crate) struct Disk {
     pub(crate) blobs: Blobs,
+    pub(crate) partials: Partials,
     pub(crate) uploads: Uploads,
     images: Store<ImageRecord>,
     tags: Store<TagRecord>,
@@ -41,6 +45,7 @@ impl Disk {
     pub(crate) fn open(state: &Path) -> Result<Self, Failure> {
         Ok(Self {
             blobs: Blobs::open(state)?,
+            partials: Partials::open(state)?,
             uploads: Uploads::open(state)?,
             images: Store::open(state.join("images"), "image", VERSION)?,
             tags: Store::open(state.join("tags"), "tag", VERSION)?,
@@ -74,6 +79,8 @@ impl Disk {
             index.add_image(image);
         }
         for (_, TagRecord { reference, image }) in self.tags.load()?.0 {
+            // A name of old may have been recorded in a longer form than is kept now.
+            let reference = reference.parse::<Reference>().map_or(reference, |name| name.to_string());
             if !index.tag(reference.clone(), &image) {
                 tracing::warn!(reference, %image, "a tag names an image that is not there: it is left out");
             }
@@ -95,15 +102,26 @@ impl Disk {
         for layer in &image.layers {
             self.blobs.adopt(&file, &layer.digest)?;
         }
-        self.blobs.put(config)?;
-        self.blobs.put(manifest)?;
-        self.images.put(image.id().hex(), image, Durability::Disk)?;
+        for document in [config, manifest] {
+            self.blobs.put(&document.digest, document.text.as_bytes())?;
+        }
+        self.put_image(image)?;
         if let Some(reference) = reference {
-            let record = TagRecord { reference: reference.clone(), image: image.id().clone() };
-            self.tags.put(digest(reference.as_bytes()).hex(), &record, Durability::Disk)?;
+            self.put_tag(reference, image.id())?;
         }
         self.note(upload, at, Progress::Done(image.id().clone()))?;
         self.uploads.remove(upload)
+    }
+
+    /// Records an image, whose blobs are there.
+    pub(crate) fn put_image(&self, record: &ImageRecord) -> Result<(), Failure> {
+        self.images.put(record.id().hex(), record, Durability::Disk)
+    }
+
+    /// Records that a name means an image.
+    pub(crate) fn put_tag(&self, reference: &str, image: &Digest) -> Result<(), Failure> {
+        let record = TagRecord { reference: reference.to_owned(), image: image.clone() };
+        self.tags.put(digest(reference.as_bytes()).hex(), &record, Durability::Disk)
     }
 
     fn note(&self, upload: &UploadName, at: i64, progress: Progress) -> Result<(), Failure> {

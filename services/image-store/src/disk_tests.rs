@@ -1,7 +1,6 @@
 use super::*;
 use crate::check::check;
 use crate::import::Request;
-use schema::image_store::ImportRequest;
 use std::fs;
 use std::sync::atomic::AtomicBool;
 
@@ -18,7 +17,7 @@ fn archive(content: &[u8]) -> Vec<u8> {
 fn planned(disk: &Disk, upload: &str, content: &[u8], at: i64) -> (UploadName, Plan) {
     let name: UploadName = upload.parse().unwrap();
     disk.uploads.append(&name, 0, &archive(content)).unwrap();
-    let request = ImportRequest { reference: "base".to_owned(), source: "test".to_owned() };
+    let request = crate::import::tests::request("base", "test");
     let checked = check(&disk.uploads, &name, &AtomicBool::new(false)).unwrap();
     (name, Plan::new(&Request::parse(&request).unwrap(), checked, at).unwrap())
 }
@@ -47,7 +46,7 @@ fn a_planned_import_is_finished_by_the_next_process_wherever_the_first_was_kille
     let steps: [fn(&Disk, &UploadName, &Plan); 4] = [
         |_, _, _| (),
         |disk, name, plan| disk.blobs.adopt(&disk.uploads.path(name), &plan.image.layers[0].digest).unwrap(),
-        |disk, _, plan| disk.blobs.put(&plan.config).unwrap(),
+        |disk, _, plan| disk.blobs.put(&plan.config.digest, plan.config.text.as_bytes()).unwrap(),
         |disk, _, plan| disk.images.put(plan.image.id().hex(), &plan.image, Durability::Disk).unwrap(),
     ];
     for killed_after in 0..steps.len() {

@@ -1,8 +1,8 @@
 //! From a checked upload to an image: what is to be written, as a plan that can be carried out again.
 
 use crate::check::Checked;
-use crate::index::{ImageRecord, Stored};
 use crate::oci::{self, Document};
+use crate::record::{ImageRecord, Stored};
 use crate::reference::Reference;
 use crate::uploads::UploadName;
 use schema::image_store::ImportRequest;
@@ -55,10 +55,12 @@ impl Plan {
             layers: vec![layer],
             runtime,
             manifest_type: oci::manifest_type(),
+            others: Vec::new(),
             repository_digests: Vec::new(),
             parent: None,
             container: None,
             author: String::new(),
+            outlives: Vec::new(),
         };
         Ok(Self { image, reference: request.reference.as_ref().map(ToString::to_string), config, manifest, packed })
     }
@@ -84,15 +86,24 @@ pub(crate) enum Progress {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::oci::digest;
     use schema::common::Layer;
 
+    pub(crate) fn request(reference: &str, source: &str) -> ImportRequest {
+        ImportRequest {
+            reference: reference.to_owned(),
+            source: source.to_owned(),
+            message: String::new(),
+            changes: vec![],
+            platform: String::new(),
+        }
+    }
+
     #[test]
     fn the_documents_are_those_of_oci() {
-        let request =
-            Request::parse(&ImportRequest { reference: "base".to_owned(), source: "x.tar".to_owned() }).unwrap();
+        let request = Request::parse(&request("base", "x.tar")).unwrap();
         let layer = Layer { digest: digest(b"l"), diff_id: digest(b"d"), media_type: "m".to_owned(), size: 3 };
         let plan = Plan::new(&request, Checked { layer: layer.clone(), packed: false }, 0).unwrap();
         assert_eq!(plan.reference.as_deref(), Some("base:latest"));
@@ -110,7 +121,7 @@ mod tests {
 
     #[test]
     fn bad_references_are_refused_before_anything_is_read() {
-        assert!(Request::parse(&ImportRequest { reference: "A".to_owned(), source: String::new() }).is_err());
-        assert!(Request::parse(&ImportRequest { reference: String::new(), source: "s".repeat(1001) }).is_err());
+        assert!(Request::parse(&request("A", "")).is_err());
+        assert!(Request::parse(&request("", &"s".repeat(1001))).is_err());
     }
 }

@@ -1,74 +1,34 @@
 //! Which images there are, and how they are found. Pure: no files.
 
-use crate::oci;
-use crate::reference::Reference;
-use schema::common::Layer;
-use schema::image_store::{Image, ImageConfig};
-use schema::{ContainerId, Digest, Failure};
-use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashMap};
+use crate::record::ImageRecord;
+use crate::reference::{Repository, Target};
+use schema::image_store::Image;
+use schema::{Digest, Failure};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 const ALGORITHM: &str = "sha256:";
+const ID_LENGTH: usize = 64;
 /// Candidates that the message about an ambiguous prefix names.
 const SHOWN: usize = 5;
 
-/// A blob and its length.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Stored {
-    pub(crate) digest: Digest,
-    pub(crate) size: u64,
-}
-
-/// What is recorded of an image.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct ImageRecord {
-    /// The configuration; its digest is the image's id.
-    pub(crate) config: Stored,
-    pub(crate) manifest: Stored,
-    /// Nanoseconds since the Unix epoch.
-    pub(crate) created_at: i64,
-    /// Base first.
-    pub(crate) layers: Vec<Layer>,
-    /// What the configuration says of the process to run.
-    pub(crate) runtime: ImageConfig,
-    /// Of the manifest.
-    #[serde(default = "oci::manifest_type")]
-    pub(crate) manifest_type: String,
-    /// `repository@digest` under which registries know it, sorted.
-    #[serde(default)]
-    pub(crate) repository_digests: Vec<String>,
-    /// The image that it was committed on.
-    #[serde(default)]
-    pub(crate) parent: Option<Digest>,
-    /// The container that it was committed from.
-    #[serde(default)]
-    pub(crate) container: Option<ContainerId>,
-    /// Who made it; may be empty.
-    #[serde(default)]
-    pub(crate) author: String,
-}
-
-impl ImageRecord {
-    pub(crate) fn id(&self) -> &Digest {
-        &self.config.digest
-    }
-
-    fn blobs(&self) -> impl Iterator<Item = (&Digest, u64)> {
-        let layers = self.layers.iter().map(|layer| (&layer.digest, layer.size));
-        [&self.config, &self.manifest].into_iter().map(|stored| (&stored.digest, stored.size)).chain(layers)
-    }
-}
-
-/// All images and tags.
+/// All images, tags and leases.
 #[derive(Debug, Default)]
 pub(crate) struct Index {
     images: BTreeMap<Digest, ImageRecord>,
     tags: BTreeMap<String, Digest>,
+    /// Which image a holder keeps.
+    leases: BTreeMap<String, Digest>,
 }
 
 impl Index {
     pub(crate) fn add_image(&mut self, record: ImageRecord) {
         self.images.insert(record.id().clone(), record);
+    }
+
+    /// Forgets an image, which has no name and no holder any more.
+    pub(crate) fn drop_image(&mut self, id: &Digest) {
+        self.images.remove(id);
+        self.tags.retain(|_, image| image != id);
     }
 
     /// Makes a name mean an image. False if there is no such image.
@@ -80,14 +40,64 @@ impl Index {
         known
     }
 
+    /// Takes a name away.
+    pub(crate) fn untag(&mut self, reference: &str) {
+        self.tags.remove(reference);
+    }
+
+    /// Which image has exactly this name, `repository:tag`.
+    pub(crate) fn tagged(&self, reference: &str) -> Option<&Digest> {
+        self.tags.get(reference)
+    }
+
+    /// The names of an image, sorted.
+    pub(crate) fn names(&self, id: &Digest) -> Vec<String> {
+        self.tags.iter().filter(|(_, image)| *image == id).map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Makes a holder keep an image, in place of the one that it kept, which is given.
+    pub(crate) fn lease(&mut self, holder: String, image: Digest) -> Option<Digest> {
+        self.leases.insert(holder, image)
+    }
+
+    /// Ends a lease; gives the image that it kept.
+    pub(crate) fn release(&mut self, holder: &str) -> Option<Digest> {
+        self.leases.remove(holder)
+    }
+
+    pub(crate) fn leases(&self) -> &BTreeMap<String, Digest> {
+        &self.leases
+    }
+
+    /// Who keeps an image, sorted.
+    pub(crate) fn holders(&self, id: &Digest) -> Vec<String> {
+        self.leases.iter().filter(|(_, image)| *image == id).map(|(holder, _)| holder.clone()).collect()
+    }
+
+    pub(crate) fn record(&self, id: &Digest) -> Option<&ImageRecord> {
+        self.images.get(id)
+    }
+
+    /// All records, by id.
+    pub(crate) fn records(&self) -> impl Iterator<Item = &ImageRecord> {
+        self.images.values()
+    }
+
     /// All images, newest first.
     pub(crate) fn list(&self) -> Vec<Image> {
         let mut references: HashMap<&Digest, Vec<String>> = HashMap::new();
         for (reference, image) in &self.tags {
             references.entry(image).or_default().push(reference.clone());
         }
-        let with_names = |record| shown(record, references.remove(record.id()).unwrap_or_default());
-        let mut images: Vec<Image> = self.images.values().map(with_names).collect();
+        let mut holders: HashMap<&Digest, Vec<String>> = HashMap::new();
+        for (holder, image) in &self.leases {
+            holders.entry(image).or_default().push(holder.clone());
+        }
+        let mut all = |record: &ImageRecord| {
+            let names = references.remove(record.id()).unwrap_or_default();
+            shown(record, names, holders.remove(record.id()).unwrap_or_default())
+        };
+        let mut images: Vec<Image> = self.images.values().map(&mut all).collect();
         images.sort_by(|one, other| other.created_at.cmp(&one.created_at).then_with(|| one.id.cmp(&other.id)));
         images
     }
@@ -95,29 +105,50 @@ impl Index {
     /// The image of this id.
     pub(crate) fn get(&self, id: &Digest) -> Result<Image, Failure> {
         let record = self.images.get(id).ok_or_else(|| unknown(id.as_str()))?;
-        let names = self.tags.iter().filter(|(_, image)| *image == id).map(|(name, _)| name.clone());
-        Ok(shown(record, names.collect()))
+        Ok(shown(record, self.names(id), self.holders(id)))
     }
 
-    /// The image that a user means: by its exact tag, else by its id or the beginning of it.
+    /// The image that a user means: see [`find`](Self::find).
     pub(crate) fn resolve(&self, text: &str) -> Result<Image, Failure> {
-        let reference = text.parse::<Reference>();
-        if let Ok(reference) = &reference
-            && let Some(image) = self.tags.get(&reference.to_string())
-        {
-            return self.get(image);
+        self.get(self.find(text)?)
+    }
+
+    /// The id that a user means: by its exact tag, by the digest under which a registry knows it, else by its id
+    /// or the beginning of it.
+    pub(crate) fn find(&self, text: &str) -> Result<&Digest, Failure> {
+        let target = text.parse::<Target>();
+        if let Ok(Target { repository, digest: Some(digest), .. }) = &target {
+            let wanted = format!("{repository}@{digest}");
+            let has_it = |record: &&ImageRecord| record.repository_digests.contains(&wanted);
+            return self.images.values().find(has_it).map(ImageRecord::id).ok_or_else(|| unknown(text));
+        }
+        let reference = target.as_ref().ok().and_then(Target::reference);
+        if let Some(image) = reference.as_ref().and_then(|reference| self.tags.get(&reference.to_string())) {
+            return Ok(image);
         }
         let digits = text.strip_prefix(ALGORITHM).unwrap_or(text);
         if !is_beginning_of_id(digits) {
-            return Err(reference.map_or_else(|failure| failure, |_| unknown(text)));
+            return Err(target.map_or_else(|failure| failure, |target| self.unknown_name(text, &target)));
         }
         let beginning = format!("{ALGORITHM}{digits}");
         let candidates: Vec<&Digest> = self.images.keys().filter(|id| id.as_str().starts_with(&beginning)).collect();
+        let tags = target.ok().map(|target| self.tags_of(&target.repository)).unwrap_or_default();
         match candidates[..] {
-            [] => Err(unknown(text)),
-            [one] => self.get(one),
+            [one] if tags.is_empty() || digits.len() == ID_LENGTH => Ok(one),
+            [] => Err(named(unknown(text), &tags)),
+            [one] => Err(name_or_id(text, one, &tags)),
             _ => Err(ambiguous(text, &candidates)),
         }
+    }
+
+    fn unknown_name(&self, text: &str, target: &Target) -> Failure {
+        named(unknown(text), &self.tags_of(&target.repository))
+    }
+
+    /// The names with this repository.
+    pub(crate) fn tags_of(&self, repository: &Repository) -> Vec<&str> {
+        let has_it = |name: &&String| name.rsplit_once(':').is_some_and(|(before, _)| before == repository.as_str());
+        self.tags.keys().filter(has_it).map(String::as_str).collect()
     }
 
     /// The length of a blob, if an image has it.
@@ -125,14 +156,20 @@ impl Index {
         let mut blobs = self.images.values().flat_map(ImageRecord::blobs);
         blobs.find(|(blob, _)| *blob == digest).map(|(_, size)| size)
     }
+
+    /// Every blob that an image needs.
+    pub(crate) fn needed(&self) -> HashSet<Digest> {
+        { self.images.values() }.flat_map(ImageRecord::blobs).map(|(digest, _)| digest.clone()).collect()
+    }
 }
 
-fn shown(record: &ImageRecord, references: Vec<String>) -> Image {
+fn shown(record: &ImageRecord, references: Vec<String>, holders: Vec<String>) -> Image {
+    let of_packing = [&record.config, &record.manifest].into_iter().map(|stored| stored.size);
     Image {
         id: record.id().clone(),
         references,
         created_at: record.created_at,
-        size: record.blobs().map(|(_, size)| size).sum(),
+        size: of_packing.chain(record.layers.iter().map(|layer| layer.size)).sum(),
         layers: record.layers.clone(),
         config: record.runtime.clone(),
         manifest: record.manifest.digest.clone(),
@@ -140,12 +177,12 @@ fn shown(record: &ImageRecord, references: Vec<String>) -> Image {
         parent: record.parent.clone(),
         container: record.container.clone(),
         author: record.author.clone(),
-        holders: Vec::new(),
+        holders,
     }
 }
 
 fn is_beginning_of_id(digits: &str) -> bool {
-    (1..=64).contains(&digits.len()) && digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    (1..=ID_LENGTH).contains(&digits.len()) && digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 fn unknown(text: &str) -> Failure {
@@ -153,38 +190,34 @@ fn unknown(text: &str) -> Failure {
         .hint("`cctl images` lists the images; `cctl import` adds one")
 }
 
+/// Says which names there are in the repository that was named.
+fn named(failure: Failure, tags: &[&str]) -> Failure {
+    if tags.is_empty() { failure } else { failure.hint(format_args!("there are {}", few(tags))) }
+}
+
+/// A name that is not there must not quietly mean an id that happens to begin so.
+fn name_or_id(text: &str, id: &Digest, tags: &[&str]) -> Failure {
+    let message = format_args!("{text} may be image {} or a name: there are {}", id.short(), few(tags));
+    Failure::conflict(message).hint("name its tag, or write sha256: before the beginning of an id")
+}
+
+fn few(names: &[&str]) -> String {
+    let more = if names.len() > SHOWN { ", …" } else { "" };
+    format!("{}{more}", names[..names.len().min(SHOWN)].join(", "))
+}
+
 fn ambiguous(text: &str, candidates: &[&Digest]) -> Failure {
-    let mut names: Vec<&str> = candidates.iter().take(SHOWN).map(|id| id.short()).collect();
-    if candidates.len() > SHOWN {
-        names.push("…");
-    }
-    Failure::conflict(format_args!("{text} may be any of {} images: {}", candidates.len(), names.join(", ")))
+    let ids: Vec<&str> = candidates.iter().map(|id| id.short()).collect();
+    Failure::conflict(format_args!("{text} may be any of {} images: {}", candidates.len(), few(&ids)))
         .hint("give more digits of the id")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::tests::record;
     use proptest::prelude::*;
     use schema::Code;
-
-    fn record(first: u8, last: u8) -> ImageRecord {
-        let mut hash = [0; 32];
-        (hash[0], hash[31]) = (first, last);
-        let stored = Stored { digest: Digest::from_sha256(&hash), size: 10 };
-        ImageRecord {
-            manifest: Stored { digest: Digest::from_sha256(&[1; 32]), size: 20 },
-            config: stored,
-            created_at: last.into(),
-            layers: vec![],
-            runtime: ImageConfig::default(),
-            manifest_type: oci::manifest_type(),
-            repository_digests: vec![],
-            parent: None,
-            container: None,
-            author: String::new(),
-        }
-    }
 
     fn index(images: &[(u8, u8)]) -> Index {
         let mut index = Index::default();
@@ -208,6 +241,33 @@ mod tests {
         assert_eq!(found("sha256:1"), id(0x10, 3));
         assert_eq!(found(id(0xbb, 2).as_str()), id(0xbb, 2));
         assert_eq!(found(id(0xbb, 2).hex()), id(0xbb, 2));
+    }
+
+    #[test]
+    fn a_repository_named_like_an_id_is_not_shadowed_silently() {
+        let mut index = index(&[(0xba, 1), (0x10, 3)]);
+        index.tag("ba:1".to_owned(), &id(0x10, 3));
+        let failure = index.resolve("ba").unwrap_err();
+        assert_eq!(failure.code, Code::Conflict);
+        assert!(failure.message.contains("ba:1"), "{failure}");
+        assert_eq!(index.resolve("ba:1").unwrap().id, id(0x10, 3));
+        assert_eq!(index.resolve("sha256:ba").unwrap().id, id(0xba, 1));
+        assert_eq!(index.resolve("ba0").unwrap().id, id(0xba, 1));
+        index.tag("x:1".to_owned(), &id(0x10, 3));
+        assert_eq!(index.resolve("x").unwrap_err().hint, "there are x:1");
+    }
+
+    #[test]
+    fn an_image_is_found_by_the_digest_that_its_registry_knows() {
+        let mut with_digest = record(7, 7);
+        let manifest = with_digest.manifest.digest.clone();
+        with_digest.repository_digests = vec![format!("u/a@{manifest}")];
+        let mut index = Index::default();
+        index.add_image(with_digest);
+        for text in ["u/a@", "docker.io/u/a@", "u/a:any@"] {
+            assert_eq!(index.resolve(&format!("{text}{manifest}")).unwrap().id, id(7, 7));
+        }
+        assert_eq!(index.resolve(&format!("b@{manifest}")).unwrap_err().code, Code::NotFound);
     }
 
     #[test]

@@ -12,12 +12,15 @@
 mod blobs;
 mod check;
 mod disk;
+mod holds;
 mod import;
 mod index;
 mod oci;
+mod partial;
+mod record;
 pub mod reference;
+mod shelf;
 mod store;
-mod timestamp;
 mod uploads;
 
 use actix::{Actor, Addr};
@@ -64,6 +67,10 @@ impl Server for Api {
         let upload: UploadName = upload.parse()?;
         let request = import::Request::parse(&import)?;
         ask(&self.store, store::Import { call: *call, upload, request }).await
+    }
+
+    async fn tag(&self, call: &Call, source: String, target: String, force: bool) -> Result<Image, Failure> {
+        ask(&self.store, store::SetTag { call: *call, source, target: target.parse()?, force }).await
     }
 
     async fn abandon(&self, _call: &Call, upload: String) -> Result<(), Failure> {

@@ -1,6 +1,9 @@
-//! Names of images: `[registry[:port]/]path[:tag]`, by the rules that Docker and OCI registries share.
+//! Names of images: `[registry[:port]/]path[:tag][@digest]`, by the rules that Docker and OCI registries share.
+//!
+//! A name without a registry is one of Docker Hub: `docker.io/library/x`, `library/x` and `x` are one name, and
+//! so are `docker.io/u/x` and `u/x`. The shortest is the one that is kept.
 
-use schema::Failure;
+use schema::{Digest, Failure};
 use std::fmt;
 use std::str::FromStr;
 
@@ -11,11 +14,87 @@ const ID_LENGTH: usize = 64;
 const HINT: &str =
     "write it as [REGISTRY[:PORT]/]NAME[:TAG] in lower case, such as debian:12 or example.org/team/app:v1";
 
-/// A repository with a tag. As text it always has its tag: `base` is `base:latest`.
+/// The registry of names without one.
+pub const DEFAULT_REGISTRY: &str = "docker.io";
+const DEFAULT_REGISTRY_ALIAS: &str = "index.docker.io";
+const OFFICIAL: &str = "library/";
+
+/// A repository with a tag: a name that an image of this host can have. As text it always has its tag: `base`
+/// is `base:latest`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Reference {
-    repository: String,
+    repository: Repository,
     tag: String,
+}
+
+/// A name without a tag, in its shortest form.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Repository(String);
+
+/// What somebody asks for: a repository with a tag, a digest, both or neither.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Where.
+    pub repository: Repository,
+    /// As it was given.
+    pub tag: Option<String>,
+    /// As it was given: of a manifest or an index.
+    pub digest: Option<Digest>,
+}
+
+impl Repository {
+    /// The registry and the path there: `docker.io` and `library/base` for `base`.
+    pub fn location(&self) -> (&str, String) {
+        match self.0.split_once('/') {
+            Some((first, path)) if is_registry(first) => (first, path.to_owned()),
+            Some(_) => (DEFAULT_REGISTRY, self.0.clone()),
+            None => (DEFAULT_REGISTRY, format!("{OFFICIAL}{}", self.0)),
+        }
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Repository {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Reference {
+    /// Of a repository. Fails if the tag is malformed.
+    pub fn new(repository: Repository, tag: &str) -> Result<Self, Failure> {
+        if !is_tag(tag) {
+            return Err(Failure::invalid(format_args!("{tag:?} is not a tag")).hint(HINT));
+        }
+        Ok(Self { repository, tag: tag.to_owned() })
+    }
+
+    /// The part before the tag.
+    pub fn repository(&self) -> &Repository {
+        &self.repository
+    }
+
+    /// The tag.
+    pub fn tag(&self) -> &str {
+        &self.tag
+    }
+}
+
+impl Target {
+    /// The name that an image gets which was asked for so: with its tag, or the default one if there is neither
+    /// tag nor digest. None for a digest alone.
+    pub fn reference(&self) -> Option<Reference> {
+        let tag = match (&self.tag, &self.digest) {
+            (Some(tag), _) => tag,
+            (None, None) => DEFAULT_TAG,
+            (None, Some(_)) => return None,
+        };
+        Some(Reference { repository: self.repository.clone(), tag: tag.to_owned() })
+    }
 }
 
 impl fmt::Display for Reference {
@@ -28,14 +107,27 @@ impl FromStr for Reference {
     type Err = Failure;
 
     fn from_str(text: &str) -> Result<Self, Failure> {
-        let refuse = |why: &str| Err(Failure::invalid(format_args!("{text:?} is not a reference: {why}")).hint(HINT));
         if text.contains('@') {
-            return refuse("it has a digest, which cannot be given as a name");
+            return Err(refused(text, "it has a digest, which cannot be given as a name"));
         }
+        let Target { repository, tag, digest: _ } = text.parse()?;
+        Ok(Self { repository, tag: tag.unwrap_or_else(|| DEFAULT_TAG.to_owned()) })
+    }
+}
+
+impl FromStr for Target {
+    type Err = Failure;
+
+    fn from_str(text: &str) -> Result<Self, Failure> {
+        let refuse = |why: &str| Err(refused(text, why));
+        let (name, digest) = match text.split_once('@') {
+            Some((name, digest)) => (name, Some(digest.parse::<Digest>()?)),
+            None => (text, None),
+        };
         // A colon before the last slash belongs to the registry's port.
-        let (repository, tag) = match text.rsplit_once(':') {
-            Some((repository, tag)) if !tag.contains('/') => (repository, tag),
-            _ => (text, DEFAULT_TAG),
+        let (repository, tag) = match name.rsplit_once(':') {
+            Some((repository, tag)) if !tag.contains('/') => (repository, Some(tag)),
+            _ => (name, None),
         };
         if repository.len() > LONGEST_NAME {
             return refuse("its name is longer than 255 bytes");
@@ -46,11 +138,29 @@ impl FromStr for Reference {
         if repository.len() == ID_LENGTH && repository.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
             return refuse("a name of 64 hexadecimal digits is an image id");
         }
-        if !is_tag(tag) {
+        if tag.is_some_and(|tag| !is_tag(tag)) {
             return refuse("its tag is malformed");
         }
-        Ok(Self { repository: repository.to_owned(), tag: tag.to_owned() })
+        Ok(Self { repository: shortest(repository), tag: tag.map(str::to_owned), digest })
     }
+}
+
+fn refused(text: &str, why: &str) -> Failure {
+    Failure::invalid(format_args!("{text:?} is not a reference: {why}")).hint(HINT)
+}
+
+/// Without what every name of the default registry has; unless the rest would then begin with a registry.
+fn shortest(repository: &str) -> Repository {
+    let path = match repository.split_once('/') {
+        Some((DEFAULT_REGISTRY | DEFAULT_REGISTRY_ALIAS, path)) => path,
+        _ => repository,
+    };
+    let path = match path.strip_prefix(OFFICIAL) {
+        Some(name) if !name.contains('/') => name,
+        _ => path,
+    };
+    let is_elsewhere = path.split_once('/').is_some_and(|(first, _)| is_registry(first));
+    Repository(if is_elsewhere { repository } else { path }.to_owned())
 }
 
 fn is_repository(name: &str) -> bool {
@@ -113,6 +223,13 @@ mod tests {
             ("Registry.Example.ORG/a", "Registry.Example.ORG/a:latest"),
             ("_/builds/a", "_/builds/a:latest"),
             ("ba5e", "ba5e:latest"),
+            ("docker.io/library/a:1", "a:1"),
+            ("index.docker.io/a", "a:latest"),
+            ("library/a", "a:latest"),
+            ("docker.io/u/a", "u/a:latest"),
+            ("docker.io/library/u/a", "library/u/a:latest"),
+            ("docker.io/localhost/a", "docker.io/localhost/a:latest"),
+            ("docker.io/a.b/c", "docker.io/a.b/c:latest"),
         ] {
             assert_eq!(text.parse::<Reference>().unwrap().to_string(), whole);
         }
@@ -159,6 +276,24 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_target_may_have_a_digest() {
+        let digest = format!("sha256:{}", "0a".repeat(32));
+        let target: Target = format!("localhost:5000/a@{digest}").parse().unwrap();
+        assert_eq!((target.tag.as_deref(), target.reference()), (None, None));
+        assert_eq!(target.repository.location(), ("localhost:5000", "a".to_owned()));
+        let target: Target = format!("docker.io/library/a:1@{digest}").parse().unwrap();
+        assert_eq!(target.digest.as_ref().map(Digest::as_str), Some(&*digest));
+        assert_eq!(target.reference().unwrap().to_string(), "a:1");
+        assert_eq!(target.repository.location(), ("docker.io", "library/a".to_owned()));
+        let target: Target = "u/a".parse().unwrap();
+        assert_eq!(target.repository.location(), ("docker.io", "u/a".to_owned()));
+        assert_eq!(target.reference().unwrap().tag(), "latest");
+        for bad in ["a@", "@", "a@sha256:00", "a@md5:00", "a@b@c"] {
+            assert!(bad.parse::<Target>().is_err(), "{bad}");
+        }
+    }
+
     proptest! {
         #[test]
         fn what_is_made_by_the_grammar_is_read_and_stays_itself(
@@ -168,7 +303,7 @@ mod tests {
         ) {
             let text = format!("{registry}{path}:{tag}");
             let reference: Reference = text.parse().unwrap();
-            prop_assert_eq!(reference.to_string(), text);
+            prop_assert_eq!(reference.to_string(), text.strip_prefix("library/").filter(|rest| !rest.contains('/')).unwrap_or(&text));
         }
 
         #[test]

@@ -3,15 +3,19 @@
 //! Files are read and written on threads. Commits are made one after another, so that the index and the
 //! disk agree on which of two imports to one tag was the last.
 
+mod change;
 mod expiry;
 mod importing;
 mod messages;
+mod register;
 mod upload;
 
-pub(crate) use messages::{Abandon, Append, FindBlob, Import, List, Resolve};
+pub(crate) use messages::{Abandon, Append, FindBlob, Import, List, Register, Resolve, SetTag};
 
 use crate::disk::{Disk, Found};
+use crate::holds::Holds;
 use crate::index::Index;
+use crate::shelf::Shelf;
 use crate::uploads::UploadName;
 use actix::{Actor, AsyncContext, Context, Handler, ResponseFuture};
 use kit::actor::on_thread;
@@ -26,6 +30,7 @@ use upload::Upload;
 /// The actor.
 pub(crate) struct Store {
     disk: Arc<Disk>,
+    holds: Holds,
     index: Index,
     uploads: HashMap<UploadName, Upload>,
     /// What uploads have become.
@@ -56,8 +61,19 @@ impl Store {
             imported: imported.collect(),
             index,
             disk: Arc::new(disk),
+            holds: Holds::default(),
             commits: Arc::default(),
         })
+    }
+
+    /// The content, for work that runs beside the actor.
+    pub(crate) fn shelf(&self) -> Shelf {
+        Shelf { disk: Arc::clone(&self.disk), holds: self.holds.clone() }
+    }
+
+    /// The image of this id, as callers see it.
+    fn image(&self, id: &Digest) -> Result<Image, Failure> {
+        self.index.get(id)
     }
 }
 

@@ -3,7 +3,6 @@ use crate::import::Request;
 use actix::Addr;
 use kit::actor::ask;
 use schema::Code;
-use schema::image_store::ImportRequest;
 
 fn archive(content: &[u8]) -> Vec<u8> {
     let mut builder = tar::Builder::new(Vec::new());
@@ -23,7 +22,7 @@ async fn send(store: &Addr<Store>, upload: &str, data: Vec<u8>) -> Result<u64, F
 }
 
 async fn import(store: &Addr<Store>, upload: &str, reference: &str) -> Result<Image, Failure> {
-    let request = ImportRequest { reference: reference.to_owned(), source: "-".to_owned() };
+    let request = crate::import::tests::request(reference, "-");
     ask(
         store,
         Import {

@@ -1,6 +1,9 @@
 //! What the actor is asked.
 
 use crate::import::Request;
+use crate::oci;
+use crate::oci::manifest::{Document, Manifest};
+use crate::reference::Reference;
 use crate::uploads::UploadName;
 use actix::Message;
 use schema::image_store::{Blob, Image};
@@ -43,3 +46,52 @@ pub(crate) struct Import {
 #[derive(Debug, Message)]
 #[rtype(result = "Result<(), Failure>")]
 pub(crate) struct Abandon(pub(crate) UploadName);
+
+/// An image whose blobs have all arrived: record it, and give it these names. Keep its blobs held until this is
+/// answered. Fails: notFound or corrupt if a blob is not there whole; invalidArgument if manifest and
+/// configuration contradict each other.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Image, Failure>")]
+pub(crate) struct Register {
+    pub(super) call: Call,
+    pub(super) content: Vec<u8>,
+    pub(super) digest: Digest,
+    pub(super) manifest: Manifest,
+    pub(super) names: Vec<Reference>,
+    pub(super) repository_digest: Option<String>,
+}
+
+impl Register {
+    /// Of the bytes of a manifest, and the media type with which they came.
+    pub(crate) fn new(call: &Call, content: Vec<u8>, media_type: &str) -> Result<Self, Failure> {
+        let Document::Manifest(manifest) = oci::manifest::parse(&content, media_type)? else {
+            return Err(Failure::invalid("this is an index of several images, not an image"));
+        };
+        let digest = oci::digest(&content);
+        Ok(Self { call: *call, content, digest, manifest, names: Vec::new(), repository_digest: None })
+    }
+
+    /// Gives it names; each is taken from the image that has it.
+    pub(crate) fn named(mut self, names: Vec<Reference>) -> Self {
+        self.names = names;
+        self
+    }
+
+    /// Says under which `repository@digest` its registry knows it: the digest of the manifest, or of the index
+    /// that named it.
+    pub(crate) fn known_as(mut self, repository_digest: String) -> Self {
+        self.repository_digest = Some(repository_digest);
+        self
+    }
+}
+
+/// Give an image a further name. Fails: alreadyExists if another has it, unless forced.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Image, Failure>")]
+pub(crate) struct SetTag {
+    pub(crate) call: Call,
+    /// As users name images.
+    pub(crate) source: String,
+    pub(crate) target: Reference,
+    pub(crate) force: bool,
+}

@@ -1,15 +1,16 @@
 //! The JSON documents of an image, as the OCI image specification has them.
 
-use crate::timestamp::rfc3339;
+pub(crate) mod config;
+pub(crate) mod manifest;
+mod timestamp;
+
+use manifest::{OCI_CONFIG, OCI_MANIFEST};
 use schema::common::Layer;
 use schema::image_store::ImageConfig;
 use schema::{Digest, Failure};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sha2::Digest as _;
-
-const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
-const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 
 /// A document and its digest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,7 +43,7 @@ pub(crate) fn imported_config(source: &str) -> ImageConfig {
 
 /// The configuration of an image of one layer.
 pub(crate) fn config(config: &ImageConfig, layer: &Layer, created_at: i64) -> Result<Document, Failure> {
-    let created = rfc3339(created_at);
+    let created = timestamp::rfc3339(created_at);
     Document::of(&json!({
         "created": created,
         "architecture": config.architecture,
@@ -57,15 +58,15 @@ pub(crate) fn config(config: &ImageConfig, layer: &Layer, created_at: i64) -> Re
 pub(crate) fn manifest(config: &Document, layer: &Layer) -> Result<Document, Failure> {
     Document::of(&json!({
         "schemaVersion": 2,
-        "mediaType": MANIFEST,
-        "config": { "mediaType": CONFIG, "digest": config.digest, "size": config.size() },
+        "mediaType": OCI_MANIFEST,
+        "config": { "mediaType": OCI_CONFIG, "digest": config.digest, "size": config.size() },
         "layers": [{ "mediaType": layer.media_type, "digest": layer.digest, "size": layer.size }],
     }))
 }
 
 /// The media type of the manifests that are made here.
 pub(crate) fn manifest_type() -> String {
-    MANIFEST.to_owned()
+    OCI_MANIFEST.to_owned()
 }
 
 /// The digest of what is in memory.
