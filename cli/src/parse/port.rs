@@ -2,18 +2,19 @@
 
 use super::Parsed;
 use schema::common::{PortBinding, Protocol};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::RangeInclusive;
 
 const EXPECTED: &str =
-    "expected a port: [[ADDRESS:]HOST_PORT:]PORT[/tcp|/udp], such as 80, 8080:80, 127.0.0.1:8080:80/udp";
+    "expected a port: [[ADDRESS:]HOST_PORT:]PORT[/tcp|/udp], such as 80, 8080:80, 127.0.0.1:8080:80/udp, [::1]:8080:80";
 
 /// What one `-p` publishes: several ports where ranges are given.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Published(pub(crate) Vec<PortBinding>);
 
 /// `80` (a free port of the host), `8080:80`, `:80` (the same port of the host), with an address of the
-/// host before it, `/udp` after it, and ranges of equal length in place of ports.
+/// host before it (of IPv6 in brackets), `/udp` after it, and ranges of equal length in place of ports. Without an
+/// address, all of both families; `0.0.0.0` and `[::]` are all of one.
 pub(crate) fn published(text: &str) -> Parsed<Published> {
     let (ports, protocol) = match text.rsplit_once('/') {
         None => (text, Protocol::Tcp),
@@ -21,17 +22,22 @@ pub(crate) fn published(text: &str) -> Parsed<Published> {
         Some((ports, "udp")) => (ports, Protocol::Udp),
         Some((_, other)) => return Err(format!("{other:?} is not a protocol: expected tcp or udp")),
     };
-    if ports.contains('[') {
-        return Err("IPv6 addresses cannot be published on yet".to_owned());
-    }
+    let (address, ports) = match ports.strip_prefix('[') {
+        Some(rest) => bracketed(rest)?,
+        None => (None, ports),
+    };
     let parts: Vec<&str> = ports.split(':').collect();
-    let (address, host, container) = match parts[..] {
-        [container] => (None, None, range(container, 1)?),
-        ["", container] => (None, Some(range(container, 1)?), range(container, 1)?),
-        [host, container] => (None, Some(host_range(host)?), range(container, 1)?),
-        ["", _, _] => return Err(EXPECTED.to_owned()),
-        [address, "", container] => (Some(host_address(address)?), None, range(container, 1)?),
-        [address, host, container] => (Some(host_address(address)?), Some(range(host, 0)?), range(container, 1)?),
+    let (address, host, container) = match (address, &parts[..]) {
+        (None, [container]) => (None, None, range(container, 1)?),
+        (None, ["", container]) => (None, Some(range(container, 1)?), range(container, 1)?),
+        (None, [host, container]) => (None, Some(host_range(host)?), range(container, 1)?),
+        (None, ["", _, _]) => return Err(EXPECTED.to_owned()),
+        (None, [address, "", container]) => (Some(host_address(address)?), None, range(container, 1)?),
+        (None, [address, host, container]) => {
+            (Some(host_address(address)?), Some(range(host, 0)?), range(container, 1)?)
+        }
+        (address, ["", container]) => (address, None, range(container, 1)?),
+        (address, [host, container]) => (address, Some(range(host, 0)?), range(container, 1)?),
         _ => return Err(EXPECTED.to_owned()),
     };
     let host = host.unwrap_or(0..=0);
@@ -40,7 +46,7 @@ pub(crate) fn published(text: &str) -> Parsed<Published> {
         return Err(format!("{} host ports for {} container ports", host.len(), container.len()));
     }
     let bindings = container.enumerate().map(|(index, container_port)| PortBinding {
-        host_address: address.filter(|address| !address.is_unspecified()).map(IpAddr::V4),
+        host_address: address,
         host_port: if chosen { 0 } else { host.clone().nth(index).unwrap_or(0) },
         container_port,
         protocol,
@@ -63,8 +69,18 @@ fn host_range(text: &str) -> Parsed<RangeInclusive<u16>> {
     range(text, 0)
 }
 
-fn host_address(text: &str) -> Parsed<Ipv4Addr> {
-    text.parse().map_err(|_| format!("{text:?} is not an IPv4 address"))
+fn host_address(text: &str) -> Parsed<IpAddr> {
+    text.parse().map(IpAddr::V4).map_err(|_: std::net::AddrParseError| format!("{text:?} is not an IPv4 address"))
+}
+
+/// What follows an opening bracket: an IPv6 address, and the ports.
+fn bracketed(rest: &str) -> Parsed<(Option<IpAddr>, &str)> {
+    let Some((address, ports)) = rest.split_once("]:") else { return Err(EXPECTED.to_owned()) };
+    match address.parse::<Ipv6Addr>() {
+        Ok(address) if ports.contains(':') => Ok((Some(address.into()), ports)),
+        Ok(_) => Err(format!("expected a host port after the address: [{address}]::PORT for a free one")),
+        Err(_) => Err(format!("{address:?} is not an IPv6 address")),
+    }
 }
 
 fn range(text: &str, least: u16) -> Parsed<RangeInclusive<u16>> {
@@ -99,6 +115,7 @@ mod tests {
     #[test]
     fn every_form_of_one_port() {
         let local = Some(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        let local6 = Some(IpAddr::V6(Ipv6Addr::LOCALHOST));
         assert_eq!(one("80"), (None, 0, 80, Protocol::Tcp));
         assert_eq!(one("80/udp"), (None, 0, 80, Protocol::Udp));
         assert_eq!(one("8080:80"), (None, 8080, 80, Protocol::Tcp));
@@ -107,7 +124,15 @@ mod tests {
         assert_eq!(one("0:80"), (None, 0, 80, Protocol::Tcp));
         assert_eq!(one("127.0.0.1:8080:80"), (local, 8080, 80, Protocol::Tcp));
         assert_eq!(one("127.0.0.1::80"), (local, 0, 80, Protocol::Tcp));
-        assert_eq!(one("0.0.0.0:8080:80"), (None, 8080, 80, Protocol::Tcp));
+        assert_eq!(one("[::1]:8080:80/udp"), (local6, 8080, 80, Protocol::Udp));
+        assert_eq!(one("[::1]::80"), (local6, 0, 80, Protocol::Tcp));
+    }
+
+    #[test]
+    fn all_addresses_of_one_family() {
+        let all = |address: IpAddr| (Some(address), 8080, 80, Protocol::Tcp);
+        assert_eq!(one("0.0.0.0:8080:80"), all(Ipv4Addr::UNSPECIFIED.into()));
+        assert_eq!(one("[::]:8080:80"), all(Ipv6Addr::UNSPECIFIED.into()));
     }
 
     #[test]
@@ -115,6 +140,8 @@ mod tests {
         let Published(bindings) = published("8000-8002:80-82").unwrap();
         let ports: Vec<_> = bindings.iter().map(|binding| (binding.host_port, binding.container_port)).collect();
         assert_eq!(ports, [(8000, 80), (8001, 81), (8002, 82)]);
+        let local = published("[::1]:8000-8010:8000-8010").unwrap().0;
+        assert!(local.len() == 11 && local.iter().all(|binding| binding.host_port == binding.container_port));
         assert_eq!(published("1-65535:1-65535").unwrap().0.len(), 65535);
     }
 
@@ -137,7 +164,14 @@ mod tests {
             "1:2:3:4",
             "127.0.0.1:80",
             "300.1.1.1:1:1",
-            "[::1]:80:80",
+            "[::1]:80",
+            "[::1]",
+            "[::1]80:80",
+            "[::1:80:80",
+            "[127.0.0.1]:80:80",
+            "[fe80::1%eth0]:80:80",
+            "[::1]:80:80:80",
+            "::1:8080:80",
             "+80",
             "80:",
             "8000-8002:80",
@@ -145,6 +179,7 @@ mod tests {
             assert!(published(bad).is_err(), "{bad:?}");
         }
         assert!(published("127.0.0.1:80").unwrap_err().contains("127.0.0.1::PORT"));
+        assert!(published("[::1]:80").unwrap_err().contains("[::1]::PORT"));
     }
 
     #[test]

@@ -123,7 +123,7 @@ pub(crate) mod tests {
             error: None,
             attachment: Some(Attachment {
                 ports: vec![PortBinding {
-                    host_address: None,
+                    host_address: Some(std::net::Ipv4Addr::UNSPECIFIED.into()),
                     host_port: 8080,
                     container_port: 80,
                     protocol: Protocol::Tcp,
