@@ -1,34 +1,45 @@
 //! The contract, method by method: each is a message to the owner of the sandbox.
 
-use crate::registry::{All, Find, Obtain, Registry};
-use crate::sandbox::actor::{Destroy, Prepare, Resize, Sandbox, Signal, Start, State, Wait};
+use crate::host::Host;
+use crate::registry::{All, ExecsOf, Find, Obtain, Owner, Registry};
+use crate::sandbox::actor::{
+    Destroy, EndExec, Freeze, GetRunning, Prepare, Resize, Sandbox, Signal, Start, State, Wait, blocking,
+};
+use crate::sandbox::record::Spec;
+use crate::sandbox::running::Running;
 use actix::Addr;
 use futures::future::try_join_all;
 use kit::actor::ask;
 use schema::common::ExitRecord;
-use schema::executor::{Prepared, ProcessSpec, SandboxSpec, SandboxState, Server, Started};
+use schema::executor::{ExecSpec, Prepared, ProcessSpec, SandboxSpec, SandboxState, Server, Started};
 use schema::{Call, ContainerId, Failure};
+use std::sync::Arc;
 
 /// Serves the contract.
 pub(crate) struct Api {
+    host: Arc<Host>,
     registry: Addr<Registry>,
 }
 
 impl Api {
-    pub(crate) fn new(registry: Addr<Registry>) -> Self {
-        Self { registry }
+    pub(crate) fn new(host: Arc<Host>, registry: Addr<Registry>) -> Self {
+        Self { host, registry }
     }
 
-    async fn owner(&self, id: ContainerId) -> Result<Addr<Sandbox>, Failure> {
+    async fn find(&self, id: ContainerId) -> Result<Owner, Failure> {
         let unknown = Failure::not_found(format_args!("container {} has no sandbox", id.short()));
         ask(&self.registry, Find(id)).await?.ok_or(unknown)
     }
-}
 
-impl Server for Api {
-    async fn prepare(&self, _: &Call, id: ContainerId, spec: SandboxSpec) -> Result<Prepared, Failure> {
+    async fn owner(&self, id: ContainerId) -> Result<Addr<Sandbox>, Failure> {
+        Ok(self.find(id).await?.address)
+    }
+
+    /// Makes a sandbox or an exec.
+    async fn make(&self, id: ContainerId, spec: Spec) -> Result<Prepared, Failure> {
         loop {
-            let owner = ask(&self.registry, Obtain(id.clone())).await?;
+            let obtain = Obtain { id: id.clone(), exec_of: spec.exec_of().cloned() };
+            let owner = ask(&self.registry, obtain).await?;
             // An owner that has just destroyed its sandbox has left the registry: the next one is new.
             if let Some(prepared) = ask(&owner, Prepare(spec.clone())).await? {
                 return Ok(prepared);
@@ -36,8 +47,46 @@ impl Server for Api {
         }
     }
 
+    /// A sandbox that can be joined.
+    async fn joinable(&self, id: ContainerId) -> Result<Running, Failure> {
+        let running = ask(&self.owner(id.clone()).await?, GetRunning).await?;
+        let host = Arc::clone(&self.host);
+        let frozen = blocking(move || host.cgroups.is_frozen(&id)).await?;
+        if frozen {
+            let id = running.id.short();
+            return Err(Failure::conflict(format_args!("container {id} is paused")).hint("unpause it first"));
+        }
+        Ok(running)
+    }
+}
+
+impl Server for Api {
+    async fn prepare(&self, _: &Call, id: ContainerId, spec: SandboxSpec) -> Result<Prepared, Failure> {
+        self.make(id, Spec::Sandbox(spec)).await
+    }
+
+    async fn prepare_exec(
+        &self,
+        _: &Call,
+        id: ContainerId,
+        exec: ContainerId,
+        spec: ExecSpec,
+    ) -> Result<Prepared, Failure> {
+        // Whether one that exists is the same, its owner tells.
+        if ask(&self.registry, Find(exec.clone())).await?.is_none() {
+            self.joinable(id.clone()).await?;
+        }
+        self.make(exec, Spec::Exec { of: id, exec: spec }).await
+    }
+
     async fn start(&self, _: &Call, id: ContainerId, process: ProcessSpec) -> Result<Started, Failure> {
-        ask(&self.owner(id).await?, Start(process)).await
+        let Owner { address, exec_of } = self.find(id).await?;
+        // Why it cannot be joined only matters if it was not started before.
+        let joined = match exec_of {
+            Some(of) => Some(self.joinable(of).await),
+            None => None,
+        };
+        ask(&address, Start(process, joined)).await
     }
 
     async fn wait(&self, _: &Call, id: ContainerId) -> Result<ExitRecord, Failure> {
@@ -55,15 +104,27 @@ impl Server for Api {
     }
 
     async fn destroy(&self, _: &Call, id: ContainerId) -> Result<(), Failure> {
-        match ask(&self.registry, Find(id)).await? {
-            Some(owner) => ask(&owner, Destroy).await,
-            None => Ok(()),
+        match ask(&self.registry, Find(id.clone())).await? {
+            Some(owner) => ask(&owner.address, Destroy).await?,
+            None => return Ok(()),
         }
+        // Their processes have ended with the sandbox.
+        let execs = ask(&self.registry, ExecsOf(id)).await?;
+        try_join_all(execs.iter().map(|exec| ask(exec, EndExec))).await.map(drop)
+    }
+
+    async fn freeze(&self, _: &Call, id: ContainerId, frozen: bool) -> Result<(), Failure> {
+        ask(&self.owner(id).await?, Freeze(frozen)).await
     }
 
     async fn list(&self, _: &Call) -> Result<Vec<SandboxState>, Failure> {
         let owners = ask(&self.registry, All).await?;
         let states = try_join_all(owners.iter().map(|owner| ask(owner, State))).await?;
-        Ok(states.into_iter().flatten().collect())
+        let host = Arc::clone(&self.host);
+        blocking(move || {
+            let frozen = |state: &SandboxState| host.cgroups.is_frozen(state.exec_of.as_ref().unwrap_or(&state.id));
+            states.into_iter().flatten().map(|state| SandboxState { frozen: frozen(&state), ..state }).collect()
+        })
+        .await
     }
 }

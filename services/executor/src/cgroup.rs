@@ -6,6 +6,7 @@
 //! for children whatever processes it has itself; so it does not matter in which cgroup the executor runs.
 
 mod apply;
+mod freeze;
 mod layout;
 mod plan;
 

@@ -21,7 +21,7 @@ mod users;
 
 use actix::Actor;
 use host::Host;
-use registry::{Adopt, Registry};
+use registry::{Adopt, Owner, Registry};
 use schema::Failure;
 use schema::bindings::executor_capnp::executor;
 use std::sync::Arc;
@@ -35,7 +35,8 @@ pub async fn start(context: kit::Context) -> Result<executor::Client, Failure> {
     let host = Arc::new(Host::detect(context.instance.clone())?);
     let registry = Registry::new(Arc::clone(&host)).start();
     for (id, sandbox) in sandbox::recover::recover(&host, &registry).await? {
-        kit::actor::ask(&registry, Adopt(id, sandbox.start())).await?;
+        let exec_of = sandbox.exec_of();
+        kit::actor::ask(&registry, Adopt(id, Owner { address: sandbox.start(), exec_of })).await?;
     }
-    Ok(schema::executor::serve(context.about(), api::Api::new(registry)))
+    Ok(schema::executor::serve(context.about(), api::Api::new(host, registry)))
 }

@@ -10,9 +10,13 @@ pub(crate) use describe::failure;
 
 use crate::users::User;
 use schema::Failure;
-use schema::executor::{ProcessSpec, SandboxSpec};
+use schema::executor::ProcessSpec;
 use shim_protocol::plan::{Numbers, Step, put_header};
 use std::ffi::CString;
+
+/// Namespaces that a further process joins; that of process ids it was born in.
+const JOINED: u32 =
+    (libc::CLONE_NEWNS | libc::CLONE_NEWUTS | libc::CLONE_NEWIPC | libc::CLONE_NEWNET | libc::CLONE_NEWCGROUP) as u32;
 
 /// What a plan depends on, beside what the caller wants.
 #[derive(Clone, Debug)]
@@ -29,21 +33,45 @@ pub(crate) struct Host {
     pub(crate) oom_protected: bool,
 }
 
-/// The plan of one process.
-pub(crate) fn build(host: &Host, spec: &SandboxSpec, process: &ProcessSpec, user: &User) -> Result<Vec<u8>, Failure> {
+/// The plan of a sandbox's first process.
+pub(crate) fn build(host: &Host, terminal: bool, process: &ProcessSpec, user: &User) -> Result<Vec<u8>, Failure> {
     let mut plan = Plan::new();
     plan.add(&Step::Unshare { flags: libc::CLONE_NEWCGROUP as u32 });
     plan.add(&Step::Pivot {});
     filesystem::add(&mut plan, host);
+    let stdio = if terminal {
+        Step::Terminal { uid: user.uid, rows: process.rows, columns: process.columns }
+    } else {
+        Step::Streams {}
+    };
+    finish(plan, host, &stdio, process, user)
+}
+
+/// The plan of a further process in a sandbox.
+pub(crate) fn build_exec(host: &Host, terminal: bool, process: &ProcessSpec, user: &User) -> Result<Vec<u8>, Failure> {
+    let mut plan = Plan::new();
+    plan.add(&Step::Join { namespaces: JOINED });
+    let stdio = if terminal {
+        Step::FurtherTerminal { uid: user.uid, rows: process.rows, columns: process.columns }
+    } else {
+        Step::Pipes { uid: user.uid }
+    };
+    finish(plan, host, &stdio, process, user)
+}
+
+/// What every process of a sandbox has in common, from where it is in its namespaces.
+fn finish(
+    mut plan: Plan,
+    host: &Host,
+    stdio: &Step<'_>,
+    process: &ProcessSpec,
+    user: &User,
+) -> Result<Vec<u8>, Failure> {
     if host.oom_protected {
         plan.add(&Step::Write { path: c"/proc/self/oom_score_adj", content: b"0" });
     }
     plan.add(&Step::Mask022 {});
-    plan.add(&if spec.terminal {
-        Step::Terminal { uid: user.uid, rows: process.rows, columns: process.columns }
-    } else {
-        Step::Streams {}
-    });
+    plan.add(stdio);
     let directory = command::working_directory(&process.working_directory)?;
     plan.add(&Step::WorkingDirectory { path: &directory, uid: user.uid, gid: user.gid });
     let groups: Vec<u8> = user.groups.iter().flat_map(|group| group.to_le_bytes()).collect();
@@ -88,18 +116,7 @@ impl Plan {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use schema::common::Limits;
     use shim_protocol::plan::Steps;
-
-    fn spec(terminal: bool) -> SandboxSpec {
-        SandboxSpec {
-            hostname: "box".to_owned(),
-            host_network: false,
-            terminal,
-            open_stdin: false,
-            limits: Limits::default(),
-        }
-    }
 
     fn process() -> ProcessSpec {
         ProcessSpec {
@@ -133,7 +150,7 @@ mod tests {
     #[test]
     fn power_is_given_up_after_all_that_needs_it_and_before_the_program() {
         for terminal in [false, true] {
-            let bytes = build(&host(), &spec(terminal), &process(), &user()).unwrap();
+            let bytes = build(&host(), terminal, &process(), &user()).unwrap();
             let steps: Vec<Step<'_>> = Steps::new(&bytes).unwrap().map(Result::unwrap).collect();
             let credentials = place(&steps, |step| matches!(step, Step::Credentials { .. }));
             let seccomp = place(&steps, |step| matches!(step, Step::Seccomp { .. }));
@@ -150,10 +167,40 @@ mod tests {
     }
 
     #[test]
+    fn a_further_process_is_restricted_as_the_first_is() {
+        for oom_protected in [false, true] {
+            let host = Host { oom_protected, ..host() };
+            let restrictions = |bytes: &[u8]| {
+                let steps = Steps::new(bytes).unwrap().map(Result::unwrap);
+                let restricts = |step: &Step<'_>| {
+                    matches!(step, Step::Write { .. } | Step::Mask022 {} | Step::Credentials { .. })
+                        || matches!(step, Step::Seccomp { .. } | Step::WorkingDirectory { .. } | Step::Execute { .. })
+                };
+                steps.filter(restricts).map(|step| format!("{step:?}")).collect::<Vec<_>>()
+            };
+            let first = build(&host, false, &process(), &user()).unwrap();
+            let further = build_exec(&host, false, &process(), &user()).unwrap();
+            assert_eq!(restrictions(&further), restrictions(&first));
+            assert_eq!(restrictions(&further).len(), 5 + usize::from(oom_protected));
+            let terminal = build_exec(&host, true, &process(), &user()).unwrap();
+            for (bytes, stdio) in [
+                (&further, Step::Pipes { uid: 5 }),
+                (&terminal, Step::FurtherTerminal { uid: 5, rows: 24, columns: 80 }),
+            ] {
+                let steps: Vec<Step<'_>> = Steps::new(bytes).unwrap().map(Result::unwrap).collect();
+                assert!(matches!(steps[0], Step::Join { .. }) && steps.contains(&stdio), "{steps:?}");
+                assert!(
+                    !steps.iter().any(|step| matches!(step, Step::Mount { .. } | Step::Node { .. } | Step::Pivot {}))
+                );
+            }
+        }
+    }
+
+    #[test]
     fn only_default_capabilities_that_we_have_are_given() {
         let few = Host { capabilities: 0b11, ..host() };
         for (host, wanted) in [(host(), 0xa004_25fb), (few, 0b11)] {
-            let bytes = build(&host, &spec(false), &process(), &user()).unwrap();
+            let bytes = build(&host, false, &process(), &user()).unwrap();
             let given = Steps::new(&bytes).unwrap().find_map(|step| match step {
                 Ok(Step::Credentials { capabilities, .. }) => Some(capabilities),
                 _ => None,

@@ -36,10 +36,15 @@ impl Process {
         Ok(process.filter(|_| status_field(pid, "PPid:").trim() == parent.to_string()))
     }
 
-    /// Takes hold of a monitor. None if it has ended, or its id means another process now.
-    pub(crate) fn monitor(sandbox: SandboxRef) -> io::Result<Option<Self>> {
+    /// Takes hold of a process that was noted down. None if it has ended, or its id means another process now.
+    pub(crate) fn noted(sandbox: SandboxRef) -> io::Result<Option<Self>> {
         let process = Self::open(sandbox.pid)?;
         Ok(process.filter(|_| kit::process::is_alive(sandbox.pid, sandbox.start_time)))
+    }
+
+    /// A descriptor to hand on.
+    pub(crate) fn duplicate(&self) -> io::Result<OwnedFd> {
+        self.handle.try_clone()
     }
 
     /// Sends a signal. Done also if it has ended.

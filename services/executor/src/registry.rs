@@ -1,4 +1,4 @@
-//! Knows the owner of each sandbox.
+//! Knows the owner of each sandbox and exec.
 
 use crate::host::Host;
 use crate::sandbox::actor::Sandbox;
@@ -7,10 +7,18 @@ use schema::{ContainerId, Failure};
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// The owners of all sandboxes.
+/// Who owns a sandbox or an exec.
+#[derive(Clone)]
+pub(crate) struct Owner {
+    pub(crate) address: Addr<Sandbox>,
+    /// The sandbox that it is an exec of.
+    pub(crate) exec_of: Option<ContainerId>,
+}
+
+/// The owners of all sandboxes and execs.
 pub(crate) struct Registry {
     host: Arc<Host>,
-    owners: HashMap<ContainerId, Addr<Sandbox>>,
+    owners: HashMap<ContainerId, Owner>,
 }
 
 impl Actor for Registry {
@@ -27,7 +35,7 @@ impl Registry {
 /// A sandbox that was found at the start.
 #[derive(Message)]
 #[rtype(result = "Result<(), Failure>")]
-pub(crate) struct Adopt(pub(crate) ContainerId, pub(crate) Addr<Sandbox>);
+pub(crate) struct Adopt(pub(crate) ContainerId, pub(crate) Owner);
 
 impl Handler<Adopt> for Registry {
     type Result = Result<(), Failure>;
@@ -41,25 +49,29 @@ impl Handler<Adopt> for Registry {
 /// The owner of a sandbox that shall be made; a new one if there is none.
 #[derive(Message)]
 #[rtype(result = "Result<Addr<Sandbox>, Failure>")]
-pub(crate) struct Obtain(pub(crate) ContainerId);
+pub(crate) struct Obtain {
+    pub(crate) id: ContainerId,
+    /// The sandbox that it is an exec of.
+    pub(crate) exec_of: Option<ContainerId>,
+}
 
 impl Handler<Obtain> for Registry {
     type Result = Result<Addr<Sandbox>, Failure>;
 
-    fn handle(&mut self, Obtain(id): Obtain, context: &mut Context<Self>) -> Self::Result {
+    fn handle(&mut self, Obtain { id, exec_of }: Obtain, context: &mut Context<Self>) -> Self::Result {
         let (host, registry) = (&self.host, context.address());
-        let make = || Sandbox::new(Arc::clone(host), id.clone(), registry).start();
-        Ok(self.owners.entry(id.clone()).or_insert_with(make).clone())
+        let make = || Owner { address: Sandbox::new(Arc::clone(host), id.clone(), registry).start(), exec_of };
+        Ok(self.owners.entry(id.clone()).or_insert_with(make).address.clone())
     }
 }
 
 /// The owner of a sandbox, if there is one.
 #[derive(Message)]
-#[rtype(result = "Result<Option<Addr<Sandbox>>, Failure>")]
+#[rtype(result = "Result<Option<Owner>, Failure>")]
 pub(crate) struct Find(pub(crate) ContainerId);
 
 impl Handler<Find> for Registry {
-    type Result = Result<Option<Addr<Sandbox>>, Failure>;
+    type Result = Result<Option<Owner>, Failure>;
 
     fn handle(&mut self, Find(id): Find, _: &mut Context<Self>) -> Self::Result {
         Ok(self.owners.get(&id).cloned())
@@ -75,7 +87,21 @@ impl Handler<All> for Registry {
     type Result = Result<Vec<Addr<Sandbox>>, Failure>;
 
     fn handle(&mut self, All: All, _: &mut Context<Self>) -> Self::Result {
-        Ok(self.owners.values().cloned().collect())
+        Ok(self.owners.values().map(|owner| owner.address.clone()).collect())
+    }
+}
+
+/// The owners of a sandbox's execs.
+#[derive(Message)]
+#[rtype(result = "Result<Vec<Addr<Sandbox>>, Failure>")]
+pub(crate) struct ExecsOf(pub(crate) ContainerId);
+
+impl Handler<ExecsOf> for Registry {
+    type Result = Result<Vec<Addr<Sandbox>>, Failure>;
+
+    fn handle(&mut self, ExecsOf(id): ExecsOf, _: &mut Context<Self>) -> Self::Result {
+        let execs = self.owners.values().filter(|owner| owner.exec_of.as_ref() == Some(&id));
+        Ok(execs.map(|owner| owner.address.clone()).collect())
     }
 }
 
@@ -91,7 +117,7 @@ impl Handler<Forget> for Registry {
     type Result = ();
 
     fn handle(&mut self, Forget { id, owner }: Forget, _: &mut Context<Self>) {
-        if self.owners.get(&id) == Some(&owner) {
+        if self.owners.get(&id).is_some_and(|known| known.address == owner) {
             self.owners.remove(&id);
         }
     }

@@ -9,4 +9,5 @@ mod prepare;
 pub(crate) mod record;
 pub(crate) mod recover;
 mod rootfs;
+pub(crate) mod running;
 mod start;

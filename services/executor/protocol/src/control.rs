@@ -19,7 +19,7 @@ pub enum Request {
     /// How things are.
     Report,
     /// Make PID 1 by the file `plan`. The descriptors that go with the message are `cgroup.procs` files that
-    /// the process joins. Answered when exec has succeeded or anything has failed. If that was asked before:
+    /// the process joins; of an exec, the first is a pidfd of the PID 1 whose namespaces it joins. Answered when exec has succeeded or anything has failed. If that was asked before:
     /// only answered.
     Start,
     /// Set the size of the terminal, also of one that does not exist yet.

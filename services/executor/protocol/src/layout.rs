@@ -1,4 +1,5 @@
-//! The files of a sandbox's directory, and how a monitor is started.
+//! The files of a sandbox's directory, and how a monitor is started. An exec has a directory and a monitor like a
+//! sandbox's: PID 1, in what follows, is then the process that was asked for.
 //!
 //! The monitor gets three descriptors instead of standard streams: the sandbox's directory as 0, the control
 //! listener as 1, and a status pipe as 2. Its arguments are its name, the sandbox's id (for people who look
@@ -40,6 +41,9 @@ pub const TERMINAL: u8 = b't';
 pub const OPEN_STDIN: u8 = b'i';
 /// Flag: the sandbox has a network namespace of its own.
 pub const OWN_NETWORK: u8 = b'n';
+/// Flag: an exec. The monitor makes no sandbox; its process joins the one whose PID 1 is named by the first
+/// descriptor, a pidfd, of the request to start.
+pub const JOIN: u8 = b'j';
 /// Stands first in the word of flags, so that it is never empty.
 pub const NO_FLAGS: u8 = b'-';
 

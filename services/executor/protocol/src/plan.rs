@@ -17,6 +17,9 @@ pub const STEP_CLONE: u32 = u32::MAX - 1;
 /// Number of the step, not in any plan, of joining the cgroups.
 pub const STEP_CGROUP: u32 = u32::MAX - 2;
 
+/// Number of the step, not in any plan, of entering the PID namespace of a sandbox that is joined.
+pub const STEP_JOIN: u32 = u32::MAX - 3;
+
 macro_rules! steps {
     ($($(#[$doc:meta])* $tag:literal $name:ident { $($(#[$field_doc:meta])* $field:ident : $type:ty,)* })*) => {
         /// One step.
@@ -160,6 +163,26 @@ steps! {
         arguments: Strings<'a>,
         /// `envp`.
         environment: Strings<'a>,
+    }
+    /// Enters namespaces of the sandbox that is joined (setns(2)), all at once.
+    17 Join {
+        /// `CLONE_NEW…`.
+        namespaces: u32,
+    }
+    /// As `Terminal`, in a sandbox that is joined: /dev/console stays as it is.
+    18 FurtherTerminal {
+        /// Owner of the terminal.
+        uid: u32,
+        /// Rows; a size that the monitor was told goes first.
+        rows: u16,
+        /// Columns.
+        columns: u16,
+    }
+    /// As `Streams`, in a sandbox that is joined: stdout and stderr are pipes, which the monitor relays to the
+    /// FIFOs. So it can end the output when the process has ended, whoever else still holds the pipes.
+    19 Pipes {
+        /// Owner of the pipes.
+        uid: u32,
     }
 }
 

@@ -5,14 +5,18 @@ use crate::streams::Streams;
 use crate::sys::{self, At, Errno, Fd, PointerList, Received, Result, flag, mounting, terminal};
 use core::ffi::CStr;
 use shim_protocol::layout;
-use shim_protocol::plan::{STEP_CGROUP, STEP_READ, Step, Steps, Strings};
+use shim_protocol::plan::{STEP_CGROUP, STEP_JOIN, STEP_READ, Step, Steps, Strings};
 
 /// What the child has to do, and with what.
 pub struct Child<'a> {
     /// The plan.
     pub steps: Steps<'a>,
+    /// PID 1 of the sandbox to join, if there is one.
+    pub target: Option<Fd>,
     /// `cgroup.procs` files of the cgroups to join.
     pub cgroups: Received,
+    /// For stdout and stderr, in a sandbox that is joined.
+    pub pipes: Option<[Fd; 2]>,
     /// The sandbox's FIFOs.
     pub streams: &'a Streams,
     /// The terminal's size, if the monitor was told.
@@ -31,6 +35,11 @@ pub fn run(child: &Child<'_>) -> ! {
 
 impl Child<'_> {
     fn carry_out(&self) -> (u32, Errno) {
+        if self.target.is_some()
+            && let Err(error) = sys::hide()
+        {
+            return (STEP_JOIN, error);
+        }
         for cgroup in self.cgroups.iter().flatten() {
             if let Err(error) = sys::write(cgroup, b"0") {
                 return (STEP_CGROUP, error);
@@ -68,8 +77,25 @@ impl Child<'_> {
                 let file = sys::open(At::Current, path, flag::O_WRONLY, 0)?;
                 sys::write(&file, content).map(drop)
             }
-            Step::Terminal { uid, rows, columns } => self.take_terminal(uid, self.size.unwrap_or((rows, columns))),
-            Step::Streams {} => self.take_streams(),
+            Step::Terminal { uid, rows, columns } => {
+                let slave = self.open_terminal(uid, self.size.unwrap_or((rows, columns)))?;
+                make_console()?;
+                take_terminal(&slave)
+            }
+            Step::FurtherTerminal { uid, rows, columns } => {
+                take_terminal(&self.open_terminal(uid, self.size.unwrap_or((rows, columns)))?)
+            }
+            Step::Streams {} => {
+                let Streams { stdout, stderr, .. } = self.streams;
+                let writers = [Some(stdout), stderr.as_ref()];
+                self.take_streams(writers.map(|output| output.and_then(|output| output.writer.as_ref())))
+            }
+            Step::Pipes { uid } => {
+                let pipes = self.pipes.as_ref().ok_or(Errno::INVAL)?;
+                pipes.iter().try_for_each(|pipe| sys::change_user(pipe, uid))?;
+                self.take_streams(pipes.each_ref().map(Some))
+            }
+            Step::Join { namespaces } => sys::join(self.target.as_ref().ok_or(Errno::INVAL)?, namespaces.into()),
             Step::WorkingDirectory { path, uid, gid } => enter(path, uid, gid),
             Step::Mask022 {} => {
                 sys::set_mask(0o022);
@@ -86,37 +112,46 @@ impl Child<'_> {
         }
     }
 
-    fn take_terminal(&self, uid: u32, (rows, columns): (u16, u16)) -> Result<()> {
-        const REGULAR: u32 = 0o100000;
+    /// Makes a pseudo-terminal, and hands its master to the monitor.
+    fn open_terminal(&self, uid: u32, (rows, columns): (u16, u16)) -> Result<Fd> {
         let flags = flag::O_RDWR | flag::O_NOCTTY | flag::O_NONBLOCK;
         let master = sys::open(At::Current, c"/dev/pts/ptmx", flags, 0)?;
         terminal::unlock(&master)?;
         let slave = terminal::peer(&master)?;
         terminal::set_size(&master, rows, columns)?;
         sys::change_user(&slave, uid)?;
-        // The first terminal of a new instance of devpts is number 0.
-        sys::make_node(c"/dev/console", REGULAR | 0o600, 0)?;
-        sys::mount(c"/dev/pts/0", c"/dev/console", c"", mounting::BIND, c"")?;
         sys::send(&self.status, b"t", Some(&master))?;
-        sys::new_session()?;
-        terminal::control(&slave)?;
-        (0..=2).try_for_each(|number| sys::duplicate_onto(&slave, number))
+        Ok(slave)
     }
 
-    fn take_streams(&self) -> Result<()> {
+    fn take_streams(&self, outputs: [Option<&Fd>; 2]) -> Result<()> {
+        // In a sandbox that is joined, somebody may have put something else in this place.
+        const NULL: i32 = flag::O_RDONLY | flag::O_NOCTTY | flag::O_NONBLOCK;
         sys::new_session()?;
         match &self.streams.stdin {
             Some(input) => sys::duplicate_onto(&input.reader, 0)?,
-            None => sys::duplicate_onto(&sys::open(At::Current, c"/dev/null", flag::O_RDONLY, 0)?, 0)?,
+            None => sys::duplicate_onto(&sys::open(At::Current, c"/dev/null", NULL, 0)?, 0)?,
         }
-        let outputs = [Some(&self.streams.stdout), self.streams.stderr.as_ref()];
-        for (output, number) in outputs.into_iter().flatten().zip(1..) {
-            if let Some(writer) = &output.writer {
-                sys::duplicate_onto(writer, number)?;
+        for (output, number) in outputs.into_iter().zip(1..) {
+            if let Some(output) = output {
+                sys::duplicate_onto(output, number)?;
             }
         }
         Ok(())
     }
+}
+
+/// Lets /dev/console be the first terminal of a new instance of devpts, which has number 0.
+fn make_console() -> Result<()> {
+    const REGULAR: u32 = 0o100000;
+    sys::make_node(c"/dev/console", REGULAR | 0o600, 0)?;
+    sys::mount(c"/dev/pts/0", c"/dev/console", c"", mounting::BIND, c"")
+}
+
+fn take_terminal(slave: &Fd) -> Result<()> {
+    sys::new_session()?;
+    terminal::control(slave)?;
+    (0..=2).try_for_each(|number| sys::duplicate_onto(slave, number))
 }
 
 /// A mount on a symbolic link would be a mount somewhere else.

@@ -16,6 +16,7 @@ mod child;
 mod connections;
 mod finish;
 mod monitor;
+mod relay;
 mod setup;
 mod start;
 mod streams;

@@ -2,7 +2,8 @@
 
 use crate::connections::{Connections, Incoming, MOST};
 use crate::finish;
-use crate::start::{self, News};
+use crate::relay::Relay;
+use crate::start::{self, News, Started};
 use crate::streams::Streams;
 use crate::sys::{self, Child, Errno, Fd, Fork, Poll, Received};
 use crate::terminal::Terminal;
@@ -10,6 +11,10 @@ use shim_protocol::control::{self, Report, Request};
 use shim_protocol::exit::Exit;
 
 const SIGKILL: i32 = 9;
+
+/// Nanoseconds that an exec's output may take to end after its process: somebody else may hold it. Docker's time
+/// (`StreamConfig.Wait` in moby's daemon/monitor.go).
+const GRACE: i64 = 2_000_000_000;
 
 /// How far the sandbox is.
 enum Phase {
@@ -35,6 +40,12 @@ pub struct Monitor {
     streams: Streams,
     connections: Connections,
     terminal: Option<Terminal>,
+    /// Whether this is an exec.
+    joins: bool,
+    /// Of an exec without a terminal, while there is output to come.
+    relays: Option<[Relay; 2]>,
+    /// When the output of an exec is over, by the steady clock, though others hold it.
+    deadline: Option<i64>,
     /// The terminal's size, if somebody has told it.
     size: Option<(u16, u16)>,
     phase: Phase,
@@ -42,9 +53,10 @@ pub struct Monitor {
 
 impl Monitor {
     /// Of a sandbox that is made.
-    pub fn new(directory: Fd, listener: Fd, lock: Fd, streams: Streams) -> Self {
+    pub fn new(directory: Fd, listener: Fd, lock: Fd, streams: Streams, joins: bool) -> Self {
         let connections = Connections::new(listener);
-        Self { directory, lock, streams, connections, terminal: None, size: None, phase: Phase::Parked }
+        let (terminal, relays, deadline, size) = (None, None, None, None);
+        Self { directory, lock, streams, connections, terminal, joins, relays, deadline, size, phase: Phase::Parked }
     }
 
     /// Keeps the number of a descriptor taken for good: below 3 are the places of the child's standard
@@ -64,15 +76,16 @@ impl Monitor {
 
     fn turn(&mut self) {
         let mut polls = self.polls();
-        if sys::poll(&mut polls).is_err() {
+        if sys::poll(&mut polls, self.deadline.map(|deadline| deadline - sys::steady_now())).is_err() {
             return;
         }
-        let [listener, phase, close, master, input, output, connections @ ..] = polls;
+        let [listener, phase, close, master, input, output, stdout, stderr, connections @ ..] = polls;
         if [master, input, output].iter().any(Poll::happened)
             && let Some(terminal) = &mut self.terminal
         {
             terminal.copy(&mut self.streams);
         }
+        self.relay([stdout, stderr].map(|poll| poll.happened()));
         if close.happened()
             && let Some(input) = &mut self.streams.stdin
         {
@@ -87,10 +100,33 @@ impl Monitor {
         if listener.happened() {
             self.connections.accept();
         }
+        if self.deadline.is_some_and(|deadline| deadline <= sys::steady_now()) {
+            self.settle();
+        }
         self.end_if_drained();
     }
 
-    fn polls(&self) -> [Poll; MOST + 6] {
+    fn relay(&mut self, ready: [bool; 2]) {
+        let Streams { stdout, stderr, .. } = &self.streams;
+        let outputs = [Some(stdout), stderr.as_ref()];
+        for ((relay, output), ready) in self.relays.iter_mut().flatten().zip(outputs).zip(ready) {
+            if ready {
+                relay.copy(output);
+            }
+        }
+    }
+
+    /// Others than the process that has ended hold its output: it is over nevertheless.
+    fn settle(&mut self) {
+        self.deadline = None;
+        self.relays.iter_mut().flatten().for_each(Relay::settle);
+        if let Some(terminal) = &mut self.terminal {
+            terminal.settle();
+            terminal.copy(&mut self.streams);
+        }
+    }
+
+    fn polls(&self) -> [Poll; MOST + 8] {
         let phase = match &self.phase {
             Phase::Starting(_, status) => Some(status),
             Phase::Running(child, _) | Phase::Locking(_, child) => Some(&child.handle),
@@ -99,8 +135,12 @@ impl Monitor {
         let close = self.streams.stdin.as_ref().map(|input| &input.close);
         let [master, input, output] =
             self.terminal.as_ref().map_or([Poll::NONE; 3], |terminal| terminal.polls(&self.streams));
-        let first = [self.connections.listener(), Poll::readable(phase), Poll::readable(close), master, input, output];
-        let mut polls = [Poll::NONE; MOST + 6];
+        let [stdout, stderr] = self.relays.as_ref().map_or([Poll::NONE; 2], |[stdout, stderr]| {
+            [stdout.poll(Some(&self.streams.stdout)), stderr.poll(self.streams.stderr.as_ref())]
+        });
+        let [listener, phase, close] = [self.connections.listener(), Poll::readable(phase), Poll::readable(close)];
+        let first = [listener, phase, close, master, input, output, stdout, stderr];
+        let mut polls = [Poll::NONE; MOST + 8];
         polls.iter_mut().zip(first.into_iter().chain(self.connections.polls())).for_each(|(place, poll)| *place = poll);
         polls
     }
@@ -121,6 +161,7 @@ impl Monitor {
                 if let Some(terminal) = &mut self.terminal {
                     terminal.end();
                 }
+                self.deadline = self.joins.then(|| sys::steady_now() + GRACE);
                 self.phase = Phase::Draining(exit);
             }
             Phase::Locking(exit, helper) => {
@@ -139,7 +180,7 @@ impl Monitor {
             }
             (News::Failed { step, error }, Phase::Starting(child, _)) => {
                 let _ = child.reap();
-                self.terminal = None;
+                (self.terminal, self.relays) = (None, None);
                 self.phase = Phase::Failed { step, error };
                 self.connections.answer_start(&self.report(0));
             }
@@ -154,10 +195,12 @@ impl Monitor {
     /// All output is in the FIFOs: closes them, and when it is captured, ends.
     fn end_if_drained(&mut self) {
         let Phase::Draining(exit) = self.phase else { return };
-        if self.terminal.as_ref().is_some_and(|terminal| !terminal.is_drained()) {
+        if self.terminal.as_ref().is_some_and(|terminal| !terminal.is_drained())
+            || self.relays.as_ref().is_some_and(|relays| !relays.iter().all(Relay::is_drained))
+        {
             return;
         }
-        self.terminal = None;
+        (self.terminal, self.relays, self.deadline) = (None, None, None);
         self.streams.close_writers();
         if sys::lock(&self.lock, false).is_ok() {
             finish::complete(&self.directory, &self.streams, &exit);
@@ -203,8 +246,12 @@ impl Monitor {
             Request::Report => Ok(()),
             Request::Start => {
                 if matches!(self.phase, Phase::Parked) {
-                    self.phase = match start::start(&self.directory, &self.streams, self.size, descriptors) {
-                        Ok((child, status)) => Phase::Starting(child, status),
+                    let Self { directory, streams, size, joins, .. } = self;
+                    self.phase = match start::start(directory, streams, *size, *joins, descriptors) {
+                        Ok(Started { child, status, relays }) => {
+                            self.relays = relays;
+                            Phase::Starting(child, status)
+                        }
                         Err((step, Errno(error))) => Phase::Failed { step, error },
                     };
                 }

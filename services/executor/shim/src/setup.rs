@@ -29,7 +29,7 @@ fn doing<T>(doing: &'static str, answer: sys::Result<T>) -> Result<T, Failed> {
     answer.map_err(|error| Failed { doing, error })
 }
 
-/// Takes over this process, and makes the sandbox around it.
+/// Takes over this process, and makes the sandbox around it, if it is not to join one.
 pub fn prepare(hostname: &CStr, flags: &[u8]) -> Result<Monitor, Failed> {
     let has = |flag: u8| flags.contains(&flag);
     // Nothing that is sent to the executor's group, or to all, ends a monitor, but SIGKILL.
@@ -41,15 +41,22 @@ pub fn prepare(hostname: &CStr, flags: &[u8]) -> Result<Monitor, Failed> {
     doing("closing descriptors", sys::close_from(3))?;
     doing("making a session", sys::new_session())?;
     let directory = Fd::inherited(0);
-    let streams =
-        doing("opening the FIFOs", Streams::open(&directory, has(layout::TERMINAL), has(layout::OPEN_STDIN)))?;
+    let joins = has(layout::JOIN);
+    let streams = Streams::open(&directory, has(layout::TERMINAL), joins, has(layout::OPEN_STDIN));
+    let streams = doing("opening the FIFOs", streams)?;
     let lock =
         doing("opening the capture lock", sys::open(At::Dir(&directory), layout::CAPTURE_LOCK, flag::O_RDWR, 0))?;
-    let network = if has(layout::OWN_NETWORK) { namespace::NET } else { 0 };
+    if !joins {
+        make_sandbox(hostname, has(layout::OWN_NETWORK))?;
+    }
+    Ok(Monitor::new(directory, Fd::inherited(1), lock, streams, joins))
+}
+
+fn make_sandbox(hostname: &CStr, own_network: bool) -> Result<(), Failed> {
+    let network = if own_network { namespace::NET } else { 0 };
     doing("making namespaces", sys::unshare(namespace::MOUNT | namespace::UTS | namespace::IPC | network))?;
     leave_host()?;
-    doing("setting the hostname", sys::set_hostname(hostname))?;
-    Ok(Monitor::new(directory, Fd::inherited(1), lock, streams))
+    doing("setting the hostname", sys::set_hostname(hostname))
 }
 
 /// Changes to a root that is empty but for the directory `rootfs`, and forgets every mount of the host.

@@ -1,10 +1,11 @@
 //! Starts PID 1, and hears how that goes.
 
 use crate::child::{self, Child as Task};
+use crate::relay::Relay;
 use crate::streams::Streams;
 use crate::sys::{self, At, Child, Errno, Fd, Fork, Memory, Received, flag, namespace};
 use shim_protocol::layout;
-use shim_protocol::plan::{STEP_CLONE, STEP_READ, Steps};
+use shim_protocol::plan::{STEP_CLONE, STEP_JOIN, STEP_READ, Steps};
 
 /// What the child says.
 pub enum News {
@@ -23,21 +24,64 @@ pub enum News {
     Nothing,
 }
 
-/// Forks the child that carries out the plan: it, and the socket on which it is heard. Or which step failed.
+/// A child that was forked.
+pub struct Started {
+    /// It.
+    pub child: Child,
+    /// On which it is heard.
+    pub status: Fd,
+    /// Of its stdout and stderr, if it joins a sandbox and has no terminal.
+    pub relays: Option<[Relay; 2]>,
+}
+
+/// Forks the child that carries out the plan; or tells which step failed.
 pub fn start(
     directory: &Fd,
     streams: &Streams,
     size: Option<(u16, u16)>,
-    cgroups: Received,
-) -> Result<(Child, Fd), (u32, Errno)> {
+    joins: bool,
+    descriptors: Received,
+) -> Result<Started, (u32, Errno)> {
     let plan = read_plan(directory).map_err(|error| (STEP_READ, error))?;
     let steps = Steps::new(&plan).map_err(|_| (STEP_READ, Errno::INVAL))?;
     let cloning = |error| (STEP_CLONE, error);
     let [ours, theirs] = sys::socket_pair().map_err(cloning)?;
-    match sys::fork(namespace::PID).map_err(cloning)? {
-        Fork::Parent(child) => Ok((child, ours)),
-        Fork::Child => child::run(&Task { steps, cgroups, streams, size, status: theirs }),
+    let task = |target, cgroups, pipes| Task { steps, target, cgroups, pipes, streams, size, status: theirs };
+    if !joins {
+        return match sys::fork(namespace::PID).map_err(cloning)? {
+            Fork::Parent(child) => Ok(Started { child, status: ours, relays: None }),
+            Fork::Child => child::run(&task(None, descriptors, None)),
+        };
     }
+    let mut cgroups = descriptors;
+    let target = cgroups.first_mut().and_then(Option::take).ok_or((STEP_JOIN, Errno::INVAL))?;
+    let (relays, pipes) = match &streams.stderr {
+        Some(_) => relays().map_err(cloning).map(|(relays, pipes)| (Some(relays), Some(pipes)))?,
+        // All of it goes to the terminal.
+        None => (None, None),
+    };
+    match fork_into(&target)? {
+        Fork::Parent(child) => Ok(Started { child, status: ours, relays }),
+        Fork::Child => child::run(&task(Some(target), cgroups, pipes)),
+    }
+}
+
+/// For stdout and stderr, and the ends of their pipes that the process gets.
+fn relays() -> sys::Result<([Relay; 2], [Fd; 2])> {
+    let (stdout, out) = Relay::new()?;
+    let (stderr, err) = Relay::new()?;
+    Ok(([stdout, stderr], [out, err]))
+}
+
+/// Forks into the PID namespace of a process; whatever is forked later is in ours again.
+fn fork_into(target: &Fd) -> Result<Fork, (u32, Errno)> {
+    let joining = |error| (STEP_JOIN, error);
+    let own = sys::own_handle().map_err(joining)?;
+    sys::join(target, namespace::PID).map_err(joining)?;
+    let forked = sys::fork(0).map_err(|error| (STEP_CLONE, error));
+    // It cannot fail. If it did, a later fork would, when that namespace is gone, and that is provided for.
+    let _ = sys::join(&own, namespace::PID);
+    forked
 }
 
 fn read_plan(directory: &Fd) -> sys::Result<Memory> {

@@ -8,7 +8,7 @@ use shim_protocol::layout;
 pub struct Output {
     /// Keeps what nobody captures yet.
     pub reader: Fd,
-    /// PID 1's own, or where a terminal's output goes; closed when the run has ended.
+    /// PID 1's own, or where the output of a terminal or a relay goes; closed when the run has ended.
     pub writer: Option<Fd>,
 }
 
@@ -66,11 +66,11 @@ pub struct Streams {
 }
 
 impl Streams {
-    /// Opens both ends of each.
-    pub fn open(directory: &Fd, terminal: bool, open_stdin: bool) -> Result<Self> {
+    /// Opens both ends of each. What is relayed or comes from a terminal, we write, and never wait.
+    pub fn open(directory: &Fd, terminal: bool, relayed: bool, open_stdin: bool) -> Result<Self> {
         Ok(Self {
-            stdout: Output::open(directory, layout::STDOUT, terminal)?,
-            stderr: if terminal { None } else { Some(Output::open(directory, layout::STDERR, false)?) },
+            stdout: Output::open(directory, layout::STDOUT, terminal || relayed)?,
+            stderr: if terminal { None } else { Some(Output::open(directory, layout::STDERR, relayed)?) },
             stdin: if open_stdin { Some(Input::open(directory, terminal)?) } else { None },
         })
     }

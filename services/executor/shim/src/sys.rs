@@ -159,8 +159,18 @@ pub fn exit(code: i32) -> ! {
 /// Nanoseconds since the Unix epoch.
 pub fn now() -> i64 {
     const REALTIME: usize = 0;
+    clock(REALTIME)
+}
+
+/// Nanoseconds since some time; they pass evenly, whatever clock is set.
+pub fn steady_now() -> i64 {
+    const MONOTONIC: usize = 1;
+    clock(MONOTONIC)
+}
+
+fn clock(number: usize) -> i64 {
     let mut time = [0i64; 2];
-    let _ = kernel!(CLOCK_GETTIME, REALTIME, time.as_mut_ptr());
+    let _ = kernel!(CLOCK_GETTIME, number, time.as_mut_ptr());
     let [seconds, nanoseconds] = time;
     seconds.wrapping_mul(1_000_000_000).wrapping_add(nanoseconds)
 }

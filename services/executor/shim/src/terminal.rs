@@ -6,6 +6,9 @@ use crate::sys::{self, Errno, Fd, Memory, Poll, Result, terminal};
 /// Bytes that are copied at a time: what a FIFO takes whole or not at all (PIPE_BUF).
 const PIECE: usize = 4096;
 
+/// Bytes that a pseudo-terminal holds at most: its buffer, and what its line discipline has taken from it.
+const MOST_HELD: usize = (64 << 10) + PIECE;
+
 /// Bytes on their way.
 struct Transit {
     memory: Memory,
@@ -52,13 +55,22 @@ pub struct Terminal {
     input: Transit,
     /// Whether everything that was ever written to the terminal has been read from it.
     finished: bool,
+    /// Bytes that are still taken from it, after an end that others do not follow; none: all there will be.
+    owed: Option<usize>,
 }
 
 impl Terminal {
     /// Takes over a master.
     pub fn new(master: Fd) -> Result<Self> {
         let slave = terminal::peer(&master)?;
-        Ok(Self { master, slave: Some(slave), output: Transit::new()?, input: Transit::new()?, finished: false })
+        Ok(Self {
+            master,
+            slave: Some(slave),
+            output: Transit::new()?,
+            input: Transit::new()?,
+            finished: false,
+            owed: None,
+        })
     }
 
     /// Sets the size.
@@ -69,6 +81,11 @@ impl Terminal {
     /// PID 1 and all its kin have ended: what is left in the terminal is read, and no more is written to it.
     pub fn end(&mut self) {
         self.slave = None;
+    }
+
+    /// The process has ended long ago, and others still hold the terminal: only what is in it is still read.
+    pub fn settle(&mut self) {
+        self.owed = Some(MOST_HELD);
     }
 
     /// Whether all output has reached the FIFO, after the end.
@@ -98,19 +115,30 @@ impl Terminal {
     }
 
     fn copy_output(&mut self, streams: &Streams) {
-        if self.output.is_empty() && !self.finished {
-            match self.output.fill(&self.master) {
-                Err(Errno::AGAIN) => {}
-                Ok(count) if count > 0 => {}
-                // Hung up.
-                _ => self.reopen(),
-            }
-        }
+        self.fill_output();
         if let Some(writer) = &streams.stdout.writer
             && self.output.drain(writer).is_err()
         {
             // We hold the FIFO's other end, so that cannot be; waiting for it would be for ever.
             self.finished = true;
+        }
+        if self.owed.is_some() {
+            // That nothing is left, no event tells.
+            self.fill_output();
+        }
+    }
+
+    fn fill_output(&mut self) {
+        if self.output.is_empty() && !self.finished {
+            match self.output.fill(&self.master) {
+                Err(Errno::AGAIN) => self.finished = self.owed.is_some(),
+                Ok(count) if count > 0 => {
+                    self.owed = self.owed.map(|owed| owed.saturating_sub(count));
+                    self.finished = self.owed == Some(0);
+                }
+                // Hung up.
+                _ => self.reopen(),
+            }
         }
     }
 

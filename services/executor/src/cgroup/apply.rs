@@ -107,6 +107,11 @@ impl Cgroups {
         self.layout.hierarchies.iter().map(move |hierarchy| hierarchy.root.join(&self.name).join(leaf))
     }
 
+    /// The cgroup that every container has, if the host has such.
+    pub(super) fn home(&self, id: &ContainerId) -> Option<PathBuf> {
+        self.layout.home().map(|hierarchy| hierarchy.root.join(&self.name).join(id.as_str()))
+    }
+
     /// Every process of a container, as far as its cgroups tell.
     pub(crate) fn processes(&self, id: &ContainerId) -> Vec<i32> {
         let lists = self.directories(id.as_str()).filter_map(|path| fs::read_to_string(path.join("cgroup.procs")).ok());
@@ -221,4 +226,9 @@ fn kill_all(directory: &Path) {
         // It may have ended on its own.
         let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
     }
+    // On v1, what is frozen does not die. Elsewhere there is no such file.
+    let _ = File::options()
+        .write(true)
+        .open(directory.join("freezer.state"))
+        .and_then(|mut file| file.write_all(b"THAWED"));
 }

@@ -4,16 +4,18 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
-/// What limits a kind of resource.
+/// What limits a kind of resource, or stops processes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Controller {
     Memory,
     Cpu,
     Pids,
+    /// Of v1; on v2 every cgroup can be frozen.
+    Freezer,
 }
 
 impl Controller {
-    const ALL: [Self; 3] = [Self::Memory, Self::Cpu, Self::Pids];
+    const ALL: [Self; 4] = [Self::Memory, Self::Cpu, Self::Pids, Self::Freezer];
 
     /// As the kernel calls it.
     pub(crate) fn name(self) -> &'static str {
@@ -21,6 +23,7 @@ impl Controller {
             Self::Memory => "memory",
             Self::Cpu => "cpu",
             Self::Pids => "pids",
+            Self::Freezer => "freezer",
         }
     }
 
@@ -42,8 +45,8 @@ pub(crate) struct Hierarchy {
     pub(crate) controllers: Vec<Controller>,
 }
 
-/// The hierarchies that matter to us: the unified one, and those of v1 with a controller of ours. Each once,
-/// however often it is mounted.
+/// The hierarchies that matter to us: the unified one, and those of v1 with a controller of ours; the freezer only
+/// without the unified one. Each once, however often it is mounted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Layout {
     pub(crate) hierarchies: Vec<Hierarchy>,
@@ -63,7 +66,18 @@ impl Layout {
                 layout.hierarchies.push(found);
             }
         }
+        if layout.hierarchies.iter().any(|known| known.unified) {
+            // What it would do, the unified one does.
+            layout.hierarchies.retain(|known| known.unified || known.controllers != [Controller::Freezer]);
+        }
         layout
+    }
+
+    /// The hierarchy in which every container has a cgroup, with or without limits: there all its processes are
+    /// found, killed and frozen.
+    pub(crate) fn home(&self) -> Option<&Hierarchy> {
+        let freezer = || self.hierarchies.iter().find(|known| known.controllers.contains(&Controller::Freezer));
+        self.hierarchies.iter().find(|known| known.unified).or_else(freezer)
     }
 
     /// Whether the host has nothing but the unified hierarchy.
@@ -129,6 +143,7 @@ mod tests {
             33 31 0:29 / /elsewhere rw - cgroup cgroup rw,cpu,cpuacct\n\
             35 31 0:32 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n\
             36 31 0:33 / /sys/fs/cgroup/devices rw - cgroup cgroup rw,devices\n\
+            37 31 0:34 / /sys/fs/cgroup/freezer rw - cgroup cgroup rw,freezer\n\
             41 31 0:38 / /sys/fs/cgroup/uni\\040fied rw - cgroup2 cgroup2 rw\n";
         let layout = Layout::parse(mountinfo, |_| "hugetlb\n".to_owned());
         assert_eq!(
@@ -140,6 +155,18 @@ mod tests {
             ]
         );
         assert!(!layout.is_pure());
+        assert_eq!(layout.home(), layout.hierarchies.last());
+    }
+
+    #[test]
+    fn a_v1_host() {
+        let mountinfo = "35 31 0:32 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n\
+            37 31 0:34 / /sys/fs/cgroup/freezer rw - cgroup cgroup rw,freezer\n";
+        let layout = Layout::parse(mountinfo, |_| String::new());
+        let freezer = hierarchy("/sys/fs/cgroup/freezer", false, &[Controller::Freezer]);
+        assert_eq!(layout.hierarchies.last(), Some(&freezer));
+        assert_eq!(layout.home(), Some(&freezer));
+        assert_eq!(Layout::default().home(), None);
     }
 
     #[test]

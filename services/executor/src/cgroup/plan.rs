@@ -81,15 +81,14 @@ pub(crate) fn check(limits: &Limits) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What these limits need in this host. The unified hierarchy is always joined: there all processes of a container
-/// can be found and killed.
+/// What these limits need in this host. One hierarchy is always joined ([`Layout::home`]).
 pub(super) fn plan(layout: &Layout, limits: &Limits) -> Plan {
     let mut plan = Plan::default();
     let wanted = wanted(limits);
     for hierarchy in &layout.hierarchies {
         let here: Vec<Limit> =
             wanted.iter().copied().filter(|limit| hierarchy.controllers.contains(&limit.controller())).collect();
-        if hierarchy.unified || !here.is_empty() {
+        if layout.home() == Some(hierarchy) || !here.is_empty() {
             plan.places.push(Place {
                 root: hierarchy.root.clone(),
                 enable: enabled(hierarchy, &here),

@@ -1,7 +1,7 @@
 //! What it means that a step of a plan has failed.
 
 use schema::Failure;
-use shim_protocol::plan::{STEP_CGROUP, STEP_CLONE, STEP_READ, Step, Steps, Strings};
+use shim_protocol::plan::{STEP_CGROUP, STEP_CLONE, STEP_JOIN, STEP_READ, Step, Steps, Strings};
 use std::ffi::CStr;
 use std::io;
 
@@ -12,6 +12,7 @@ pub(crate) fn failure(plan: &[u8], step: u32, errno: i32) -> Failure {
         STEP_READ => Some("reading the plan of the process"),
         STEP_CLONE => Some("creating the process"),
         STEP_CGROUP => Some("joining the container's cgroup"),
+        STEP_JOIN => Some("joining the container"),
         _ => None,
     };
     if let Some(doing) = outside {
@@ -43,8 +44,9 @@ fn of_step(step: &Step<'_>, errno: i32, error: &io::Error) -> Failure {
         Step::Mask { path } => io(format!("hiding {}", text(path))),
         Step::ReadOnly { path, .. } => io(format!("making {} read-only", text(path))),
         Step::Write { path, .. } => io(format!("writing to {}", text(path))),
-        Step::Terminal { .. } => io("making the terminal".to_owned()),
-        Step::Streams {} => io("connecting the standard streams".to_owned()),
+        Step::Join { .. } => io("joining the container's namespaces".to_owned()),
+        Step::Terminal { .. } | Step::FurtherTerminal { .. } => io("making the terminal".to_owned()),
+        Step::Streams {} | Step::Pipes { .. } => io("connecting the standard streams".to_owned()),
         Step::Mask022 {} => io("setting the file mode creation mask".to_owned()),
         Step::Credentials { uid, gid, .. } => io(format!("becoming user {uid} and group {gid}")),
         Step::Seccomp { .. } => io("filtering system calls".to_owned()),

@@ -3,11 +3,13 @@
 mod access;
 mod begin;
 mod end;
+mod live;
 
 pub(crate) use access::{Resize, Signal, State, Wait};
 pub(super) use begin::phase_of;
 pub(crate) use begin::{Prepare, Start};
-pub(crate) use end::Destroy;
+pub(crate) use end::{Destroy, EndExec};
+pub(crate) use live::{Freeze, GetRunning};
 
 use super::ending::Ended;
 use super::record::Record;
@@ -89,6 +91,11 @@ impl Sandbox {
         Self { made: Some(made), phase, ..Self::new(host, id, registry) }
     }
 
+    /// The sandbox that it is an exec of.
+    pub(crate) fn exec_of(&self) -> Option<ContainerId> {
+        self.made.as_ref().and_then(|made| made.record.spec.exec_of().cloned())
+    }
+
     /// Has this actor told of the end of the monitor; or, without a monitor, of the end of PID 1.
     fn watch(&self, context: &mut Context<Self>) {
         let Some(made) = &self.made else { return };
@@ -115,13 +122,17 @@ impl Sandbox {
         }
     }
 
+    /// How people know it.
+    fn name(&self) -> String {
+        format!("{} {}", if self.exec_of().is_some() { "exec" } else { "container" }, self.id.short())
+    }
+
     fn unknown(&self) -> Failure {
         Failure::not_found(format_args!("container {} has no sandbox", self.id.short()))
     }
 
     fn monitor_killed(&self) -> Failure {
-        Failure::internal(format_args!("the monitor of container {} was killed", self.id.short()))
-            .hint("start the container again")
+        Failure::internal(format_args!("the monitor of {} was killed", self.name())).hint("start it again")
     }
 
     fn prepared(&self, record: &Record) -> Prepared {

@@ -1,10 +1,10 @@
 //! The directory of a sandbox and the files in it.
 
+use super::record::Spec;
 use crate::control;
 use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Uid, chownat, mknodat, openat};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, listen, socket_with};
 use schema::Failure;
-use schema::executor::SandboxSpec;
 use shim_protocol::layout;
 use std::ffi::CStr;
 use std::fs;
@@ -34,17 +34,17 @@ pub(crate) fn make(path: &Path) -> Result<(), Failure> {
 }
 
 /// The FIFOs that carry a process's streams, which belong to the process's user.
-fn streams(spec: &SandboxSpec) -> impl Iterator<Item = &'static CStr> {
-    let stderr = (!spec.terminal).then_some(layout::STDERR);
-    let stdin = spec.open_stdin.then_some(layout::STDIN);
+fn streams(spec: &Spec) -> impl Iterator<Item = &'static CStr> {
+    let stderr = (!spec.terminal()).then_some(layout::STDERR);
+    let stdin = spec.open_stdin().then_some(layout::STDIN);
     [Some(layout::STDOUT), stderr, stdin].into_iter().flatten()
 }
 
 /// Makes all files that a monitor expects, and the socket on which it will listen.
-pub(super) fn fill(path: &Path, spec: &SandboxSpec) -> Result<(OwnedFd, OwnedFd), Failure> {
+pub(super) fn fill(path: &Path, spec: &Spec) -> Result<(OwnedFd, OwnedFd), Failure> {
     let doing = |name: &CStr| format!("making {}", file(path, name).display());
     let opened = open(path).map_err(|error| Failure::io(format_args!("opening {}", path.display()), &error))?;
-    let input = [layout::STDIN_STAGE, layout::STDIN_CLOSE].into_iter().filter(|_| spec.open_stdin);
+    let input = [layout::STDIN_STAGE, layout::STDIN_CLOSE].into_iter().filter(|_| spec.open_stdin());
     for name in streams(spec).chain(input) {
         mknodat(&opened, name, FileType::Fifo, PRIVATE, 0).map_err(|error| Failure::io(doing(name), &error.into()))?;
     }
@@ -64,7 +64,7 @@ fn listener(directory: &OwnedFd) -> io::Result<OwnedFd> {
 }
 
 /// Gives the streams to the user that the process runs as: programs open /dev/stdout by its name.
-pub(super) fn give_streams(path: &Path, spec: &SandboxSpec, uid: u32, gid: u32) -> Result<(), Failure> {
+pub(super) fn give_streams(path: &Path, spec: &Spec, uid: u32, gid: u32) -> Result<(), Failure> {
     let failed = |error: io::Error| Failure::io(format_args!("giving {} to user {uid}", path.display()), &error);
     let opened = open(path).map_err(failed)?;
     streams(spec).try_for_each(|name| {

@@ -1,6 +1,7 @@
 //! How a run has ended: the monitor's record, or, if the monitor was killed, what the kernel still knows. Blocks.
 
 use super::directory;
+use super::record::{Record, Spec};
 use crate::host::Host;
 use crate::process::{self, Process};
 use rustix::fs::{FlockOperation, Mode, OFlags, flock};
@@ -49,9 +50,15 @@ fn ended(host: &Host, id: &ContainerId, exit: Exit) -> Ended {
 }
 
 /// The first process of a sandbox whose monitor does not say which it is. None if there is none any more.
-pub(super) fn find_first(host: &Host, id: &ContainerId) -> Option<(Process, Started)> {
-    let pid = host.cgroups.processes(id).into_iter().find(|pid| process::is_first(*pid))?;
-    let process = Process::open(pid).ok()??;
+pub(super) fn find_first(host: &Host, id: &ContainerId, record: &Record) -> Option<(Process, Started)> {
+    let process = match (&record.spec, record.first) {
+        (Spec::Sandbox(_), _) => {
+            let pid = host.cgroups.processes(id).into_iter().find(|pid| process::is_first(*pid))?;
+            Process::open(pid).ok()??
+        }
+        (Spec::Exec { .. }, first) => Process::noted(first?).ok()??,
+    };
+    let pid = process.pid;
     let started = Started { pid, started_at: process::started_at(pid).ok()? };
     Some((process, started))
 }

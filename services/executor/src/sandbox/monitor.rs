@@ -1,12 +1,12 @@
 //! Starts a monitor.
 
+use super::record::Spec;
 use crate::host::Host;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Resource, prlimit};
 use schema::ContainerId;
 use schema::Failure;
 use schema::common::SandboxRef;
-use schema::executor::SandboxSpec;
 use shim_protocol::layout;
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
@@ -25,7 +25,7 @@ pub(super) struct Started {
 pub(super) fn spawn(
     host: &Host,
     id: &ContainerId,
-    spec: &SandboxSpec,
+    spec: &Spec,
     directory: OwnedFd,
     listener: OwnedFd,
 ) -> Result<Started, Failure> {
@@ -33,7 +33,7 @@ pub(super) fn spawn(
     let failed = |error: io::Error| Failure::io(format_args!("starting {}", program.display()), &error);
     let (status, theirs) = io::pipe().map_err(failed)?;
     let child = Command::new(program)
-        .args([id.short(), &spec.hostname, &flags(spec)])
+        .args([id.short(), name(spec), &flags(spec)])
         .env_clear()
         .current_dir("/")
         .stdin(Stdio::from(directory))
@@ -49,12 +49,22 @@ pub(super) fn spawn(
     Ok(Started { sandbox: SandboxRef { pid, start_time }, status })
 }
 
-fn flags(spec: &SandboxSpec) -> String {
+/// The hostname; or, for people who look at the process list, the container that an exec belongs to.
+fn name(spec: &Spec) -> &str {
+    match spec {
+        Spec::Sandbox(spec) => &spec.hostname,
+        Spec::Exec { of, .. } => of.short(),
+    }
+}
+
+fn flags(spec: &Spec) -> String {
+    let own_network = matches!(spec, Spec::Sandbox(spec) if !spec.host_network);
     let flags = [
         (true, layout::NO_FLAGS),
-        (spec.terminal, layout::TERMINAL),
-        (spec.open_stdin, layout::OPEN_STDIN),
-        (!spec.host_network, layout::OWN_NETWORK),
+        (spec.terminal(), layout::TERMINAL),
+        (spec.open_stdin(), layout::OPEN_STDIN),
+        (own_network, layout::OWN_NETWORK),
+        (spec.exec_of().is_some(), layout::JOIN),
     ];
     flags.into_iter().filter_map(|(set, flag)| set.then_some(char::from(flag))).collect()
 }

@@ -1,6 +1,6 @@
-//! Makes a sandbox: its directory, its cgroups, its monitor. Blocks.
+//! Makes a sandbox, or an exec: its directory, its cgroups, its monitor. Blocks.
 
-use super::record::Record;
+use super::record::{Record, Spec};
 use super::{destroy, directory, monitor};
 use crate::cgroup;
 use crate::host::Host;
@@ -19,8 +19,10 @@ pub(super) struct Made {
 }
 
 /// Makes it, or nothing.
-pub(super) fn prepare(host: &Host, id: &ContainerId, spec: SandboxSpec) -> Result<Made, Failure> {
-    check(&spec)?;
+pub(super) fn prepare(host: &Host, id: &ContainerId, spec: Spec) -> Result<Made, Failure> {
+    if let Spec::Sandbox(spec) = &spec {
+        check(spec)?;
+    }
     make(host, id, spec).inspect_err(|_| {
         if let Err(failure) = destroy::clear(host, id) {
             tracing::error!(%id, %failure, "cannot remove what was made of a sandbox");
@@ -37,18 +39,22 @@ fn check(spec: &SandboxSpec) -> Result<(), Failure> {
     cgroup::check(limits)
 }
 
-fn make(host: &Host, id: &ContainerId, spec: SandboxSpec) -> Result<Made, Failure> {
+fn make(host: &Host, id: &ContainerId, spec: Spec) -> Result<Made, Failure> {
     let path = host.directory(id);
     // What an earlier attempt left, when it could not clean up.
     destroy::clear(host, id)?;
     directory::make(&path)?;
     let (opened, listener) = directory::fill(&path, &spec)?;
-    let warnings = host.cgroups.create(id, &spec.limits)?;
+    let warnings = match &spec {
+        Spec::Sandbox(spec) => host.cgroups.create(id, &spec.limits)?,
+        // It joins those of its sandbox.
+        Spec::Exec { .. } => Vec::new(),
+    };
     let started = monitor::spawn(host, id, &spec, opened, listener)?;
     let sandbox = started.sandbox;
     let failed = |error: io::Error| Failure::io("watching the monitor", &error);
     let monitor = Process::open(sandbox.pid).map_err(failed)?.ok_or_else(|| failed(io::ErrorKind::NotFound.into()))?;
-    let record = Record { boot: host.boot.clone(), spec, monitor: sandbox, warnings };
+    let record = Record { boot: host.boot.clone(), spec, monitor: sandbox, warnings, first: None };
     let finished = host.cgroups.adopt_monitor(sandbox.pid).and_then(|()| started.wait_ready()).and_then(|()| {
         record.write(&path).map_err(|error| Failure::io(format_args!("writing to {}", path.display()), &error))
     });

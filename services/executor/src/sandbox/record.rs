@@ -1,7 +1,8 @@
 //! What is remembered of a sandbox in its own directory, for the executor's next start.
 
+use schema::ContainerId;
 use schema::common::SandboxRef;
-use schema::executor::SandboxSpec;
+use schema::executor::{ExecSpec, SandboxSpec};
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::io;
@@ -11,17 +12,61 @@ use std::path::Path;
 /// that was half made or half destroyed.
 const FILE: &str = "sandbox.json";
 
-/// A sandbox that was made.
+/// What somebody wants to be made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Spec {
+    /// A sandbox.
+    Sandbox(SandboxSpec),
+    /// A further process in one.
+    Exec {
+        /// The sandbox.
+        of: ContainerId,
+        /// Its streams.
+        exec: ExecSpec,
+    },
+}
+
+impl Spec {
+    /// Whether stdio is a pseudo-terminal.
+    pub(crate) fn terminal(&self) -> bool {
+        match self {
+            Self::Sandbox(spec) => spec.terminal,
+            Self::Exec { exec, .. } => exec.terminal,
+        }
+    }
+
+    /// Whether stdin can be written.
+    pub(crate) fn open_stdin(&self) -> bool {
+        match self {
+            Self::Sandbox(spec) => spec.open_stdin,
+            Self::Exec { exec, .. } => exec.open_stdin,
+        }
+    }
+
+    /// The sandbox that this is an exec of.
+    pub(crate) fn exec_of(&self) -> Option<&ContainerId> {
+        match self {
+            Self::Sandbox(_) => None,
+            Self::Exec { of, .. } => Some(of),
+        }
+    }
+}
+
+/// A sandbox, or an exec, that was made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Record {
     /// Boot of the kernel in which it was made.
     pub(crate) boot: String,
     /// What it was made by.
-    pub(crate) spec: SandboxSpec,
+    pub(crate) spec: Spec,
     /// Its monitor.
     pub(crate) monitor: SandboxRef,
     /// Limits that are not enforced.
     pub(crate) warnings: Vec<String>,
+    /// The process of an exec, since it runs: if the monitor is killed, nothing else tells which it is.
+    #[serde(default)]
+    pub(crate) first: Option<SandboxRef>,
 }
 
 impl Record {

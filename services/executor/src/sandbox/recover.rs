@@ -81,9 +81,9 @@ async fn recover_one(
             return remove(host, id).await;
         }
     };
-    let monitor = Process::monitor(record.monitor).map_err(|error| Failure::io("looking for a monitor", &error))?;
+    let monitor = Process::noted(record.monitor).map_err(|error| Failure::io("looking for a monitor", &error))?;
     // One whose state is not known can still be destroyed.
-    let phase = phase(host, id, monitor.is_some(), &control).await.unwrap_or_else(Phase::Failed);
+    let phase = phase(host, id, &record, monitor.is_some(), &control).await.unwrap_or_else(Phase::Failed);
     tracing::info!(%id, ?phase, "found a sandbox");
     let made = Made { record, monitor, control };
     Ok(Some(Sandbox::found(Arc::clone(host), id.clone(), registry.clone(), made, phase)))
@@ -106,7 +106,13 @@ async fn dismiss(control: &Control) {
 }
 
 /// How far a sandbox is: by its exit record, its monitor's word, or, if that was killed, the kernel's.
-async fn phase(host: &Arc<Host>, id: &ContainerId, monitored: bool, control: &Control) -> Result<Phase, Failure> {
+async fn phase(
+    host: &Arc<Host>,
+    id: &ContainerId,
+    record: &Record,
+    monitored: bool,
+    control: &Control,
+) -> Result<Phase, Failure> {
     if monitored {
         match tokio::time::timeout(PATIENCE, control.request(Request::Report, &[])).await {
             // An end that is not recorded yet is recorded when the monitor ends.
@@ -122,12 +128,12 @@ async fn phase(host: &Arc<Host>, id: &ContainerId, monitored: bool, control: &Co
             Err(_) => tracing::warn!(%id, "a monitor does not answer in time"),
         }
     }
-    let (host, id) = (Arc::clone(host), id.clone());
+    let (host, id, record) = (Arc::clone(host), id.clone(), record.clone());
     blocking(move || {
         if let Some(ended) = ending::read(&host, &id)? {
             return Ok(Phase::Exited(ended));
         }
-        Ok(match ending::find_first(&host, &id) {
+        Ok(match ending::find_first(&host, &id, &record) {
             Some((first, started)) => Phase::Running { started, first: Some(first) },
             None => {
                 Phase::Failed(Failure::internal(format_args!("the monitor of container {} was killed", id.short())))

@@ -1,10 +1,12 @@
 //! Reads files of a container's root filesystem from outside. The image is hostile: every path is resolved
 //! beneath that root, and only regular files are read.
 
+use super::running::Running;
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, openat, openat2};
 use rustix::io::Errno;
 use schema::Failure;
 use schema::common::SandboxRef;
+use std::ffi::CStr;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
@@ -12,25 +14,26 @@ use std::os::fd::OwnedFd;
 /// Bytes of a file that are read, at most.
 const LONGEST: u64 = 4 << 20;
 
-/// The root filesystem as it is mounted in a sandbox.
+/// The root filesystem of a container.
 pub(super) struct Rootfs(OwnedFd);
 
 impl Rootfs {
-    /// Opens it. Fails if the sandbox is gone.
-    pub(super) fn open(sandbox: SandboxRef) -> Result<Self, Failure> {
-        let opened = Self::open_any(sandbox.pid);
+    /// Opens it where it is mounted in a parked sandbox. Fails if the sandbox is gone.
+    pub(super) fn of_parked(sandbox: SandboxRef) -> Result<Self, Failure> {
+        let opened = open(sandbox.pid, c"root/rootfs");
         if !kit::process::is_alive(sandbox.pid, sandbox.start_time) {
             return Err(Failure::internal("the sandbox's monitor was killed").hint("start the container again"));
         }
-        opened.map_err(|error| Failure::io("opening the container's root filesystem", &error))
+        opened
     }
 
-    /// That of whatever process has this id now.
-    fn open_any(pid: i32) -> io::Result<Self> {
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        // What is opened in /proc belongs to one process, also when the id is used again.
-        let process = openat(CWD, format!("/proc/{pid}"), flags, Mode::empty())?;
-        Ok(Self(openat(&process, c"root/rootfs", flags, Mode::empty())?))
+    /// Opens that of a sandbox that runs.
+    pub(super) fn of_running(running: &Running) -> Result<Self, Failure> {
+        let opened = open(running.witness.pid, c"root");
+        if running.witness.has_ended() {
+            return Err(running.ended());
+        }
+        opened
     }
 
     /// The text of a file; empty if there is none.
@@ -52,4 +55,13 @@ impl Rootfs {
         File::from(file).take(LONGEST).read_to_end(&mut bytes).map_err(failed)?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
+}
+
+/// The root of whatever process has this id now.
+fn open(pid: i32, path: &CStr) -> Result<Rootfs, Failure> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    // What is opened in /proc belongs to one process, also when the id is used again.
+    let process = openat(CWD, format!("/proc/{pid}"), flags, Mode::empty());
+    let root = process.and_then(|process| openat(&process, path, flags, Mode::empty()));
+    root.map(Rootfs).map_err(|error| Failure::io("opening the container's root filesystem", &error.into()))
 }

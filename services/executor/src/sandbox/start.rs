@@ -1,32 +1,55 @@
 //! Prepares the start of a process: resolves in advance all that can be resolved, and writes the plan. Blocks.
 
 use super::directory;
-use super::record::Record;
+use super::record::{Record, Spec};
 use super::rootfs::Rootfs;
+use super::running::Running;
 use crate::host::Host;
+use crate::process::Process;
 use crate::{plan, users};
+use schema::common::SandboxRef;
 use schema::executor::ProcessSpec;
 use schema::{ContainerId, Failure};
 use shim_protocol::layout;
 use std::fs;
 use std::os::fd::OwnedFd;
 
-/// Writes the plan; answers with the entrances of the cgroups that the process joins.
+/// Writes the plan; answers with the descriptors that the monitor needs: PID 1 of the sandbox that an exec joins,
+/// and the entrances of the cgroups.
 pub(super) fn plan(
     host: &Host,
     id: &ContainerId,
     record: &Record,
     process: &ProcessSpec,
+    joined: Option<&Running>,
 ) -> Result<Vec<OwnedFd>, Failure> {
-    let rootfs = Rootfs::open(record.monitor)?;
+    let rootfs = joined.map_or_else(|| Rootfs::of_parked(record.monitor), Rootfs::of_running)?;
     let user = users::resolve(&process.user, &rootfs.read("etc/passwd")?, &rootfs.read("etc/group")?)?;
-    let plan = plan::build(&host.plan, &record.spec, process, &user)?;
+    let build = match record.spec {
+        Spec::Sandbox(_) => plan::build,
+        Spec::Exec { .. } => plan::build_exec,
+    };
+    let plan = build(&host.plan, record.spec.terminal(), process, &user)?;
     let path = host.directory(id);
     directory::give_streams(&path, &record.spec, user.uid, user.gid)?;
     let file = directory::file(&path, layout::PLAN);
     kit::file::write_atomically(&file, &plan)
         .map_err(|error| Failure::io(format_args!("writing {}", file.display()), &error))?;
-    host.cgroups.entrances(id)
+    let Some(joined) = joined else { return host.cgroups.entrances(id) };
+    let first = joined.first.duplicate().map_err(|error| Failure::io("handing on a descriptor", &error))?;
+    let mut descriptors = vec![first];
+    descriptors.extend(host.cgroups.entrances(&joined.id)?);
+    Ok(descriptors)
+}
+
+/// Notes down the process of an exec.
+pub(super) fn note(host: &Host, id: &ContainerId, record: &Record, first: &Process) {
+    let Ok(start_time) = kit::process::start_time(first.pid) else { return };
+    let first = Some(SandboxRef { pid: first.pid, start_time });
+    // It is only needed if the monitor is killed.
+    if let Err(error) = (Record { first, ..record.clone() }).write(&host.directory(id)) {
+        tracing::warn!(%id, %error, "cannot note down the process of an exec");
+    }
 }
 
 /// What the failure of a step means.

@@ -4,7 +4,7 @@ use crate::capture::Capture;
 use crate::sys;
 use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
 use schema::common::{ExitRecord, Limits, SandboxRef};
-use schema::executor::{Client, Prepared, ProcessSpec, SandboxSpec, Started};
+use schema::executor::{Client, ExecSpec, Prepared, ProcessSpec, SandboxSpec, Started};
 use schema::{Call, ContainerId, Failure, Instance};
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
@@ -262,5 +262,43 @@ pub(crate) async fn until(what: &str, condition: impl Fn() -> bool) {
     while !condition() {
         assert!(began.elapsed() < Duration::from_secs(20), "{what} does not become so");
         tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+pub(crate) const EXEC: ExecSpec = ExecSpec { terminal: false, open_stdin: false };
+
+impl Bench {
+    /// A container that does nothing.
+    pub(crate) async fn idle(&self, spec: &SandboxSpec) -> ContainerId {
+        let id = random_id();
+        self.prepare(&id, spec).await.unwrap();
+        self.start(&id, &sh("trap 'exit 0' TERM; while :; do sleep 1000 & wait $!; done")).await.unwrap();
+        id
+    }
+
+    /// Runs a further process in a container to its end: how it ended, and all it wrote.
+    pub(crate) async fn exec(
+        &self,
+        id: &ContainerId,
+        spec: ExecSpec,
+        process: &ProcessSpec,
+    ) -> Result<(ExitRecord, Capture), Failure> {
+        let exec = random_id();
+        let prepared = self.client.prepare_exec(&self.call(), id, &exec, &spec).await?;
+        let capture = Capture::begin(&prepared.directory, spec.terminal);
+        let ended = match self.start(&exec, process).await {
+            Ok(_) => self.client.wait(&self.call(), &exec).await,
+            Err(failure) => Err(failure),
+        };
+        self.destroy(&exec).await;
+        let captured = capture.await.unwrap();
+        Ok((ended?, captured))
+    }
+
+    /// Runs a shell script in a container: what it wrote to stdout.
+    pub(crate) async fn exec_script(&self, id: &ContainerId, script: &str) -> String {
+        let (exit, captured) = self.exec(id, EXEC, &sh(script)).await.unwrap();
+        assert_eq!(exit.code, 0, "{script}: {captured:?}");
+        captured.stdout
     }
 }

@@ -8,6 +8,7 @@
 mod bench;
 mod capture;
 mod costs;
+mod exec;
 mod faults;
 mod isolation;
 mod limits;

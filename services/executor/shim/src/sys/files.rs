@@ -67,13 +67,25 @@ pub fn length(file: &Fd) -> Result<usize> {
     Ok(length)
 }
 
+/// Makes a pipe: the end to read from and the end to write to.
+pub fn pipe() -> Result<[Fd; 2]> {
+    let mut numbers = [-1i32; 2];
+    kernel!(PIPE2, numbers.as_mut_ptr(), flag::O_CLOEXEC)?;
+    Ok(numbers.map(Fd))
+}
+
+/// Moves some bytes from one pipe to another, without waiting for either: how many; 0 at the end.
+pub fn splice(from: &Fd, to: &Fd, most: usize) -> Result<usize> {
+    const NONBLOCK: usize = 2;
+    kernel!(SPLICE, from.number(), 0usize, to.number(), 0usize, most, NONBLOCK)
+}
+
 /// Moves all that is in a pipe to the end of a file, without a copy of ours: what a kill interrupts is in
 /// the one or in the other. Done when the pipe is empty.
 pub fn splice_all(pipe: &Fd, file: &Fd) -> Result<()> {
-    const NONBLOCK: usize = 2;
     const CHUNK: usize = 1 << 20;
     loop {
-        match kernel!(SPLICE, pipe.number(), 0usize, file.number(), 0usize, CHUNK, NONBLOCK) {
+        match splice(pipe, file, CHUNK) {
             Ok(0) | Err(Errno::AGAIN) => return Ok(()),
             Ok(_) | Err(Errno::INTR) => {}
             Err(error) => return Err(error),

@@ -38,7 +38,10 @@ impl Poll {
     }
 }
 
-/// Waits, without bound, until something happens.
-pub fn poll(polls: &mut [Poll]) -> Result<()> {
-    kernel!(PPOLL, polls.as_mut_ptr(), polls.len(), 0usize, 0usize, 0usize).map(drop)
+/// Waits until something happens, or for so many nanoseconds if there is a limit.
+pub fn poll(polls: &mut [Poll], limit: Option<i64>) -> Result<()> {
+    const SECOND: i64 = 1_000_000_000;
+    let time = limit.map(|limit| [limit.max(0) / SECOND, limit.max(0) % SECOND]);
+    let time = time.as_ref().map_or(core::ptr::null(), |time| time.as_ptr());
+    kernel!(PPOLL, polls.as_mut_ptr(), polls.len(), time, 0usize, 0usize).map(drop)
 }

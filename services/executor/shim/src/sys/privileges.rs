@@ -6,6 +6,7 @@ use super::{Errno, Result, call};
 /// Operations of prctl(2).
 mod operation {
     pub(super) const SET_PDEATHSIG: usize = 1;
+    pub(super) const SET_DUMPABLE: usize = 4;
     pub(super) const CAPBSET_DROP: usize = 24;
     pub(super) const SET_NO_NEW_PRIVS: usize = 38;
     pub(super) const CAP_AMBIENT: usize = 47;
@@ -15,6 +16,11 @@ mod operation {
 pub fn die_with_parent() -> Result<()> {
     const SIGKILL: usize = 9;
     kernel!(PRCTL, operation::SET_PDEATHSIG, SIGKILL).map(drop)
+}
+
+/// Hides what this process has open, and its program, from others that may do as much as it, until it executes another.
+pub fn hide() -> Result<()> {
+    kernel!(PRCTL, operation::SET_DUMPABLE, 0usize).map(drop)
 }
 
 /// Gives up a capability, for this process and all that it becomes.

@@ -1,7 +1,7 @@
 //! Processes: how they begin, what they are told, how they end.
 
 use super::arch::nr;
-use super::{Errno, Fd, Memory, Result, call};
+use super::{Errno, Fd, Memory, Result, call, owned, process_id};
 use core::ffi::CStr;
 
 /// `CLONE_NEW…`.
@@ -21,6 +21,16 @@ pub mod namespace {
 /// unshare(2).
 pub fn unshare(flags: u64) -> Result<()> {
     kernel!(UNSHARE, flags).map(drop)
+}
+
+/// A descriptor of this process.
+pub fn own_handle() -> Result<Fd> {
+    owned(kernel!(PIDFD_OPEN, process_id(), 0usize))
+}
+
+/// Enters namespaces of a process (setns(2) with a pidfd, Linux 5.8). Of PID namespaces, that is told of the children.
+pub fn join(process: &Fd, namespaces: u64) -> Result<()> {
+    kernel!(SETNS, process.number(), namespaces).map(drop)
 }
 
 /// Which side of a fork this is.

@@ -1,14 +1,16 @@
 //! What is asked of a sandbox while it lives.
 
-use super::{Atomic, Phase, Sandbox, answer};
+use super::{Atomic, Phase, Sandbox, answer, blocking};
 use crate::control;
 use actix::prelude::*;
 use schema::Failure;
 use schema::common::ExitRecord;
 use schema::executor::{self, SandboxState};
 use shim_protocol::control::Request;
+use std::sync::Arc;
 use tokio::sync::oneshot;
 
+const SIGKILL: i32 = 9;
 const SIGNALS: std::ops::RangeInclusive<i32> = 1..=64;
 
 /// Where the end of the run will be told.
@@ -52,19 +54,25 @@ impl Handler<Signal> for Sandbox {
             (Phase::Exited(_), _) => return answer(Ok(())),
             (Phase::New | Phase::Closed, _) => return answer(Err(self.unknown())),
             _ => {
-                return answer(Err(Failure::conflict(format_args!("container {} is not running", self.id.short()))));
+                return answer(Err(Failure::conflict(format_args!("{} is not running", self.name()))));
             }
         };
         let killed = self.monitor_killed();
+        let (host, id) = (Arc::clone(&self.host), self.id.clone());
         let work = async move {
-            match first {
+            let sent = match first {
                 // The descriptor names PID 1 and nothing else, whether there is a monitor or not.
                 Some(first) => first.signal(number),
                 None => match made.control.request(Request::Signal { number }, &[]).await {
                     Ok(_) => Ok(()),
                     Err(_) => Err(killed),
                 },
+            };
+            if number == SIGKILL {
+                // On v1, a frozen process does not die before it is thawed; on v2 this changes nothing for it.
+                blocking(move || host.cgroups.thaw(&id)).await??;
             }
+            sent
         };
         AtomicResponse::new(Box::pin(work.into_actor(self)))
     }
@@ -83,9 +91,9 @@ impl Handler<Resize> for Sandbox {
 
     fn handle(&mut self, Resize { rows, columns }: Resize, _: &mut Context<Self>) -> Self::Result {
         let made = match &self.made {
-            Some(made) if made.record.spec.terminal => made.clone(),
+            Some(made) if made.record.spec.terminal() => made.clone(),
             Some(_) => {
-                return answer(Err(Failure::conflict(format_args!("container {} has no terminal", self.id.short()))));
+                return answer(Err(Failure::conflict(format_args!("{} has no terminal", self.name()))));
             }
             None => return answer(Err(self.unknown())),
         };
@@ -108,7 +116,7 @@ impl Handler<Resize> for Sandbox {
     }
 }
 
-/// How far it is; none if it does not exist.
+/// How far it is; none if it does not exist. Whether it is frozen, the caller asks the kernel.
 #[derive(Message)]
 #[rtype(result = "Result<Option<SandboxState>, Failure>")]
 pub(crate) struct State;
@@ -123,6 +131,6 @@ impl Handler<State> for Sandbox {
             Phase::Running { started, .. } => executor::Phase::Running(*started),
             Phase::Exited(ended) => executor::Phase::Exited(ended.exit.clone()),
         };
-        Ok(Some(SandboxState { id: self.id.clone(), phase, exec_of: None, frozen: false }))
+        Ok(Some(SandboxState { id: self.id.clone(), phase, exec_of: self.exec_of(), frozen: false }))
     }
 }

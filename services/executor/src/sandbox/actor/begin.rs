@@ -5,9 +5,11 @@ use crate::control::{self, Control};
 use crate::host::Host;
 use crate::process::Process;
 use crate::sandbox::ending::Ended;
+use crate::sandbox::record::Spec;
+use crate::sandbox::running::Running;
 use crate::sandbox::{prepare, start};
 use actix::prelude::*;
-use schema::executor::{Prepared, ProcessSpec, SandboxSpec, Started};
+use schema::executor::{Prepared, ProcessSpec, Started};
 use schema::{ContainerId, Failure};
 use shim_protocol::control::{Phase as Reported, Report, Request};
 use std::sync::Arc;
@@ -15,7 +17,7 @@ use std::sync::Arc;
 /// Makes the sandbox. The answer is none if this owner is closed.
 #[derive(Message)]
 #[rtype(result = "Result<Option<Prepared>, Failure>")]
-pub(crate) struct Prepare(pub(crate) SandboxSpec);
+pub(crate) struct Prepare(pub(crate) Spec);
 
 impl Handler<Prepare> for Sandbox {
     type Result = Atomic<Option<Prepared>>;
@@ -25,7 +27,7 @@ impl Handler<Prepare> for Sandbox {
             return answer(if made.record.spec == spec {
                 Ok(Some(self.prepared(&made.record)))
             } else {
-                Err(Failure::conflict(format_args!("container {} has a sandbox of another kind", self.id.short()))
+                Err(Failure::conflict(format_args!("{} was prepared in another way", self.name()))
                     .hint("destroy it first"))
             });
         }
@@ -53,15 +55,15 @@ impl Handler<Prepare> for Sandbox {
     }
 }
 
-/// Executes PID 1.
+/// Executes PID 1; or the process of an exec, in the sandbox that it joins.
 #[derive(Message)]
 #[rtype(result = "Result<Started, Failure>")]
-pub(crate) struct Start(pub(crate) ProcessSpec);
+pub(crate) struct Start(pub(crate) ProcessSpec, pub(crate) Option<Result<Running, Failure>>);
 
 impl Handler<Start> for Sandbox {
     type Result = Atomic<Started>;
 
-    fn handle(&mut self, Start(process): Start, _: &mut Context<Self>) -> Self::Result {
+    fn handle(&mut self, Start(process, joined): Start, _: &mut Context<Self>) -> Self::Result {
         let made = match (&self.phase, &self.made) {
             (Phase::Running { started, .. }, _) | (Phase::Exited(Ended { started, .. }), _) => {
                 return answer(Ok(*started));
@@ -70,7 +72,11 @@ impl Handler<Start> for Sandbox {
             (Phase::Parked, Some(made)) => made.clone(),
             _ => return answer(Err(self.unknown())),
         };
-        let work = start_process(Arc::clone(&self.host), self.id.clone(), made, process);
+        let joined = match joined.transpose() {
+            Ok(joined) => joined,
+            Err(failure) => return answer(Err(failure)),
+        };
+        let work = start_process(Arc::clone(&self.host), self.id.clone(), made, process, joined);
         AtomicResponse::new(Box::pin(work.into_actor(self).map(|outcome, this, _| match outcome {
             Ok(Outcome::Started(started, first)) => {
                 this.phase = Phase::Running { started, first };
@@ -93,17 +99,34 @@ enum Outcome {
     MonitorGone,
 }
 
-async fn start_process(host: Arc<Host>, id: ContainerId, made: Made, process: ProcessSpec) -> Result<Outcome, Failure> {
-    let entrances = {
-        let (host, id, record) = (Arc::clone(&host), id.clone(), made.record);
-        blocking(move || start::plan(&host, &id, &record, &process)).await??
+async fn start_process(
+    host: Arc<Host>,
+    id: ContainerId,
+    Made { record, control, .. }: Made,
+    process: ProcessSpec,
+    joined: Option<Running>,
+) -> Result<Outcome, Failure> {
+    let descriptors = {
+        let (host, id, record, joined) = (Arc::clone(&host), id.clone(), record.clone(), joined.clone());
+        blocking(move || start::plan(&host, &id, &record, &process, joined.as_ref())).await??
     };
-    let report = match made.control.request(Request::Start, &entrances).await {
+    let report = match control.request(Request::Start, &descriptors).await {
         Ok(report) => report,
         Err(control::Error::Gone) => return Ok(Outcome::MonitorGone),
         Err(control::Error::Io(error)) => return Err(Failure::io("asking the monitor to start the process", &error)),
     };
-    outcome(host, id, report).await
+    let outcome = outcome(Arc::clone(&host), id.clone(), report).await?;
+    let Some(joined) = joined else { return Ok(outcome) };
+    match &outcome {
+        Outcome::Started(_, Some(first)) => {
+            let first = first.clone();
+            blocking(move || start::note(&host, &id, &record, &first)).await?;
+        }
+        // Whatever has failed: this is why.
+        Outcome::Failed(_) if joined.first.has_ended() => return Ok(Outcome::Failed(joined.ended())),
+        _ => {}
+    }
+    Ok(outcome)
 }
 
 /// What a monitor's report means for a start.

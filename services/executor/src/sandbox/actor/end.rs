@@ -5,6 +5,7 @@ use crate::host::Host;
 use crate::process::Process;
 use crate::sandbox::destroy;
 use crate::sandbox::ending::{self, Ended};
+use crate::sandbox::running::not_running;
 use actix::prelude::*;
 use schema::{ContainerId, Failure};
 use shim_protocol::control::Request;
@@ -49,6 +50,7 @@ async fn destroy_sandbox(
     if let Some(monitor) = &made.monitor {
         let orderly = async {
             if made.control.request(Request::Kill, &[]).await.is_ok() {
+                thaw(&host, &id).await;
                 monitor.ended().await;
             }
         };
@@ -64,6 +66,34 @@ async fn destroy_sandbox(
         destroy::clear(&host, &id).map(|()| ended)
     })
     .await?
+}
+
+/// Lets what was killed while it was frozen die: on v1 it does not before.
+async fn thaw(host: &Arc<Host>, id: &ContainerId) {
+    let (host, id) = (Arc::clone(host), id.clone());
+    // What does not thaw is reported when its cgroup cannot be removed.
+    let _ = blocking(move || host.cgroups.thaw(&id)).await;
+}
+
+/// The sandbox of an exec is destroyed: what was not started never will be. A process that runs has ended with the
+/// sandbox, which its monitor tells.
+#[derive(Message)]
+#[rtype(result = "Result<(), Failure>")]
+pub(crate) struct EndExec;
+
+impl Handler<EndExec> for Sandbox {
+    type Result = Atomic<()>;
+
+    fn handle(&mut self, EndExec: EndExec, _: &mut Context<Self>) -> Self::Result {
+        let (Phase::Parked, Some(made)) = (&self.phase, self.made.clone()) else { return answer(Ok(())) };
+        if let Some(of) = made.record.spec.exec_of() {
+            let failure = not_running(of);
+            self.finish(Phase::Failed(failure));
+        }
+        // One that does not answer is killed when the exec is destroyed.
+        let work = async move { made.control.request(Request::Kill, &[]).await.map_or(Ok(()), |_| Ok(())) };
+        AtomicResponse::new(Box::pin(work.into_actor(self)))
+    }
 }
 
 /// The monitor has ended: by itself, with an exit record, or because somebody killed it.

@@ -1,0 +1,30 @@
+//! A sandbox that runs, as others than its owner see it.
+
+use crate::process::Process;
+use schema::{ContainerId, Failure};
+
+/// A sandbox whose PID 1 has not ended when this was made.
+#[derive(Clone)]
+pub(crate) struct Running {
+    /// Its id.
+    pub(crate) id: ContainerId,
+    /// Its PID 1.
+    pub(crate) first: Process,
+    /// A process whose root is that of the sandbox: the monitor, which PID 1 has taken along when it changed the
+    /// root; PID 1 itself may have changed its own again.
+    pub(super) witness: Process,
+    /// Whether it shares the host's network namespace.
+    pub(crate) host_network: bool,
+}
+
+impl Running {
+    /// Why it cannot be joined when it has ended since.
+    pub(crate) fn ended(&self) -> Failure {
+        not_running(&self.id)
+    }
+}
+
+/// Why something cannot be done with a sandbox in which nothing runs.
+pub(crate) fn not_running(id: &ContainerId) -> Failure {
+    Failure::conflict(format_args!("container {} is not running", id.short())).hint("start it first")
+}
