@@ -32,6 +32,10 @@ fn follow(path: &Path) -> Vec<String> {
     }
     let registry = Registry::start();
     let cctl = Instance::start_with_registry(&registry);
+    // A page that begins with a pull shows what somebody sees who has no image yet.
+    if !steps[0].command.starts_with("cctl pull") {
+        cctl.cctl(&["pull", "-q", "base"]).ok();
+    }
     let mut shell = Shell::with_environment(
         &cctl.command(&[]),
         &[
@@ -70,4 +74,57 @@ fn the_guide_shows_what_happens() {
 #[test]
 fn the_pages_of_the_commands_show_what_happens() {
     follow_all(&guide().join("commands"));
+}
+
+const USAGE: (&str, &str) = ("<!-- usage -->\n", "<!-- end of usage -->\n");
+
+/// A page with what the program says of its usage. `RENEW=1` writes it.
+#[test]
+fn the_pages_of_the_commands_have_their_usage() {
+    let cctl = Instance::prepare();
+    let mut stale = Vec::new();
+    for path in pages(&guide().join("commands")) {
+        let command = path.file_stem().unwrap().to_string_lossy().into_owned();
+        if command == "README" {
+            continue;
+        }
+        let page = fs::read_to_string(&path).unwrap();
+        let (before, rest) = page.split_once(USAGE.0).unwrap_or_else(|| panic!("{}: no usage", path.display()));
+        let (_, after) = rest.split_once(USAGE.1).unwrap_or_else(|| panic!("{}: no end of usage", path.display()));
+        let help = cctl.cctl(&[&command, "--help"]).ok();
+        let usage = &help[help.find("Usage:").unwrap()..];
+        let wanted = format!("{before}{}```text\n{}\n```\n{}{after}", USAGE.0, usage.trim_end(), USAGE.1);
+        if wanted != page {
+            if std::env::var_os("RENEW").is_some() {
+                fs::write(&path, wanted).unwrap();
+            } else {
+                stale.push(path);
+            }
+        }
+    }
+    assert!(stale.is_empty(), "renew these with RENEW=1: {stale:#?}");
+}
+
+/// Every command that the program has is a page, and the other way round.
+#[test]
+fn every_command_has_a_page() {
+    let cctl = Instance::prepare();
+    let help = cctl.cctl(&["--help"]).ok();
+    let commands = help.split("Commands:").nth(1).unwrap().split("\n\n").next().unwrap();
+    let mut named: Vec<String> = commands
+        .lines()
+        .filter_map(|line| line.strip_prefix("  "))
+        .filter(|line| !line.starts_with(' '))
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|name| *name != "help")
+        .map(str::to_owned)
+        .collect();
+    named.sort();
+    let mut written: Vec<String> = pages(&guide().join("commands"))
+        .iter()
+        .map(|path| path.file_stem().unwrap().to_string_lossy().into_owned())
+        .filter(|name| name != "README")
+        .collect();
+    written.sort();
+    assert_eq!(named, written);
 }
