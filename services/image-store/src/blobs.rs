@@ -3,11 +3,16 @@
 use crate::oci;
 use crate::oci::manifest::LONGEST_DOCUMENT;
 use kit::file::{TEMPORARY, sync_parent, write_durably};
+use layer_archive::{Bounded, Compression, decoder, expanded_limit};
+use schema::common::Layer;
 use schema::image_store::Blob;
 use schema::{Digest, Failure};
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+const BUFFER: usize = 256 << 10;
 
 /// The directory of blobs. A file gets its name there when its content is known to be right and on the disk.
 #[derive(Debug)]
@@ -30,7 +35,7 @@ impl Blobs {
         Ok(Self { directory })
     }
 
-    fn path(&self, digest: &Digest) -> PathBuf {
+    pub(crate) fn path(&self, digest: &Digest) -> PathBuf {
         self.directory.join(digest.hex())
     }
 
@@ -52,6 +57,60 @@ impl Blobs {
             }
             _ => Ok(Blob { path, size }),
         }
+    }
+
+    /// Removes a blob; done also if there is none. Gives the bytes that were freed.
+    pub(crate) fn remove(&self, digest: &Digest) -> Result<u64, Failure> {
+        let path = self.path(digest);
+        let size = fs::metadata(&path).map(|metadata| metadata.len()).unwrap_or_default();
+        match fs::remove_file(&path) {
+            Ok(()) => Ok(size),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+            Err(error) => Err(Failure::io(format_args!("removing {}", path.display()), &error)),
+        }
+    }
+
+    /// All blobs, and when each was written.
+    pub(crate) fn list(&self) -> Result<Vec<(Digest, SystemTime)>, Failure> {
+        let failed = |error: io::Error| Failure::io(format_args!("reading {}", self.directory.display()), &error);
+        let mut blobs = Vec::new();
+        for entry in fs::read_dir(&self.directory).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let Ok(digest) = format!("sha256:{}", entry.file_name().to_string_lossy()).parse() else { continue };
+            match entry.metadata().and_then(|metadata| metadata.modified()) {
+                Ok(written) => blobs.push((digest, written)),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(failed(error)),
+            }
+        }
+        Ok(blobs)
+    }
+
+    /// Files in the directory that are no blobs.
+    pub(crate) fn strangers(&self) -> Result<Vec<PathBuf>, Failure> {
+        let failed = |error: io::Error| Failure::io(format_args!("reading {}", self.directory.display()), &error);
+        let mut strangers = Vec::new();
+        for entry in fs::read_dir(&self.directory).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if format!("sha256:{name}").parse::<Digest>().is_err() && !name.ends_with(TEMPORARY) {
+                strangers.push(entry.path());
+            }
+        }
+        Ok(strangers)
+    }
+
+    /// How many bytes a layer's archive has, uncompressed.
+    pub(crate) fn expanded_size(&self, layer: &Layer) -> Result<u64, Failure> {
+        let Blob { path, size } = self.find(&layer.digest, Some(layer.size))?;
+        let failed = |error: io::Error| Failure::io(format_args!("reading layer {}", layer.digest.short()), &error);
+        let compression = Compression::of_media_type(&layer.media_type).unwrap_or(Compression::None);
+        if compression == Compression::None {
+            return Ok(size);
+        }
+        let file = BufReader::with_capacity(BUFFER, File::open(&path).map_err(failed)?);
+        let expanded = decoder(compression, file).map_err(failed)?;
+        io::copy(&mut Bounded::new(expanded, expanded_limit(size)), &mut io::sink()).map_err(failed)
     }
 
     /// Makes a file a blob: its content has this digest and is on the disk. Done also if the blob is there

@@ -1,16 +1,20 @@
 //! What the store has on the disk, and the order in which an import writes it.
 
+use crate::audit::Audit;
 use crate::blobs::Blobs;
+use crate::holds::Holds;
 use crate::import::{Plan, Progress, UploadRecord};
 use crate::index::Index;
 use crate::oci::digest;
 use crate::partial::Partials;
 use crate::record::ImageRecord;
 use crate::reference::Reference;
+use crate::removals::{Remembered, RemovalRecord};
 use crate::uploads::{UploadName, Uploads};
 use kit::store::{Durability, Store};
 use schema::{Digest, Failure};
 use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
 use std::path::Path;
 
 const VERSION: u32 = 1;
@@ -31,6 +35,14 @@ pub(crate) struct Disk {
     images: Store<ImageRecord>,
     tags: Store<TagRecord>,
     imports: Store<UploadRecord>,
+    pub(crate) removals: Store<RemovalRecord>,
+    leases: Store<LeaseRecord>,
+}
+
+/// Who keeps which image.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct LeaseRecord {
+    image: Digest,
 }
 
 /// What was there when the service started.
@@ -39,6 +51,8 @@ pub(crate) struct Found {
     pub(crate) index: Index,
     /// Uploads that have become images, and when (nanoseconds since the Unix epoch).
     pub(crate) imported: Vec<(UploadName, Digest, i64)>,
+    /// Removals that were carried out, by the name of their record.
+    pub(crate) removed: Vec<(String, Remembered)>,
 }
 
 impl Disk {
@@ -50,6 +64,8 @@ impl Disk {
             images: Store::open(state.join("images"), "image", VERSION)?,
             tags: Store::open(state.join("tags"), "tag", VERSION)?,
             imports: Store::open(state.join("imports"), "import", VERSION)?,
+            removals: Store::open(state.join("removals"), "removal", VERSION)?,
+            leases: Store::open(state.join("leases"), "lease", VERSION)?,
         })
     }
 
@@ -70,7 +86,28 @@ impl Disk {
                 },
             }
         }
-        Ok(Found { index: self.index()?, imported })
+        let removals = self.removals.load()?.0;
+        for (_, record) in removals.iter().filter(|(_, record)| record.freed.is_none()) {
+            self.forget_image(&record.removal)?;
+        }
+        let index = self.index()?;
+        let removed = self.finish_removals(removals, &index.needed())?;
+        Ok(Found { index, imported, removed })
+    }
+
+    fn finish_removals(
+        &self,
+        removals: Vec<(String, RemovalRecord)>,
+        needed: &HashSet<Digest>,
+    ) -> Result<Vec<(String, Remembered)>, Failure> {
+        let finish = |(name, record): (String, RemovalRecord)| {
+            let remembered = match record.freed {
+                Some(freed) => Remembered { at: record.at, answer: record.removal.answer(freed) },
+                None => self.free(&name, record, needed, &Holds::default())?,
+            };
+            Ok((name, remembered))
+        };
+        removals.into_iter().map(finish).collect()
     }
 
     fn index(&self) -> Result<Index, Failure> {
@@ -83,6 +120,21 @@ impl Disk {
             let reference = reference.parse::<Reference>().map_or(reference, |name| name.to_string());
             if !index.tag(reference.clone(), &image) {
                 tracing::warn!(reference, %image, "a tag names an image that is not there: it is left out");
+            }
+        }
+        for (holder, LeaseRecord { image }) in self.leases.load()?.0 {
+            if index.record(&image).is_some() {
+                index.lease(holder, image);
+            }
+        }
+        // Leases are not on the disk after a power cut; those that an image without a name depends on are.
+        let durable = |record: &ImageRecord| {
+            let id = record.id().clone();
+            { record.outlives.clone() }.into_iter().map(move |holder| (holder, id.clone()))
+        };
+        for (holder, image) in index.records().flat_map(durable).collect::<Vec<_>>() {
+            if !index.leases().contains_key(&holder) {
+                index.lease(holder, image);
             }
         }
         Ok(index)
@@ -122,6 +174,43 @@ impl Disk {
     pub(crate) fn put_tag(&self, reference: &str, image: &Digest) -> Result<(), Failure> {
         let record = TagRecord { reference: reference.to_owned(), image: image.clone() };
         self.tags.put(digest(reference.as_bytes()).hex(), &record, Durability::Disk)
+    }
+
+    /// Forgets a name; done also if it is not known.
+    pub(crate) fn drop_tag(&self, reference: &str) -> Result<(), Failure> {
+        self.tags.delete(digest(reference.as_bytes()).hex())
+    }
+
+    /// Forgets an image; done also if it is not known.
+    pub(crate) fn drop_image(&self, image: &Digest) -> Result<(), Failure> {
+        self.images.delete(image.hex())
+    }
+
+    /// Records that a holder, whose name is safe as a file name, keeps an image. Not for after a power cut.
+    pub(crate) fn put_lease(&self, holder: &str, image: &Digest) -> Result<(), Failure> {
+        self.leases.put(holder, &LeaseRecord { image: image.clone() }, Durability::Process)
+    }
+
+    /// Forgets a lease; done also if it is not known.
+    pub(crate) fn drop_lease(&self, holder: &str) -> Result<(), Failure> {
+        self.leases.drop_record(holder)
+    }
+
+    /// Reads every record, for an audit.
+    pub(crate) fn verify_records(&self, audit: &mut Audit) -> Result<(), Failure> {
+        // Names first: an image whose name is known has been recorded before.
+        let names = audit.records("tag", &self.tags)?;
+        let images = audit.records("image", &self.images)?;
+        let images: HashSet<&Digest> = images.iter().map(ImageRecord::id).collect();
+        for TagRecord { reference, image } in &names {
+            if !images.contains(image) {
+                audit.dangling(reference, image);
+            }
+        }
+        audit.records("import", &self.imports)?;
+        audit.records("removal", &self.removals)?;
+        audit.records("lease", &self.leases)?;
+        Ok(())
     }
 
     fn note(&self, upload: &UploadName, at: i64, progress: Progress) -> Result<(), Failure> {

@@ -9,9 +9,11 @@
 //!
 //! [`store::Store`], an actor, owns the index. What reads or writes files runs on threads.
 
+mod audit;
 mod blobs;
 mod check;
 mod disk;
+mod history;
 mod holds;
 mod import;
 mod index;
@@ -19,15 +21,20 @@ mod oci;
 mod partial;
 mod record;
 pub mod reference;
+mod removals;
+mod removing;
 mod shelf;
 mod store;
 mod uploads;
 
 use actix::{Actor, Addr};
 use kit::actor::ask;
-use schema::image_store::{Blob, Image, ImportRequest, SERVICE, Server};
+use schema::common::CheckReport;
+use schema::image_store::{Blob, Description, HistoryStep, Image, ImportRequest, Lease, Removed, SERVICE, Server};
 use schema::{Call, Digest, Failure};
+use std::time::Duration;
 use store::Store;
+use tokio::sync::watch;
 use uploads::UploadName;
 
 /// Who this service is.
@@ -36,13 +43,17 @@ pub const IDENTITY: kit::Identity = kit::Identity { service: SERVICE, needs: &[]
 /// Recovers the store and gives its bootstrap capability.
 pub async fn start(context: kit::Context) -> Result<schema::bindings::image_store_capnp::image_store::Client, Failure> {
     let state = context.state()?;
-    let store = Store::recover(&state)?.start();
-    Ok(schema::image_store::serve(context.about(), Api { store }))
+    let store = Store::recover(&state)?;
+    let generation = store.generation();
+    let store = store.start();
+    Ok(schema::image_store::serve(context.about(), Api { store, generation }))
 }
 
 /// Hands every call to the actor.
 struct Api {
     store: Addr<Store>,
+    /// Grows with every image that goes.
+    generation: watch::Receiver<u64>,
 }
 
 impl Server for Api {
@@ -73,8 +84,59 @@ impl Server for Api {
         ask(&self.store, store::SetTag { call: *call, source, target: target.parse()?, force }).await
     }
 
+    async fn remove(&self, call: &Call, reference: String, force: bool) -> Result<Removed, Failure> {
+        ask(&self.store, store::Remove { call: *call, reference, force }).await
+    }
+
+    async fn history(&self, _call: &Call, reference: String) -> Result<Vec<HistoryStep>, Failure> {
+        ask(&self.store, store::History(reference)).await
+    }
+
+    async fn describe(&self, _call: &Call, reference: String) -> Result<Description, Failure> {
+        ask(&self.store, store::Describe(reference)).await
+    }
+
+    async fn lease(&self, call: &Call, holder: String, reference: String) -> Result<Image, Failure> {
+        ask(&self.store, store::Lease { call: *call, holder: holder_name(holder)?, reference }).await
+    }
+
+    async fn release(&self, call: &Call, holder: String) -> Result<(), Failure> {
+        ask(&self.store, store::Release { call: *call, holder: holder_name(holder)? }).await
+    }
+
+    async fn reconcile(&self, call: &Call, leases: Vec<Lease>) -> Result<(), Failure> {
+        let pair = |Lease { holder, image }: Lease| Ok((holder_name(holder)?, image));
+        let leases = leases.into_iter().map(pair).collect::<Result<_, Failure>>()?;
+        ask(&self.store, store::Reconcile { call: *call, leases }).await
+    }
+
+    async fn changed(&self, _call: &Call, seen: u64, wait_ms: u32) -> Result<u64, Failure> {
+        let mut generation = self.generation.clone();
+        let newer = generation.wait_for(|number| *number != seen);
+        // Nothing has changed until then, or this process ends.
+        let _elapsed = tokio::time::timeout(Duration::from_millis(wait_ms.into()), newer).await;
+        let now = *self.generation.borrow();
+        Ok(now)
+    }
+
+    async fn check(&self, _call: &Call) -> Result<CheckReport, Failure> {
+        ask(&self.store, store::Check).await
+    }
+
+    async fn upload_file(&self, _call: &Call, upload: String) -> Result<Blob, Failure> {
+        ask(&self.store, store::FindUpload(upload.parse()?)).await
+    }
+
     async fn abandon(&self, _call: &Call, upload: String) -> Result<(), Failure> {
         let upload: UploadName = upload.parse()?;
         ask(&self.store, store::Abandon(upload)).await
+    }
+}
+
+/// A holder's name, checked: 1 to 64 lower-case letters and digits, so also a safe file name.
+fn holder_name(holder: String) -> Result<String, Failure> {
+    match holder.parse::<UploadName>() {
+        Ok(_) => Ok(holder),
+        Err(_) => Err(Failure::invalid(format_args!("{holder:?} is not a holder: 1 to 64 of a-z and 0-9"))),
     }
 }

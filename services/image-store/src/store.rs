@@ -6,15 +6,22 @@
 mod change;
 mod expiry;
 mod importing;
+mod inspection;
+mod leases;
 mod messages;
 mod register;
+mod removal;
 mod upload;
 
-pub(crate) use messages::{Abandon, Append, FindBlob, Import, List, Register, Resolve, SetTag};
+pub(crate) use messages::{
+    Abandon, Append, Check, Describe, FindBlob, FindUpload, History, Import, Lease, List, Reconcile, Register, Release,
+    Remove, Resolve, SetTag,
+};
 
 use crate::disk::{Disk, Found};
 use crate::holds::Holds;
 use crate::index::Index;
+use crate::removals::Remembered;
 use crate::shelf::Shelf;
 use crate::uploads::UploadName;
 use actix::{Actor, AsyncContext, Context, Handler, ResponseFuture};
@@ -25,6 +32,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
+use tokio::sync::watch;
 use upload::Upload;
 
 /// The actor.
@@ -35,6 +43,12 @@ pub(crate) struct Store {
     uploads: HashMap<UploadName, Upload>,
     /// What uploads have become.
     imported: HashMap<UploadName, Imported>,
+    /// Answers to removals, by the name of their record.
+    removed: HashMap<String, Remembered>,
+    /// Bytes of layers, unpacked, by their diff id, as far as somebody asked.
+    sizes: HashMap<Digest, u64>,
+    /// Grows with every image that goes.
+    generation: watch::Sender<u64>,
     /// Held while a commit is written.
     commits: Arc<tokio::sync::Mutex<()>>,
 }
@@ -49,7 +63,7 @@ impl Store {
     /// Opens the state directory and finishes what a killed process left.
     pub(crate) fn recover(state: &Path) -> Result<Self, Failure> {
         let disk = Disk::open(state)?;
-        let Found { index, imported } = disk.recover()?;
+        let Found { index, imported, removed } = disk.recover()?;
         let now = Instant::now();
         let uploads = disk.uploads.list()?.into_iter().map(|(name, idle)| {
             let touched = now.checked_sub(idle).unwrap_or(now);
@@ -60,6 +74,9 @@ impl Store {
             uploads: uploads.collect(),
             imported: imported.collect(),
             index,
+            removed: removed.into_iter().collect(),
+            sizes: HashMap::new(),
+            generation: watch::channel(kit::process::now().unsigned_abs()).0,
             disk: Arc::new(disk),
             holds: Holds::default(),
             commits: Arc::default(),
@@ -69,6 +86,11 @@ impl Store {
     /// The content, for work that runs beside the actor.
     pub(crate) fn shelf(&self) -> Shelf {
         Shelf { disk: Arc::clone(&self.disk), holds: self.holds.clone() }
+    }
+
+    /// The number that grows with every image that goes.
+    pub(crate) fn generation(&self) -> watch::Receiver<u64> {
+        self.generation.subscribe()
     }
 
     /// The image of this id, as callers see it.
@@ -81,8 +103,8 @@ impl Actor for Store {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Self::Context) {
-        self.expire();
-        context.run_interval(expiry::INTERVAL, |store, _| store.expire());
+        self.expire(context);
+        context.run_interval(expiry::INTERVAL, Self::expire);
     }
 }
 

@@ -130,6 +130,26 @@ impl<T: Serialize + DeserializeOwned> Store<T> {
         Ok(found)
     }
 
+    /// Reads all records as [`load`](Self::load) does, but leaves damaged ones where they are. Gives each record's
+    /// name and bytes, and what is wrong with it.
+    pub fn verify(&self) -> Result<Vec<(String, u64, Result<T, String>)>, Failure> {
+        let failed = |error: io::Error| Failure::io(format_args!("reading {}", self.directory.display()), &error);
+        let mut found = Vec::new();
+        for entry in fs::read_dir(&self.directory).map_err(failed)? {
+            let path = entry.map_err(failed)?.path();
+            let file_name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let Some(name) = file_name.strip_suffix(ENDING) else { continue };
+            match fs::read(&path) {
+                Ok(content) => found.push((name.to_owned(), content.len() as u64, self.parse(&content))),
+                // It was removed meanwhile.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(failed(error)),
+            }
+        }
+        found.sort_by(|one, other| one.0.cmp(&other.0));
+        Ok(found)
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         self.directory.join(format!("{name}{ENDING}"))
     }
@@ -202,6 +222,8 @@ mod tests {
         for content in flipped.chain(truncated) {
             lists.put("good", &vec![7], Durability::Process).unwrap();
             fs::write(&path, content).unwrap();
+            let verified = lists.verify().unwrap();
+            assert!(verified[0].2.is_err() && verified[1].2 == Ok(vec![7]));
             let (records, damaged) = lists.load().unwrap();
             assert_eq!(records, [("good".to_owned(), vec![7])]);
             assert_eq!(damaged.len(), 1);

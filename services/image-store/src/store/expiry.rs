@@ -1,7 +1,9 @@
 //! Uploads that nobody wants any more.
 
 use super::Store;
+use crate::removals::sweep;
 use crate::uploads::UploadName;
+use actix::Context;
 use kit::actor::on_thread;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -10,10 +12,12 @@ use std::time::Duration;
 pub(super) const INTERVAL: Duration = Duration::from_secs(300);
 /// How long an upload, or the note of what it became, is kept after it was last touched.
 const LIFE: Duration = Duration::from_secs(3600);
+/// How long blobs, and parts of blobs, that belong to no image are kept for the transfer that brought them.
+const UNFINISHED: Duration = Duration::from_secs(24 * 3600);
 
 impl Store {
     /// Removes what is too old.
-    pub(super) fn expire(&mut self) {
+    pub(super) fn expire(&mut self, context: &mut Context<Self>) {
         let old: Vec<UploadName> = self
             .uploads
             .iter()
@@ -24,6 +28,8 @@ impl Store {
             tracing::info!(upload = name.as_str(), "removing an upload that nobody touched");
             self.discard(&name);
         }
+        self.forget_removals();
+        self.sweep(context);
         let horizon = kit::process::now().saturating_sub(i64::try_from(LIFE.as_nanos()).unwrap_or(i64::MAX));
         let forgotten: Vec<UploadName> =
             self.imported.iter().filter(|(_, note)| note.at < horizon).map(|(name, _)| name.clone()).collect();
@@ -44,8 +50,31 @@ impl Store {
         });
     }
 
+    /// Removes what transfers brought long ago and never made an image of. A change, so that no image is registered
+    /// meanwhile.
+    fn sweep(&self, context: &mut Context<Self>) {
+        let holds = self.holds.clone();
+        let swept = self.change(
+            context,
+            tracing::info_span!("sweep"),
+            |store| Ok(store.index.needed()),
+            move |disk, needed| {
+                disk.partials.expire(UNFINISHED)?;
+                sweep(&disk.blobs, &needed, &holds, UNFINISHED)
+            },
+            |_, freed| Ok(freed),
+        );
+        actix::spawn(async move {
+            match swept.await {
+                Ok(0) => {}
+                Ok(freed) => tracing::info!(freed, "removed what was never made an image"),
+                Err(failure) => tracing::warn!(%failure, "cannot remove what was never made an image"),
+            }
+        });
+    }
+
     /// What fails here is done by the next start.
-    fn in_background(&self, work: impl FnOnce() -> Result<(), schema::Failure> + Send + 'static) {
+    pub(super) fn in_background(&self, work: impl FnOnce() -> Result<(), schema::Failure> + Send + 'static) {
         actix::spawn(async move {
             if let Err(failure) = on_thread(work).await {
                 tracing::warn!(%failure, "cannot clean up");

@@ -6,7 +6,8 @@ use crate::oci::manifest::{Document, Manifest};
 use crate::reference::Reference;
 use crate::uploads::UploadName;
 use actix::Message;
-use schema::image_store::{Blob, Image};
+use schema::common::CheckReport;
+use schema::image_store::{Blob, Description, HistoryStep, Image, Removed};
 use schema::{Call, Digest, Failure};
 
 /// Which image does this text mean?
@@ -95,3 +96,58 @@ pub(crate) struct SetTag {
     pub(crate) target: Reference,
     pub(crate) force: bool,
 }
+
+/// Take a name from an image, and remove it with its last name.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Removed, Failure>")]
+pub(crate) struct Remove {
+    pub(crate) call: Call,
+    pub(crate) reference: String,
+    pub(crate) force: bool,
+}
+
+/// How was this image made?
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Vec<HistoryStep>, Failure>")]
+pub(crate) struct History(pub(crate) String);
+
+/// What are its configuration and manifest?
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Description, Failure>")]
+pub(crate) struct Describe(pub(crate) String);
+
+/// Find an image, and keep it for a holder.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Image, Failure>")]
+pub(crate) struct Lease {
+    pub(crate) call: Call,
+    /// Safe as a file name.
+    pub(crate) holder: String,
+    pub(crate) reference: String,
+}
+
+/// This holder keeps nothing any more.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), Failure>")]
+pub(crate) struct Release {
+    pub(crate) call: Call,
+    pub(crate) holder: String,
+}
+
+/// These are all holders, and what they keep.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), Failure>")]
+pub(crate) struct Reconcile {
+    pub(crate) call: Call,
+    pub(crate) leases: Vec<(String, Digest)>,
+}
+
+/// Is all that is stored as it should be?
+#[derive(Debug, Message)]
+#[rtype(result = "Result<CheckReport, Failure>")]
+pub(crate) struct Check;
+
+/// Where is this upload?
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Blob, Failure>")]
+pub(crate) struct FindUpload(pub(crate) UploadName);
