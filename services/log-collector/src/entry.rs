@@ -11,6 +11,7 @@ pub(crate) const HEADER: u64 = 64;
 pub(crate) const ENTRY: u64 = 32;
 
 const MAGIC: [u8; 8] = *b"cctllog\x01";
+/// What is added to the number of a stream for its gaps.
 const GAP: u8 = 2;
 
 /// How an index begins.
@@ -22,8 +23,8 @@ pub(crate) struct Header {
     pub(crate) start: u64,
     /// The run during which the segment was begun.
     pub(crate) run: u64,
-    /// Lost bytes of that run which earlier segments account for.
-    pub(crate) lost: u64,
+    /// Lost bytes of that run, of either stream, which earlier segments account for.
+    pub(crate) lost: [u64; 2],
 }
 
 /// What an entry stands for.
@@ -31,8 +32,8 @@ pub(crate) struct Header {
 pub(crate) enum Kind {
     /// Bytes in the file of a stream.
     Data(Stream),
-    /// Bytes that could not be kept.
-    Gap,
+    /// Bytes of a stream that could not be kept.
+    Gap(Stream),
 }
 
 /// Bytes that were captured, or lost, at one time.
@@ -42,7 +43,7 @@ pub(crate) struct Entry {
     pub(crate) at: i64,
     /// Position of the first byte.
     pub(crate) start: u64,
-    /// Of the first byte in the stream's file; for a gap, lost bytes of this run before it.
+    /// Of the first byte in the stream's file; for a gap, lost bytes of this run and stream before it.
     pub(crate) offset: u64,
     /// Bytes.
     pub(crate) length: u32,
@@ -65,7 +66,7 @@ impl Entry {
         bytes[24..28].copy_from_slice(&self.length.to_le_bytes());
         bytes[28] = match self.kind {
             Kind::Data(stream) => number(stream) as u8,
-            Kind::Gap => GAP,
+            Kind::Gap(stream) => number(stream) as u8 + GAP,
         };
         let check = check(&bytes[..29]).to_le_bytes();
         bytes[29..].copy_from_slice(&check[..3]);
@@ -81,7 +82,8 @@ impl Entry {
         let kind = match bytes[28] {
             0 => Kind::Data(Stream::Stdout),
             1 => Kind::Data(Stream::Stderr),
-            GAP => Kind::Gap,
+            GAP => Kind::Gap(Stream::Stdout),
+            3 => Kind::Gap(Stream::Stderr),
             _ => return None,
         };
         let length = u32::from_le_bytes(bytes[24..28].try_into().ok()?);
@@ -98,7 +100,8 @@ impl Header {
         bytes[8..16].copy_from_slice(&self.number.to_le_bytes());
         bytes[16..24].copy_from_slice(&self.start.to_le_bytes());
         bytes[24..32].copy_from_slice(&self.run.to_le_bytes());
-        bytes[32..40].copy_from_slice(&self.lost.to_le_bytes());
+        bytes[32..40].copy_from_slice(&self.lost[0].to_le_bytes());
+        bytes[40..48].copy_from_slice(&self.lost[1].to_le_bytes());
         let check = check(&bytes[..60]);
         bytes[60..].copy_from_slice(&check.to_le_bytes());
         bytes
@@ -110,7 +113,8 @@ impl Header {
         if bytes[..8] != MAGIC || check(&bytes[..60]).to_le_bytes() != bytes[60..] {
             return None;
         }
-        Some(Self { number: word(bytes, 8)?, start: word(bytes, 16)?, run: word(bytes, 24)?, lost: word(bytes, 32)? })
+        let lost = [word(bytes, 32)?, word(bytes, 40)?];
+        Some(Self { number: word(bytes, 8)?, start: word(bytes, 16)?, run: word(bytes, 24)?, lost })
     }
 }
 
@@ -138,12 +142,13 @@ mod tests {
     use proptest::prelude::*;
 
     fn entries() -> impl Strategy<Value = Entry> {
-        (any::<i64>(), any::<u32>(), any::<u64>(), any::<u32>(), 0..3_u8).prop_map(
+        (any::<i64>(), any::<u32>(), any::<u64>(), any::<u32>(), 0..4_u8).prop_map(
             |(at, start, offset, length, kind)| {
                 let kind = match kind {
                     0 => Kind::Data(Stream::Stdout),
                     1 => Kind::Data(Stream::Stderr),
-                    _ => Kind::Gap,
+                    2 => Kind::Gap(Stream::Stdout),
+                    _ => Kind::Gap(Stream::Stderr),
                 };
                 Entry { at, start: start.into(), offset, length, kind }
             },
@@ -164,7 +169,7 @@ mod tests {
         }
 
         #[test]
-        fn headers_come_back(number in any::<u64>(), start in any::<u64>(), run in any::<u64>(), lost in any::<u64>()) {
+        fn headers_come_back(number in any::<u64>(), start in any::<u64>(), run in any::<u64>(), lost in any::<[u64; 2]>()) {
             let header = Header { number, start, run, lost };
             prop_assert_eq!(Header::decode(&header.encode()), Some(header));
             prop_assert_eq!(Header::decode(&header.encode()[1..]), None);

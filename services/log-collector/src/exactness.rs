@@ -2,10 +2,12 @@
 //! read is what was written.
 
 use crate::bounds::Bounds;
+use crate::compress::{Compressor, compress_sealed};
 use crate::entry::number;
-use crate::files::{BOTH, name};
+use crate::files::{BOTH, name, packed, unfinished};
+use crate::packed::pack;
 use crate::recover::{RunMark, recover};
-use crate::source::{Lost, Pipe, Source};
+use crate::source::{Losses, Pipe, Source};
 use crate::view::Shared;
 use crate::writer::{Taken, Writer};
 use crate::{locate, reader};
@@ -24,6 +26,10 @@ enum Step {
     Take(Stream),
     /// The collector is killed, after having moved so many bytes that it did not index.
     Kill(Stream, usize),
+    /// What is sealed is compressed.
+    Compress,
+    /// The collector is killed between the steps of that: the compressed form of some files is there, or half of it.
+    KillCompressing(usize),
     /// It is killed while it writes an entry, or begins a segment: leftovers that a filesystem may show.
     Torn,
 }
@@ -34,6 +40,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         4 => (stream(), 1..9000_usize).prop_map(|(stream, bytes)| Step::Write(stream, bytes)),
         4 => stream().prop_map(Step::Take),
         1 => (stream(), 0..9000_usize).prop_map(|(stream, bytes)| Step::Kill(stream, bytes)),
+        1 => Just(Step::Compress),
+        1 => any::<usize>().prop_map(Step::KillCompressing),
         1 => Just(Step::Torn),
     ];
     proptest::collection::vec(step, 1..60)
@@ -46,20 +54,20 @@ struct Bench {
     bounds: Bounds,
     writer: Writer,
     pipes: [(Pipe, File); 2],
-    lost: Lost,
+    lost: Losses,
     written: [Vec<u8>; 2],
 }
 
 impl Bench {
     fn new(directory: &Path, bounds: Bounds) -> Self {
-        let shared = Shared::new(directory.to_owned());
+        let shared = Shared::new(directory.to_owned(), Compressor::absent());
         let pipe = || {
             let (reader, writer) = rustix::pipe::pipe().unwrap();
             rustix::pipe::fcntl_setpipe_size(&writer, 1 << 20).unwrap();
             (Pipe(reader), File::from(writer))
         };
         let writer = recover(&shared, bounds, Some(RUN)).unwrap();
-        let lost = Lost::open(&directory.join("lost")).unwrap();
+        let lost = Losses::open(directory).unwrap();
         Self { shared, bounds, writer, pipes: [pipe(), pipe()], lost, written: [Vec::new(), Vec::new()] }
     }
 
@@ -88,6 +96,22 @@ impl Bench {
         self.restart();
     }
 
+    fn kill_compressing(&mut self, at: usize) {
+        let sealed: Vec<_> = self.writer.segments.iter().rev().skip(1).map(|segment| segment.number).collect();
+        if !sealed.is_empty() {
+            let part = &self.shared.files.parts(sealed[at % sealed.len()])[at % 3];
+            if let Ok(raw) = File::open(part) {
+                // An index goes first: data is never compressed before it.
+                let before = &self.shared.files.parts(sealed[at % sealed.len()])[0];
+                if at.is_multiple_of(3) || !before.exists() {
+                    let path = if at.is_multiple_of(2) { packed(part) } else { unfinished(part) };
+                    pack(&raw, &File::create(path).unwrap()).unwrap();
+                }
+            }
+        }
+        self.restart();
+    }
+
     fn torn(&mut self) {
         let newest = self.writer.segments.back().map(|segment| segment.number);
         if let Some(newest) = newest {
@@ -108,6 +132,8 @@ impl Bench {
                 Step::Write(stream, bytes) => self.write(stream, bytes),
                 Step::Take(stream) => drop(self.take(stream)),
                 Step::Kill(stream, bytes) => self.kill(stream, bytes),
+                Step::Compress => compress_sealed(&self.shared),
+                Step::KillCompressing(at) => self.kill_compressing(at),
                 Step::Torn => self.torn(),
             }
             for segment in &self.writer.segments {

@@ -1,7 +1,8 @@
 //! The files of one log: where they are.
 //!
 //! A segment is `000001.stdout` and `000001.stderr`, the bytes as they were written, and `000001.index`. The
-//! index is made first and removed first: a data file without an index is not part of the log.
+//! index is made first and removed first: a data file without an index is not part of the log. When a segment is
+//! sealed, each of its files is replaced by its compressed form, `000001.stdout.zst`.
 
 use crate::entry::number;
 use schema::log_collector::Stream;
@@ -11,6 +12,8 @@ use std::path::{Path, PathBuf};
 
 const INDEX: &str = "index";
 const STREAMS: [&str; 2] = ["stdout", "stderr"];
+const PACKED: &str = "zst";
+const UNFINISHED: &str = "zst.tmp";
 
 /// Both streams, in the order in which they are dealt with.
 pub(crate) const BOTH: [Stream; 2] = [Stream::Stdout, Stream::Stderr];
@@ -47,15 +50,23 @@ impl Files {
         self.directory.join(format!("{segment:06}.{}", name(stream)))
     }
 
-    /// The numbers of the segments, sorted. Data files that belong to none are removed.
+    /// All files of a segment, the index first.
+    pub(crate) fn parts(&self, segment: u64) -> [PathBuf; 3] {
+        let [stdout, stderr] = BOTH.map(|stream| self.data(segment, stream));
+        [self.index(segment), stdout, stderr]
+    }
+
+    /// The numbers of the segments, sorted. Data files that belong to none are removed. Nobody may compress or
+    /// remove segments meanwhile.
     pub(crate) fn segments(&self) -> io::Result<Vec<u64>> {
         let (mut indexes, mut others) = (Vec::new(), Vec::new());
         for entry in fs::read_dir(&self.directory)? {
             let name = entry?.file_name();
-            let Some((number, ending)) = name.to_str().and_then(split) else { continue };
-            if ending == INDEX { indexes.push(number) } else { others.push(number) }
+            let Some((number, exists)) = name.to_str().and_then(split) else { continue };
+            if exists { indexes.push(number) } else { others.push(number) }
         }
         indexes.sort_unstable();
+        indexes.dedup();
         for orphan in others.into_iter().filter(|number| indexes.binary_search(number).is_err()) {
             self.remove(orphan)?;
         }
@@ -64,20 +75,46 @@ impl Files {
 
     /// Removes a segment; done also if there is none.
     pub(crate) fn remove(&self, segment: u64) -> io::Result<()> {
-        remove_file(&self.index(segment))?;
-        BOTH.into_iter().try_for_each(|stream| remove_file(&self.data(segment, stream)))
+        for path in self.parts(segment) {
+            for path in [unfinished(&path), packed(&path), path] {
+                unless_gone(fs::remove_file(path))?;
+            }
+        }
+        Ok(())
     }
 }
 
-fn split(name: &str) -> Option<(u64, &str)> {
-    let (number, ending) = name.split_once('.')?;
-    (ending == INDEX || STREAMS.contains(&ending)).then_some((number.parse().ok()?, ending))
+/// The compressed form of a file.
+pub(crate) fn packed(path: &Path) -> PathBuf {
+    ending_with(path, PACKED)
 }
 
-fn remove_file(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
+/// The compressed form of a file while it is being made.
+pub(crate) fn unfinished(path: &Path) -> PathBuf {
+    ending_with(path, UNFINISHED)
+}
+
+fn ending_with(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".");
+    name.push(ending);
+    name.into()
+}
+
+/// The number of a segment, and whether this says that it exists.
+fn split(name: &str) -> Option<(u64, bool)> {
+    let mut words = name.splitn(3, '.');
+    let (number, part, form) = (words.next()?.parse().ok()?, words.next()?, words.next().unwrap_or_default());
+    let known = (part == INDEX || STREAMS.contains(&part)) && ["", PACKED, UNFINISHED].contains(&form);
+    known.then_some((number, part == INDEX && form != UNFINISHED))
+}
+
+/// What is not there is none, and no failure.
+pub(crate) fn unless_gone<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
@@ -98,5 +135,21 @@ mod tests {
         files.remove(2).unwrap();
         files.remove(2).unwrap();
         assert_eq!(files.segments().unwrap(), [10, 1_000_000]);
+    }
+
+    #[test]
+    fn compressed_files_and_what_was_begun_belong_to_their_segment() {
+        let directory = tempfile::tempdir().unwrap();
+        let files = Files::new(directory.path().to_owned());
+        for name in ["000001.index.zst", "000001.index", "000001.stdout.zst", "000001.stderr.zst.tmp"] {
+            fs::write(directory.path().join(name), "").unwrap();
+        }
+        for orphan in ["000002.index.zst.tmp", "000003.stdout.zst", "000004.stderr.zst.tmp"] {
+            fs::write(directory.path().join(orphan), "").unwrap();
+        }
+        assert_eq!(files.segments().unwrap(), [1]);
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 4);
+        files.remove(1).unwrap();
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
     }
 }

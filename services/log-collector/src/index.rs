@@ -1,37 +1,50 @@
 //! Reading the index of a segment. Damaged entries are skipped: what they stood for counts as lost.
 
-use crate::entry::{ENTRY, Entry, HEADER};
+use crate::bytes::Bytes;
+use crate::entry::{ENTRY, Entry, HEADER, Header};
+use crate::files::Files;
 use crate::view::{Shared, View};
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 
 /// Entries that are read at once.
 pub(crate) const BLOCK: u64 = 128;
 
 /// The index of one segment, as far as it goes in a view.
 pub(crate) struct Index {
-    file: File,
+    bytes: Bytes,
     count: u64,
     /// The last entry of the segment that is being written.
     last: Option<Entry>,
 }
 
 impl Index {
-    /// Of the segment with this place in the view. Fails with `NotFound` if it was rotated away.
-    pub(crate) fn open(shared: &Shared, view: &View, place: usize) -> io::Result<Self> {
-        let segment = view.segments.get(place).ok_or(io::ErrorKind::NotFound)?;
-        let file = File::open(shared.files.index(segment.number))?;
-        if place + 1 == view.segments.len() {
-            return Ok(Self { file, count: view.entries, last: view.last });
-        }
-        let count = file.metadata()?.len().saturating_sub(HEADER) / ENTRY;
-        Ok(Self { file, count, last: None })
+    /// Of the segment with this place in the view; none: it was rotated away.
+    pub(crate) fn open(shared: &Shared, view: &View, place: usize) -> io::Result<Option<Self>> {
+        let Some(segment) = view.segments.get(place) else { return Ok(None) };
+        let Some(index) = Self::of_sealed(&shared.files, segment.number)? else { return Ok(None) };
+        let is_last = place + 1 == view.segments.len();
+        // A segment that is written may grow meanwhile.
+        Ok(Some(if is_last { Self { count: index.count.min(view.entries), last: view.last, ..index } } else { index }))
+    }
+
+    /// Of a segment that nobody writes; none: there is none.
+    pub(crate) fn of_sealed(files: &Files, segment: u64) -> io::Result<Option<Self>> {
+        let Some(bytes) = Bytes::open(&files.index(segment))? else { return Ok(None) };
+        let count = bytes.length()?.saturating_sub(HEADER) / ENTRY;
+        Ok(Some(Self { bytes, count, last: None }))
     }
 
     /// Of an open file, with the entries that are whole.
     pub(crate) fn of(file: File, count: u64) -> Self {
-        Self { file, count, last: None }
+        Self { bytes: Bytes::Raw(file), count, last: None }
+    }
+
+    /// How it begins; none: that is damaged.
+    pub(crate) fn header(&self) -> io::Result<Option<Header>> {
+        let mut bytes = [0; HEADER as usize];
+        let length = self.bytes.read_at_most(&mut bytes, 0)?;
+        Ok(Header::decode(&bytes[..length]))
     }
 
     /// Entries, damaged ones included.
@@ -43,7 +56,7 @@ impl Index {
     pub(crate) fn block(&self, first: u64) -> io::Result<Vec<Option<Entry>>> {
         let count = self.count.saturating_sub(first).min(BLOCK);
         let mut bytes = vec![0; (count * ENTRY) as usize];
-        let length = read_at_most(&self.file, &mut bytes, HEADER + first * ENTRY)?;
+        let length = self.bytes.read_at_most(&mut bytes, HEADER + first * ENTRY)?;
         // What is missing was cut off: as good as damaged.
         let mut entries: Vec<_> = bytes[..length].chunks(ENTRY as usize).map(Entry::decode).collect();
         entries.resize(count as usize, None);
@@ -90,7 +103,7 @@ impl Index {
             return Ok(self.last.map(|last| (from, last)));
         }
         let mut bytes = [0; ENTRY as usize];
-        let length = read_at_most(&self.file, &mut bytes, HEADER + from * ENTRY)?;
+        let length = self.bytes.read_at_most(&mut bytes, HEADER + from * ENTRY)?;
         match Entry::decode(&bytes[..length]) {
             Some(entry) => Ok(Some((from, entry))),
             None => self.first_from(from + 1, to),
@@ -145,31 +158,20 @@ impl Iterator for Backwards<'_> {
     }
 }
 
-/// Reads until the buffer is full or the file ends.
-pub(crate) fn read_at_most(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-    let mut done = 0;
-    while done < buffer.len() {
-        match file.read_at(&mut buffer[done..], offset + done as u64) {
-            Ok(0) => break,
-            Ok(read) => done += read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(done)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::entry::Kind;
     use proptest::prelude::*;
+    use schema::log_collector::Stream;
+    use std::os::unix::fs::FileExt;
 
     /// An index of `count` entries of 10 bytes each, with some of them damaged.
     fn index(count: u64, damaged: &[u64]) -> Index {
         let file = tempfile::tempfile().unwrap();
         for place in 0..count {
-            let entry = Entry { at: place as i64, start: place * 10, offset: 0, length: 10, kind: Kind::Gap };
+            let entry =
+                Entry { at: place as i64, start: place * 10, offset: 0, length: 10, kind: Kind::Gap(Stream::Stdout) };
             let mut bytes = entry.encode();
             bytes[3] ^= u8::from(damaged.contains(&place));
             file.write_all_at(&bytes, HEADER + place * ENTRY).unwrap();

@@ -3,19 +3,23 @@
 //!
 //! * Capture: `capture` is one thread that splices from all FIFOs into the files of `writer`; `run` takes
 //!   hold of a run, `recover` finds out where a log stands.
+//! * Sealed segments: `compress` is one thread that replaces them by their `packed` form; `bytes` reads both.
 //! * Retrieval: `view` is what readers see of a log; `reader` and `locate` answer from the files.
 //! * Input: `input`, through a staging pipe and a journal.
 //! * Ownership: `logs` owns the list, `log` one log; `startup` fills the list.
 //!
 //! State: `<container id>/` holds a log's segments (see `files` and `entry`), `records/` a record for each log. In
-//! the sandbox's directory: `log.lost` counts what a full disk cost the run, `log.input` is the journal of its stdin.
+//! the sandbox's directory: `log.lost` and `log.lost.stderr` count what a full disk cost the
+//! run, `log.input` is the journal of its stdin.
 //!
 //! What is captured survives the death of this process at any instant. It is not synced to the disk: after a
 //! power cut the end of a log may be missing, and what is there is told from what is damaged.
 
 mod api;
 mod bounds;
+mod bytes;
 mod capture;
+mod compress;
 mod entry;
 #[cfg(test)]
 mod exactness;
@@ -26,6 +30,7 @@ mod input;
 mod locate;
 mod log;
 mod logs;
+mod packed;
 mod reader;
 mod record;
 mod recover;

@@ -1,10 +1,10 @@
 //! Finding the position at which a part of a log begins.
 
+use crate::bytes::Bytes;
 use crate::entry::Kind;
-use crate::index::{Index, read_at_most};
+use crate::index::Index;
 use crate::view::{Shared, View};
 use schema::log_collector::From;
-use std::fs::File;
 use std::io;
 
 /// Bytes that are searched at once.
@@ -20,18 +20,10 @@ pub(crate) fn locate(shared: &Shared, view: &View, from: From) -> io::Result<u64
     }
 }
 
-fn unless_gone<T>(result: io::Result<T>) -> io::Result<Option<T>> {
-    match result {
-        Ok(value) => Ok(Some(value)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
 /// The first entry that was captured at this time or later: times do not go back in a log.
 fn since(shared: &Shared, view: &View, time: i64) -> io::Result<u64> {
     for place in 0..view.segments.len() {
-        let Some(index) = unless_gone(Index::open(shared, view, place))? else { continue };
+        let Some(index) = Index::open(shared, view, place)? else { continue };
         if index.last()?.is_none_or(|last| last.at < time) {
             continue;
         }
@@ -50,7 +42,7 @@ fn last_lines(shared: &Shared, view: &View, lines: u64) -> io::Result<u64> {
         return Ok(view.end);
     }
     for place in (0..view.segments.len()).rev() {
-        let Some(index) = unless_gone(Index::open(shared, view, place))? else { return Ok(view.end_of(place)) };
+        let Some(index) = Index::open(shared, view, place)? else { return Ok(view.end_of(place)) };
         let number = view.segments[place].number;
         let mut files = [None, None];
         for item in index.backwards() {
@@ -58,7 +50,7 @@ fn last_lines(shared: &Shared, view: &View, lines: u64) -> io::Result<u64> {
             let Kind::Data(stream) = entry.kind else { continue };
             let slot = &mut files[crate::entry::number(stream)];
             if slot.is_none() {
-                *slot = unless_gone(File::open(shared.files.data(number, stream)))?;
+                *slot = Bytes::open(&shared.files.data(number, stream))?;
             }
             let Some(file) = slot else { continue };
             if let Some(found) = search_entry(&mut search, file, entry.start, entry.offset, entry.length.into())? {
@@ -69,13 +61,19 @@ fn last_lines(shared: &Shared, view: &View, lines: u64) -> io::Result<u64> {
     Ok(view.start())
 }
 
-fn search_entry(search: &mut LineSearch, file: &File, start: u64, offset: u64, length: u64) -> io::Result<Option<u64>> {
+fn search_entry(
+    search: &mut LineSearch,
+    file: &Bytes,
+    start: u64,
+    offset: u64,
+    length: u64,
+) -> io::Result<Option<u64>> {
     let mut left = length;
     while left > 0 {
         let size = left.min(BLOCK);
         left -= size;
         let mut bytes = vec![0; size as usize];
-        let read = read_at_most(file, &mut bytes, offset + left)?;
+        let read = file.read_at_most(&mut bytes, offset + left)?;
         if let Some(found) = search.feed(start + left, &bytes[..read]) {
             return Ok(Some(found));
         }

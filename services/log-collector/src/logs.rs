@@ -1,6 +1,7 @@
 //! The owner of the list of logs.
 
 use crate::capture::Capture;
+use crate::compress::Compressor;
 use crate::log::{Log, Open, Remove, Stdin};
 use crate::record::LogRecord;
 use crate::run::Place;
@@ -22,6 +23,8 @@ pub(crate) struct Logs {
     pub(crate) store: Arc<Store<LogRecord>>,
     /// Captures for all of them.
     pub(crate) capture: Capture,
+    /// Compresses for all of them.
+    pub(crate) compressor: Compressor,
     /// The logs that exist.
     pub(crate) entries: HashMap<ContainerId, Entry>,
 }
@@ -65,7 +68,7 @@ pub(crate) struct Others(pub(crate) Vec<ContainerId>);
 impl Logs {
     /// Where a container's log is.
     pub(crate) fn place(&self, id: ContainerId) -> Place {
-        let shared = Shared::new(self.directory.join(id.as_str()));
+        let shared = Shared::new(self.directory.join(id.as_str()), self.compressor.clone());
         Place { id, shared, store: Arc::clone(&self.store) }
     }
 

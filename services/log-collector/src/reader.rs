@@ -1,11 +1,11 @@
 //! Handing out what was captured.
 
+use crate::bytes::Bytes;
 use crate::entry::{Entry, Kind};
 use crate::files::Files;
-use crate::index::{Index, read_at_most};
+use crate::index::Index;
 use crate::view::{Shared, View};
 use schema::log_collector::{Chunk, Record, Stream};
-use std::fs::File;
 use std::io;
 
 /// Bytes of output that one answer holds at most.
@@ -65,15 +65,16 @@ impl Answer {
         self.room = self.room.saturating_sub(data.len());
         self.records.push(Record { at, stream, data, dropped: 0 });
     }
+
+    fn push_gap(&mut self, at: i64, stream: Stream, dropped: u64) {
+        self.at += dropped;
+        self.records.push(Record { at, stream, data: Vec::new(), dropped });
+    }
 }
 
 /// Adds what a segment has; false: the answer ends before the segment does.
 fn add_segment(answer: &mut Answer, shared: &Shared, view: &View, place: usize) -> io::Result<bool> {
-    let index = match Index::open(shared, view, place) {
-        Ok(index) => index,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
-        Err(error) => return Err(error),
-    };
+    let Some(index) = Index::open(shared, view, place)? else { return Ok(true) };
     let mut data = Data::of(&shared.files, view.segments[place].number);
     let mut next = index.partition_point(|entry| entry.end() <= answer.at)?;
     while next < index.count() {
@@ -96,20 +97,24 @@ fn add_entry(answer: &mut Answer, data: &mut Data, entry: &Entry) -> io::Result<
     if !answer.has_room() || !answer.skip_to(entry.start) {
         return Ok(false);
     }
-    if let Kind::Data(stream) = entry.kind {
-        let skip = answer.at - entry.start;
-        let left = usize::try_from(u64::from(entry.length) - skip).unwrap_or(usize::MAX);
-        let wanted = left.min(answer.room);
-        let bytes = data.read(stream, entry.offset + skip, wanted, answer.room)?;
-        let whole = bytes.len() == wanted;
-        if !bytes.is_empty() {
-            answer.push(entry.at, stream, bytes);
+    let skip = answer.at - entry.start;
+    match entry.kind {
+        Kind::Data(stream) => {
+            let left = usize::try_from(u64::from(entry.length) - skip).unwrap_or(usize::MAX);
+            let wanted = left.min(answer.room);
+            let bytes = data.read(stream, entry.offset + skip, wanted, answer.room)?;
+            let whole = bytes.len() == wanted;
+            if !bytes.is_empty() {
+                answer.push(entry.at, stream, bytes);
+            }
+            // What the file does not have is lost.
+            if whole { Ok(wanted == left) } else { Ok(answer.skip_to(entry.end())) }
         }
-        if whole {
-            return Ok(wanted == left);
+        Kind::Gap(stream) => {
+            answer.push_gap(entry.at, stream, u64::from(entry.length) - skip);
+            Ok(true)
         }
     }
-    Ok(answer.skip_to(entry.end()))
 }
 
 /// The data files of a segment, read in large pieces: neighbouring entries are neighbours in their file.
@@ -121,7 +126,7 @@ struct Data<'a> {
 
 #[derive(Default)]
 struct Piece {
-    file: Option<File>,
+    file: Option<Bytes>,
     offset: u64,
     bytes: Vec<u8>,
 }
@@ -136,14 +141,16 @@ impl<'a> Data<'a> {
         let slot = &mut self.streams[crate::entry::number(stream)];
         let piece = match slot {
             Some(piece) => piece,
-            None => slot.insert(Piece { file: open(self.files, self.number, stream)?, ..Piece::default() }),
+            None => {
+                slot.insert(Piece { file: Bytes::open(&self.files.data(self.number, stream))?, ..Piece::default() })
+            }
         };
         if let Some(bytes) = piece.get(offset, wanted) {
             return Ok(bytes.to_vec());
         }
         let Some(file) = &piece.file else { return Ok(Vec::new()) };
         piece.bytes.resize(wanted.max(room.min(AHEAD)), 0);
-        let length = read_at_most(file, &mut piece.bytes, offset)?;
+        let length = file.read_at_most(&mut piece.bytes, offset)?;
         piece.bytes.truncate(length);
         piece.offset = offset;
         Ok(piece.bytes[..length.min(wanted)].to_vec())
@@ -154,13 +161,5 @@ impl Piece {
     fn get(&self, offset: u64, wanted: usize) -> Option<&[u8]> {
         let from = usize::try_from(offset.checked_sub(self.offset)?).ok()?;
         self.bytes.get(from..from.checked_add(wanted)?)
-    }
-}
-
-fn open(files: &Files, number: u64, stream: Stream) -> io::Result<Option<File>> {
-    match File::open(files.data(number, stream)) {
-        Ok(file) => Ok(Some(file)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
     }
 }

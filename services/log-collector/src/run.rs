@@ -1,10 +1,10 @@
 //! Taking hold of a run: its lock, what was spilled, and its FIFOs.
 
 use crate::bounds::Bounds;
-use crate::files::{BOTH, name};
+use crate::files::{BOTH, name, unless_gone};
 use crate::record::{Identity, LogRecord};
 use crate::recover::{RunMark, recover};
-use crate::source::{CHUNK, Lost, Pipe, Spill};
+use crate::source::{CHUNK, Losses, Pipe, Spill};
 use crate::view::{Phase, Shared};
 use crate::writer::{Taken, Writer};
 use kit::store::{Durability, Store};
@@ -18,8 +18,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 const LOCK: &str = "capture.lock";
-/// Counts what could not be kept.
-const LOST: &str = "log.lost";
 
 /// One log and where its record is.
 #[derive(Clone, Debug)]
@@ -49,7 +47,7 @@ pub(crate) struct Run {
     /// The read ends of its FIFOs; none: at its end.
     pub(crate) pipes: [Option<Pipe>; 2],
     writer: Writer,
-    lost: Lost,
+    lost: Losses,
     /// As long as this is open, the monitor leaves the FIFOs to us.
     _lock: File,
 }
@@ -105,24 +103,16 @@ pub(crate) fn hold(place: &Place, record: &mut LogRecord, wait: Wait) -> Result<
     let mark = RunMark { number: record.run, first: record.first };
     let mut writer = recover(&place.shared, bounds, Some(mark)).map_err(failed)?;
     place.shared.enter(Phase::Running);
-    let Some(mut lost) = unless_gone(Lost::open(&directory.join(LOST))).map_err(failed)? else {
+    let Some(mut lost) = unless_gone(Losses::open(&directory)).map_err(failed)? else {
         return Ok(Hold::Gone);
     };
     writer.begin();
-    if let Err(error) = writer.account(lost.total()) {
+    if let Err(error) = writer.account(lost.totals()) {
         tracing::warn!(%error, "a gap waits for its entry");
     }
     adopt(place, record, &mut writer, &mut lost)?;
     let pipes = open_pipes(record).map_err(failed)?;
     Ok(Hold::Taken(Box::new(Run { place: place.clone(), record: record.clone(), pipes, writer, lost, _lock: lock })))
-}
-
-fn unless_gone<T>(result: io::Result<T>) -> io::Result<Option<T>> {
-    match result {
-        Ok(value) => Ok(Some(value)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
-    }
 }
 
 fn open_lock(directory: &Path, expected: Identity) -> io::Result<Option<File>> {
@@ -149,7 +139,7 @@ fn acquire(lock: &File, wait: Wait) -> io::Result<bool> {
 
 /// Appends what the monitor has spilled: all of stdout's, then all of stderr's. Where that begins in the log is
 /// recorded first, so a kill in between only makes us go on.
-fn adopt(place: &Place, record: &mut LogRecord, writer: &mut Writer, lost: &mut Lost) -> Result<(), Failure> {
+fn adopt(place: &Place, record: &mut LogRecord, writer: &mut Writer, lost: &mut Losses) -> Result<(), Failure> {
     let from = record.spilled_from.unwrap_or(writer.end);
     let mut taken = writer.end.saturating_sub(from);
     for stream in BOTH {
@@ -207,8 +197,8 @@ impl Run {
 
     /// Everything is captured: says so, durably and to the readers, and lets the monitor go on.
     pub(crate) fn finish(mut self) {
-        if let Err(error) = self.writer.account(self.lost.total()) {
-            tracing::error!(%error, id = %self.place.id, lost = self.lost.total(), "cannot say in the log what was lost");
+        if let Err(error) = self.writer.account(self.lost.totals()) {
+            tracing::error!(%error, id = %self.place.id, lost = ?self.lost.totals(), "cannot say in the log what was lost");
         }
         self.writer.publish();
         self.record.ended = true;

@@ -1,7 +1,7 @@
 //! The segment that is being written.
 
 use crate::entry::{ENTRY, Entry, HEADER, Header, Kind, number};
-use crate::files::{BOTH, Files};
+use crate::files::{BOTH, Files, unless_gone};
 use rustix::fs::FallocateFlags;
 use rustix::io::Errno;
 use schema::log_collector::Stream;
@@ -60,9 +60,12 @@ impl Segment {
     }
 
     /// Opens the newest segment after a restart: cuts a torn tail off its index, and finds how far it goes.
-    /// Bytes without an entry are left to [`unindexed`](Self::unindexed).
-    pub(crate) fn recover(files: &Files, number: u64) -> io::Result<Self> {
-        let index = open(&files.index(number))?;
+    /// Bytes without an entry are left to [`unindexed`](Self::unindexed). None: it is compressed, and not written
+    /// any more.
+    pub(crate) fn recover(files: &Files, number: u64) -> io::Result<Option<Self>> {
+        let Some(index) = unless_gone(OpenOptions::new().read(true).write(true).open(files.index(number)))? else {
+            return Ok(None);
+        };
         let whole = index.metadata()?.len().saturating_sub(HEADER) / ENTRY;
         let reading = crate::index::Index::of(index.try_clone()?, whole);
         let mut backwards = reading.backwards();
@@ -81,7 +84,7 @@ impl Segment {
         };
         segment.measure(files)?;
         segment.find_indexed(last.map(Ok).into_iter().chain(backwards))?;
-        Ok(segment)
+        Ok(Some(segment))
     }
 
     fn measure(&mut self, files: &Files) -> io::Result<()> {
@@ -133,9 +136,9 @@ impl Segment {
         Ok(crate::index::Index::of(self.index.try_clone()?, self.entries))
     }
 
-    /// Makes sure that two entries can be appended: one for data, and one that says that a gap follows.
+    /// Makes sure that three entries can be appended: one for data, and one for a gap in each stream.
     pub(crate) fn reserve(&mut self) -> io::Result<()> {
-        while self.index_length() + 2 * ENTRY > self.reserved {
+        while self.index_length() + 3 * ENTRY > self.reserved {
             let from = self.reserved.max(self.index_length() / RESERVE * RESERVE);
             match rustix::fs::fallocate(&self.index, FallocateFlags::KEEP_SIZE, from, RESERVE) {
                 Ok(()) => self.reserved = from + RESERVE,

@@ -1,8 +1,10 @@
 //! Where captured bytes come from, and where those go that cannot be kept.
 
+use crate::entry::number;
 use rustix::fs::{FallocateFlags, OFlags};
 use rustix::io::Errno;
 use rustix::pipe::{SpliceFlags, splice};
+use schema::log_collector::Stream;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::OwnedFd;
@@ -12,6 +14,8 @@ use std::path::Path;
 /// Bytes that are taken at one go: what a pipe holds after we enlarged it.
 pub(crate) const CHUNK: usize = 1 << 20;
 const COPY: usize = 64 << 10;
+/// Count what could not be kept.
+const COUNTERS: [&str; 2] = ["log.lost", "log.lost.stderr"];
 
 /// A source of bytes which consumes exactly what it has stored, at whatever instant it is killed.
 pub(crate) trait Source {
@@ -88,7 +92,29 @@ impl Source for Spill {
     }
 }
 
-/// Counts the bytes of a run that could not be kept.
+/// The counters of both streams of a run.
+#[derive(Debug)]
+pub(crate) struct Losses([Lost; 2]);
+
+impl Losses {
+    /// Opens or makes the counters in the sandbox's directory.
+    pub(crate) fn open(directory: &Path) -> io::Result<Self> {
+        let [stdout, stderr] = COUNTERS.map(|name| Lost::open(&directory.join(name)));
+        Ok(Self([stdout?, stderr?]))
+    }
+
+    /// The counter of a stream.
+    pub(crate) fn of(&mut self, stream: Stream) -> &mut Lost {
+        &mut self.0[number(stream)]
+    }
+
+    /// Bytes of each stream that were lost since the run began.
+    pub(crate) fn totals(&self) -> [u64; 2] {
+        self.0.each_ref().map(|lost| lost.length)
+    }
+}
+
+/// Counts the bytes of a stream of a run that could not be kept.
 ///
 /// The count is the length of a file in the sandbox's directory, which bytes are spliced into in the same exact
 /// way as into the log; then a hole is punched, so that it takes no space. So the count survives a kill.
@@ -100,7 +126,7 @@ pub(crate) struct Lost {
 
 impl Lost {
     /// Opens or makes the counter.
-    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+    fn open(path: &Path) -> io::Result<Self> {
         let file = OpenOptions::new()
             .write(true)
             .create(true)
@@ -112,11 +138,6 @@ impl Lost {
         let mut lost = Self { file, length };
         lost.empty();
         Ok(lost)
-    }
-
-    /// Bytes lost since the run began.
-    pub(crate) fn total(&self) -> u64 {
-        self.length
     }
 
     fn swallow(&mut self, pipe: &OwnedFd) -> Result<usize, Errno> {
@@ -175,7 +196,7 @@ mod tests {
         assert_eq!(pipe.discard(&mut lost), Ok(0));
         lost.count(10);
         drop(lost);
-        assert_eq!(Lost::open(&path).unwrap().total(), 5010);
+        assert_eq!(Lost::open(&path).unwrap().length, 5010);
         assert!(std::fs::read(&path).unwrap()[..4096].iter().all(|byte| *byte == 0));
     }
 

@@ -1,6 +1,7 @@
 //! Finding everything again after a restart.
 
 use crate::capture::Capture;
+use crate::compress::Compressor;
 use crate::log::{Log, REMOVED, remove, show, take_hold};
 use crate::logs::Logs;
 use crate::record::LogRecord;
@@ -28,7 +29,13 @@ struct Found {
 pub(crate) async fn recover(directory: PathBuf) -> Result<Logs, Failure> {
     allow_many_files();
     let store = Arc::new(Store::open(directory.join(RECORDS), "log", 1)?);
-    let mut logs = Logs { directory, store, capture: Capture::start()?, entries: HashMap::new() };
+    let mut logs = Logs {
+        directory,
+        store,
+        capture: Capture::start()?,
+        compressor: Compressor::start()?,
+        entries: HashMap::new(),
+    };
     let places = logs.places()?;
     let found = tokio::task::spawn_blocking(move || places.into_iter().map(look_at).collect::<Vec<_>>());
     let found = found.await.map_err(|error| Failure::internal(format_args!("recovery ended: {error}")))?;

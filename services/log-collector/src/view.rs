@@ -1,8 +1,10 @@
 //! What of a log may be read now: published by its writer, watched by its readers.
 
+use crate::compress::{Compressor, Turn};
 use crate::entry::Entry;
 use crate::files::Files;
 use crate::holds::Holds;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -34,7 +36,7 @@ pub(crate) struct Segment {
 pub(crate) struct View {
     /// Oldest first; the last one is being written.
     pub(crate) segments: Arc<[Segment]>,
-    /// Entries of the last segment.
+    /// Entries of the last segment, if that is being written; else no less than those.
     pub(crate) entries: u64,
     /// The last of them: it may grow in the file while it is read there, so it is read here.
     pub(crate) last: Option<Entry>,
@@ -65,13 +67,33 @@ pub(crate) struct Shared {
     pub(crate) view: watch::Sender<View>,
     /// Whom the container waits for.
     pub(crate) holds: Holds,
+    /// What keeps compression and rotation out of each other's way.
+    pub(crate) turn: Turn,
+    compressor: Compressor,
 }
 
 impl Shared {
     /// A log in this directory, of which nothing is known yet.
-    pub(crate) fn new(directory: PathBuf) -> Arc<Self> {
+    pub(crate) fn new(directory: PathBuf, compressor: Compressor) -> Arc<Self> {
         let view = View { segments: Arc::default(), entries: 0, last: None, end: 0, phase: Phase::Absent };
-        Arc::new(Self { files: Files::new(directory), view: watch::Sender::new(view), holds: Holds::default() })
+        Arc::new(Self {
+            files: Files::new(directory),
+            view: watch::Sender::new(view),
+            holds: Holds::default(),
+            turn: Turn::default(),
+            compressor,
+        })
+    }
+
+    /// Has what is sealed compressed soon.
+    pub(crate) fn compress(self: &Arc<Self>) {
+        self.compressor.look_at(self);
+    }
+
+    /// Removes the files of a segment, which readers no longer see.
+    pub(crate) fn remove(&self, segment: u64) -> io::Result<()> {
+        let _files = self.turn.hold_files();
+        self.files.remove(segment)
     }
 
     /// The picture of this moment.

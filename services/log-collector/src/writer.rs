@@ -8,10 +8,10 @@
 //! bytes that cannot be stored are counted, and a gap entry of their number takes their place in the log.
 
 use crate::bounds::Bounds;
-use crate::entry::{Entry, Header, Kind};
+use crate::entry::{Entry, Header, Kind, number};
 use crate::files::BOTH;
 use crate::segment::Segment;
-use crate::source::{CHUNK, Lost, Source};
+use crate::source::{CHUNK, Losses, Source};
 use crate::view::{self, Shared};
 use rustix::io::Errno;
 use schema::log_collector::Stream;
@@ -51,15 +51,15 @@ pub(crate) struct Writer {
     pub(crate) end: u64,
     /// Time of the last entry.
     pub(crate) at: i64,
-    /// Lost bytes of this run that have an entry.
-    pub(crate) accounted: u64,
+    /// Lost bytes of this run, of either stream, that have an entry.
+    pub(crate) accounted: [u64; 2],
     /// Whether the last attempt to store failed: said once, not for every chunk.
     pub(crate) failing: bool,
 }
 
 impl Writer {
     /// Takes what there is, at most a chunk. Whatever goes wrong, the source is not left full.
-    pub(crate) fn take(&mut self, source: &mut dyn Source, stream: Stream, lost: &mut Lost) -> Taken {
+    pub(crate) fn take(&mut self, source: &mut dyn Source, stream: Stream, lost: &mut Losses) -> Taken {
         if self.must_wait() {
             return Taken::Held;
         }
@@ -73,14 +73,14 @@ impl Writer {
     }
 
     /// The same, whoever is overtaken.
-    pub(crate) fn take_at_once(&mut self, source: &mut dyn Source, stream: Stream, lost: &mut Lost) -> Taken {
-        let taken = match self.store(source, stream, lost.total()) {
+    pub(crate) fn take_at_once(&mut self, source: &mut dyn Source, stream: Stream, lost: &mut Losses) -> Taken {
+        let taken = match self.store(source, stream, lost.totals()) {
             Ok(taken) => {
                 self.recovered(taken > 0, lost);
                 Ok(taken)
             }
             Err(error @ (Errno::AGAIN | Errno::INTR)) => Err(error),
-            Err(error) => self.discard(source, lost, error),
+            Err(error) => self.discard(source, stream, lost, error),
         };
         match taken {
             Ok(0) => Taken::End,
@@ -93,14 +93,14 @@ impl Writer {
         }
     }
 
-    fn recovered(&mut self, stored: bool, lost: &Lost) {
+    fn recovered(&mut self, stored: bool, lost: &Losses) {
         if stored && std::mem::take(&mut self.failing) {
-            tracing::info!(log = %self.shared.files.directory().display(), lost = lost.total(), "storing again");
+            tracing::info!(log = %self.shared.files.directory().display(), lost = ?lost.totals(), "storing again");
         }
     }
 
     /// Moves bytes from the source into the live segment.
-    fn store(&mut self, source: &mut dyn Source, stream: Stream, lost: u64) -> Result<usize, Errno> {
+    fn store(&mut self, source: &mut dyn Source, stream: Stream, lost: [u64; 2]) -> Result<usize, Errno> {
         let room = self.prepare(lost).map_err(|error| errno(&error))?;
         let Some(live) = &mut self.live else { return Err(Errno::NOSPC) };
         let (file, length) = live.target(&self.shared.files, stream).map_err(|error| errno(&error))?;
@@ -114,7 +114,7 @@ impl Writer {
     }
 
     /// Sees to it that bytes may be stored: answers how many.
-    fn prepare(&mut self, lost: u64) -> io::Result<u64> {
+    fn prepare(&mut self, lost: [u64; 2]) -> io::Result<u64> {
         self.index_all()?;
         let room = self.room();
         if room == 0 {
@@ -145,12 +145,21 @@ impl Writer {
         Ok(())
     }
 
-    /// Makes an entry for the lost bytes of this run that have none: `lost` is their number in all.
-    pub(crate) fn account(&mut self, lost: u64) -> io::Result<()> {
-        while self.live.is_some() && lost > self.accounted {
-            let length = u32::try_from(lost - self.accounted).unwrap_or(u32::MAX);
-            self.append(Kind::Gap, self.accounted, length)?;
-            self.accounted += u64::from(length);
+    /// Makes entries for the lost bytes of this run that have none: `lost` is the number of either stream in all.
+    /// Where the index is as long as it may be, they wait for the next segment.
+    pub(crate) fn account(&mut self, lost: [u64; 2]) -> io::Result<()> {
+        for stream in BOTH {
+            let (total, kind) = (lost[number(stream)], Kind::Gap(stream));
+            while let (true, Some(live)) = (total > self.accounted[number(stream)], &self.live) {
+                let is_last = live.last.is_some_and(|last| last.kind == kind);
+                if !is_last && live.index_length() >= self.bounds.size {
+                    break;
+                }
+                let accounted = self.accounted[number(stream)];
+                let length = u32::try_from(total - accounted).unwrap_or(u32::MAX);
+                self.append(kind, accounted, length)?;
+                self.accounted[number(stream)] += u64::from(length);
+            }
         }
         Ok(())
     }
@@ -182,12 +191,15 @@ impl Writer {
             self.remove_oldest();
         }
         self.publish();
+        if self.segments.len() > 1 {
+            self.shared.compress();
+        }
         Ok(())
     }
 
     fn create(&self) -> io::Result<Segment> {
-        let number = self.segments.back().map_or(1, |newest| newest.number + 1);
-        let header = Header { number, start: self.end, run: self.run, lost: self.accounted };
+        let next = self.segments.back().map_or(1, |newest| newest.number + 1);
+        let header = Header { number: next, start: self.end, run: self.run, lost: self.accounted };
         Segment::create(&self.shared.files, header)
     }
 
@@ -195,7 +207,7 @@ impl Writer {
         if let Some(oldest) = self.segments.pop_front() {
             // Readers must not look for it any more.
             self.publish();
-            if let Err(error) = self.shared.files.remove(oldest.number) {
+            if let Err(error) = self.shared.remove(oldest.number) {
                 tracing::error!(%error, segment = oldest.number, "cannot remove a rotated segment");
             }
         }
@@ -210,12 +222,18 @@ impl Writer {
         }
     }
 
-    fn discard(&mut self, source: &mut dyn Source, lost: &mut Lost, error: Errno) -> Result<usize, Errno> {
+    fn discard(
+        &mut self,
+        source: &mut dyn Source,
+        stream: Stream,
+        lost: &mut Losses,
+        error: Errno,
+    ) -> Result<usize, Errno> {
         if !std::mem::replace(&mut self.failing, true) {
             tracing::error!(%error, log = %self.shared.files.directory().display(), "cannot store output: it is lost");
         }
-        let taken = source.discard(lost)?;
-        if let Err(error) = self.account(lost.total()) {
+        let taken = source.discard(lost.of(stream))?;
+        if let Err(error) = self.account(lost.totals()) {
             tracing::debug!(%error, "a gap waits for its entry");
         }
         Ok(taken)
@@ -223,7 +241,7 @@ impl Writer {
 
     /// Shows readers what there is.
     pub(crate) fn publish(&self) {
-        let (entries, last) = self.live.as_ref().map_or((0, None), |live| (live.entries, live.last));
+        let (entries, last) = self.live.as_ref().map_or((u64::MAX, None), |live| (live.entries, live.last));
         self.shared.view.send_modify(|view| {
             let same = view.segments.len() == self.segments.len()
                 && view.segments.first() == self.segments.front()
@@ -242,7 +260,7 @@ impl Writer {
 fn extend(last: Entry, at: i64, kind: Kind, offset: u64, length: u32) -> Option<Entry> {
     let follows = last.kind == kind && last.offset + u64::from(last.length) == offset;
     let (soon, longest) = match kind {
-        Kind::Gap => (true, u32::MAX),
+        Kind::Gap(_) => (true, u32::MAX),
         Kind::Data(_) => (at.saturating_sub(last.at) < TOGETHER, LONGEST),
     };
     let grown = last.length.checked_add(length).filter(|grown| *grown <= longest)?;

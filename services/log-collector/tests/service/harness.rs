@@ -82,6 +82,22 @@ impl Service {
         Client::new(&self.instance)
     }
 
+    /// Waits until all segments of a log but the one that is written are compressed.
+    pub(crate) fn wait_until_compressed(&self, id: &ContainerId) {
+        let started = Instant::now();
+        let raw = || {
+            let names = fs::read_dir(self.log_directory(id)).unwrap().map(|entry| entry.unwrap().file_name());
+            let names: Vec<_> = names.map(|name| name.into_string().unwrap()).collect();
+            let newest = names.iter().filter_map(|name| name.split('.').next()?.parse::<u64>().ok()).max();
+            let newest = format!("{:06}", newest.unwrap_or(0));
+            names.into_iter().find(|name| !name.starts_with(&newest) && !name.ends_with(".zst"))
+        };
+        while let Some(file) = raw() {
+            assert!(started.elapsed() < PATIENCE, "{file} is not compressed");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     pub(crate) fn log_directory(&self, id: &ContainerId) -> PathBuf {
         self.instance.state("log-collector").join(id.as_str())
     }
@@ -238,12 +254,17 @@ impl Output {
 
     /// Takes a chunk, and checks that positions count bytes.
     pub(crate) fn add(&mut self, chunk: Chunk) {
-        let bytes: u64 = chunk.records.iter().map(|record| record.data.len() as u64).sum();
+        let bytes: u64 = chunk.records.iter().map(|record| record.data.len() as u64 + record.dropped).sum();
         assert_eq!(chunk.next, self.next + chunk.lost + bytes);
         self.next = chunk.next;
         self.lost += chunk.lost;
         self.ended = chunk.ended;
         self.records.extend(chunk.records);
+    }
+
+    /// Bytes of a stream of which a gap tells.
+    pub(crate) fn dropped(&self, stream: Stream) -> u64 {
+        self.records.iter().filter(|record| record.stream == stream).map(|record| record.dropped).sum()
     }
 
     pub(crate) fn of(&self, stream: Stream) -> Vec<u8> {
@@ -295,6 +316,18 @@ pub(crate) fn lines(numbers: std::ops::Range<u64>) -> Vec<u8> {
     let mut buffer = Vec::new();
     write_lines(&mut buffer, numbers, usize::MAX);
     buffer
+}
+
+/// Text that cannot be compressed by much, and in which a byte out of place is a wrong byte.
+pub(crate) fn noise(bytes: usize) -> Vec<u8> {
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    let words = std::iter::repeat_with(move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state
+    });
+    words.flat_map(u64::to_le_bytes).take(bytes).collect()
 }
 
 /// Whether two long texts are the same, and where they differ if they are not.

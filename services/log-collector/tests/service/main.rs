@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod capture;
 #[cfg(test)]
+mod compression;
+#[cfg(test)]
 mod harness;
 #[cfg(test)]
 mod input;
