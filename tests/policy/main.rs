@@ -22,7 +22,7 @@ const LICENCES: [&str; 10] = [
 ];
 
 /// Crates that are compiled in two versions, because two of our dependencies disagree.
-const DUPLICATES: [&str; 1] = ["syn"];
+const DUPLICATES: [&str; 2] = ["getrandom", "syn"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
