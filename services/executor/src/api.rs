@@ -7,11 +7,12 @@ use crate::sandbox::actor::{
 };
 use crate::sandbox::record::Spec;
 use crate::sandbox::running::Running;
+use crate::survey;
 use actix::Addr;
 use futures::future::try_join_all;
 use kit::actor::ask;
 use schema::common::ExitRecord;
-use schema::executor::{ExecSpec, Prepared, ProcessSpec, SandboxSpec, SandboxState, Server, Started};
+use schema::executor::{ExecSpec, Prepared, Process, ProcessSpec, SandboxSpec, SandboxState, Server, Started, Stats};
 use schema::{Call, ContainerId, Failure};
 use std::sync::Arc;
 
@@ -47,9 +48,13 @@ impl Api {
         }
     }
 
+    async fn running(&self, id: ContainerId) -> Result<Running, Failure> {
+        ask(&self.owner(id).await?, GetRunning).await
+    }
+
     /// A sandbox that can be joined.
     async fn joinable(&self, id: ContainerId) -> Result<Running, Failure> {
-        let running = ask(&self.owner(id.clone()).await?, GetRunning).await?;
+        let running = self.running(id.clone()).await?;
         let host = Arc::clone(&self.host);
         let frozen = blocking(move || host.cgroups.is_frozen(&id)).await?;
         if frozen {
@@ -115,6 +120,18 @@ impl Server for Api {
 
     async fn freeze(&self, _: &Call, id: ContainerId, frozen: bool) -> Result<(), Failure> {
         ask(&self.owner(id).await?, Freeze(frozen)).await
+    }
+
+    async fn stats(&self, _: &Call, id: ContainerId) -> Result<Stats, Failure> {
+        let running = self.running(id).await?;
+        let host = Arc::clone(&self.host);
+        blocking(move || survey::stats(&host, &running)).await?
+    }
+
+    async fn processes(&self, _: &Call, id: ContainerId) -> Result<Vec<Process>, Failure> {
+        let running = self.running(id).await?;
+        let host = Arc::clone(&self.host);
+        blocking(move || survey::processes(&host, &running)).await?
     }
 
     async fn list(&self, _: &Call) -> Result<Vec<SandboxState>, Failure> {

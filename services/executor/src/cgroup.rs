@@ -9,6 +9,7 @@ mod apply;
 mod freeze;
 mod layout;
 mod plan;
+mod usage;
 
 pub(crate) use apply::Cgroups;
 pub(crate) use plan::check;

@@ -9,13 +9,16 @@
 
 mod api;
 mod cgroup;
+mod clock;
 mod control;
 mod host;
 mod plan;
 mod process;
+mod procfs;
 mod registry;
 mod sandbox;
 mod seccomp;
+mod survey;
 mod sys;
 mod users;
 

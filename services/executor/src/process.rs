@@ -1,12 +1,12 @@
 //! Processes that are held by descriptor, so that a reused id never means another one.
 
+use crate::clock::Clock;
+use crate::procfs::Status;
 use crate::sys;
-use nix::unistd::{SysconfVar, sysconf};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open, waitid};
 use schema::Failure;
 use schema::common::SandboxRef;
-use std::fs;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
@@ -33,7 +33,7 @@ impl Process {
     /// Takes hold of a child of another process. None if it has ended, or its id means another process now.
     pub(crate) fn child(pid: i32, parent: i32) -> io::Result<Option<Self>> {
         let process = Self::open(pid)?;
-        Ok(process.filter(|_| status_field(pid, "PPid:").trim() == parent.to_string()))
+        Ok(process.filter(|_| Status::read(pid).number("PPid:") == u64::try_from(parent).ok()))
     }
 
     /// Takes hold of a process that was noted down. None if it has ended, or its id means another process now.
@@ -102,28 +102,11 @@ impl Process {
 
 /// Whether a process is the first one of a PID namespace below ours.
 pub(crate) fn is_first(pid: i32) -> bool {
-    let ids = status_field(pid, "NSpid:");
-    ids.split_ascii_whitespace().count() > 1 && ids.split_ascii_whitespace().next_back() == Some("1")
-}
-
-/// A line of /proc/pid/status; empty if there is no such process.
-fn status_field(pid: i32, name: &str) -> String {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().to_owned()
+    let status = Status::read(pid);
+    status.words("NSpid:").count() > 1 && status.words("NSpid:").next_back() == Some("1")
 }
 
 /// When a process was started, in nanoseconds since the Unix epoch, to the kernel's clock tick.
 pub(crate) fn started_at(pid: i32) -> io::Result<i64> {
-    const NANOSECONDS: u64 = 1_000_000_000;
-    let ticks = kit::process::start_time(pid)?;
-    let per_second =
-        sysconf(SysconfVar::CLK_TCK)?.and_then(|ticks| u64::try_from(ticks).ok()).ok_or(io::ErrorKind::Unsupported)?;
-    let stat = fs::read_to_string("/proc/stat")?;
-    let boot: u64 = stat
-        .lines()
-        .find_map(|line| line.strip_prefix("btime "))
-        .and_then(|seconds| seconds.trim().parse().ok())
-        .ok_or(io::ErrorKind::InvalidData)?;
-    let since_boot = (ticks / per_second) * NANOSECONDS + (ticks % per_second) * NANOSECONDS / per_second;
-    Ok(i64::try_from(boot * NANOSECONDS + since_boot).unwrap_or(i64::MAX))
+    Ok(Clock::read()?.time(kit::process::start_time(pid)?))
 }

@@ -1,6 +1,7 @@
 //! Who a process runs as: names looked up in the image's own /etc/passwd and /etc/group.
 
 use schema::Failure;
+use std::collections::HashMap;
 
 /// A user, as processes have it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +47,15 @@ pub(crate) fn resolve(user: &str, passwd: &str, group: &str) -> Result<User, Fai
     };
     let home = entry.map(|entry| entry.home).filter(|home| !home.is_empty()).unwrap_or("/");
     Ok(User { uid, gid, groups, home: home.to_owned() })
+}
+
+/// The name of each user of a passwd file; the first, if there are several.
+pub(crate) fn names(passwd: &str) -> HashMap<u32, String> {
+    let mut names = HashMap::new();
+    for entry in entries(passwd) {
+        names.entry(entry.uid).or_insert_with(|| entry.name.to_owned());
+    }
+    names
 }
 
 fn unknown(what: &str, name: &str, file: &str) -> Failure {
@@ -116,6 +126,12 @@ mod tests {
         assert_eq!(resolve("1234:5"), user(1234, 5, &[], "/"));
         assert_eq!(resolve(":5"), user(0, 5, &[], "/root"));
         assert_eq!(resolve("nohome"), user(5, 5, &[], "/"));
+    }
+
+    #[test]
+    fn users_have_names() {
+        let names = names("root:x:0:0::/:/x\ntoor:x:0:0::/:/x\nwww:x:33:34:::\nbroken\n");
+        assert_eq!((names[&0].as_str(), names[&33].as_str(), names.len()), ("root", "www", 2));
     }
 
     #[test]

@@ -63,14 +63,8 @@ impl Cgroups {
         let parent = place.root.join(&self.name);
         let directory = parent.join(leaf);
         make_directory(&parent)?;
-        for controller in &place.enable {
-            for above in [&place.root, &parent] {
-                // If it cannot be enabled, the files of its limits are missing, which becomes a warning.
-                if let Err(error) = fs::write(above.join("cgroup.subtree_control"), format!("+{controller}")) {
-                    tracing::warn!(controller, cgroup = %above.display(), %error, "cannot enable a controller");
-                    break;
-                }
-            }
+        for above in [&place.root, &parent].into_iter().filter(|_| !place.enable.is_empty()) {
+            enable(above, &place.enable);
         }
         make_directory(&directory)?;
         Ok(directory)
@@ -103,7 +97,7 @@ impl Cgroups {
         Ok(entrances)
     }
 
-    fn directories<'a>(&'a self, leaf: &'a str) -> impl Iterator<Item = PathBuf> + 'a {
+    pub(super) fn directories<'a>(&'a self, leaf: &'a str) -> impl Iterator<Item = PathBuf> + 'a {
         self.layout.hierarchies.iter().map(move |hierarchy| hierarchy.root.join(&self.name).join(leaf))
     }
 
@@ -162,6 +156,18 @@ impl Cgroups {
         ids.sort();
         ids.dedup();
         ids
+    }
+}
+
+/// Enables controllers for the children of a cgroup. If one cannot be enabled, the files of its limits are missing,
+/// which becomes a warning.
+fn enable(cgroup: &Path, controllers: &[&'static str]) {
+    let file = cgroup.join("cgroup.subtree_control");
+    let enabled = fs::read_to_string(&file).unwrap_or_default();
+    for controller in controllers.iter().filter(|name| !enabled.split_ascii_whitespace().any(|word| word == **name)) {
+        if let Err(error) = fs::write(&file, format!("+{controller}")) {
+            tracing::warn!(controller, cgroup = %cgroup.display(), %error, "cannot enable a controller");
+        }
     }
 }
 

@@ -10,12 +10,14 @@ pub(crate) enum Controller {
     Memory,
     Cpu,
     Pids,
+    /// Of v2, and only counted.
+    Io,
     /// Of v1; on v2 every cgroup can be frozen.
     Freezer,
 }
 
 impl Controller {
-    const ALL: [Self; 4] = [Self::Memory, Self::Cpu, Self::Pids, Self::Freezer];
+    const ALL: [Self; 5] = [Self::Memory, Self::Cpu, Self::Pids, Self::Io, Self::Freezer];
 
     /// As the kernel calls it.
     pub(crate) fn name(self) -> &'static str {
@@ -23,6 +25,7 @@ impl Controller {
             Self::Memory => "memory",
             Self::Cpu => "cpu",
             Self::Pids => "pids",
+            Self::Io => "io",
             Self::Freezer => "freezer",
         }
     }
@@ -132,7 +135,7 @@ mod tests {
         let mountinfo =
             "22 1 0:20 / / rw - ext4 /dev/vda rw\n30 22 0:26 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw\n";
         let layout = Layout::parse(mountinfo, |_| "cpuset cpu io memory hugetlb pids\n".to_owned());
-        let all = [Controller::Memory, Controller::Cpu, Controller::Pids];
+        let all = [Controller::Memory, Controller::Cpu, Controller::Pids, Controller::Io];
         assert_eq!(layout.hierarchies, [hierarchy("/sys/fs/cgroup", true, &all)]);
         assert!(layout.is_pure());
     }

@@ -17,6 +17,9 @@ const CPU_PERIOD: u64 = 100_000;
 /// Billionths of a CPU in a microsecond of quota.
 const NANO_CPUS_PER_MICROSECOND: u64 = 1_000_000_000 / CPU_PERIOD;
 
+/// Controllers of v2 that count what a container without limits uses, at next to no cost. CPU time is counted anyway.
+const COUNTED: [Controller; 3] = [Controller::Memory, Controller::Pids, Controller::Io];
+
 /// A file of a container's cgroup, and what is written to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Setting {
@@ -103,12 +106,14 @@ pub(super) fn plan(layout: &Layout, limits: &Limits) -> Plan {
     plan
 }
 
-/// The controllers to enable for a container, each once; on v1 there is nothing to enable.
+/// The controllers to enable for a container: those of its limits, and those that count what it uses. On v1 there
+/// is nothing to enable.
 fn enabled(hierarchy: &Hierarchy, limits: &[Limit]) -> Vec<&'static str> {
-    let mut names: Vec<_> =
-        limits.iter().filter(|_| hierarchy.unified).map(|limit| limit.controller().name()).collect();
-    names.dedup();
-    names
+    let needed = |controller: &&Controller| {
+        COUNTED.contains(controller) || limits.iter().any(|limit| limit.controller() == **controller)
+    };
+    let controllers = hierarchy.controllers.iter().filter(|_| hierarchy.unified);
+    controllers.filter(needed).map(|controller| controller.name()).collect()
 }
 
 /// A limit that can be set.
@@ -271,6 +276,7 @@ mod tests {
         );
         assert_eq!(plan.places[0].enable, ["memory", "cpu", "pids"]);
         assert!(plan.warnings.is_empty());
+        assert_eq!(super::plan(&pure(), &Limits::default()).places[0].enable, ["memory", "pids"]);
     }
 
     #[test]
