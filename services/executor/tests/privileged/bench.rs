@@ -20,9 +20,26 @@ const GROUP: &str = "root:x:0:\nwww:x:34:\naudio:x:29:www\n";
 
 /// Runs a test on a bench, and audits what it leaves.
 pub(crate) fn on_bench(test: impl AsyncFnOnce(Rc<Bench>)) {
+    on(Host::ThisOne, test);
+}
+
+/// The same, with an executor that sees a host with cgroups of v1 alone.
+pub(crate) fn on_v1_bench(test: impl AsyncFnOnce(Rc<Bench>)) {
+    on(Host::V1, test);
+}
+
+/// What the executor sees of the host's cgroups.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Host {
+    ThisOne,
+    /// Only the freezer, which every host can mount.
+    V1,
+}
+
+fn on(host: Host, test: impl AsyncFnOnce(Rc<Bench>)) {
     assert!(rustix::process::geteuid().is_root(), "these tests need root");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let bench = Rc::new(Bench::new());
+    let bench = Rc::new(Bench::new(host));
     let local = tokio::task::LocalSet::new();
     local.block_on(&runtime, async {
         tokio::time::timeout(Duration::from_secs(120), test(Rc::clone(&bench))).await.expect("the test takes too long");
@@ -34,19 +51,20 @@ pub(crate) struct Bench {
     pub(crate) directory: tempfile::TempDir,
     pub(crate) instance: Instance,
     pub(crate) client: Client,
+    host: Host,
     listener: UnixListener,
     executor: std::cell::RefCell<Child>,
 }
 
 impl Bench {
-    fn new() -> Self {
+    fn new(host: Host) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let instance = Instance::new(directory.path().join("root"), directory.path().join("run"));
         fs::create_dir_all(instance.run()).unwrap();
         make_rootfs(&directory.path().join("rootfs"));
         let listener = UnixListener::bind(instance.socket("executor")).unwrap();
-        let executor = spawn(&instance, &listener).into();
-        Self { directory, client: Client::new(&instance), instance, listener, executor }
+        let executor = spawn(host, &instance, &listener).into();
+        Self { directory, client: Client::new(&instance), instance, host, listener, executor }
     }
 
     /// Kills the executor as hard as can be, and starts another.
@@ -54,7 +72,7 @@ impl Bench {
         let mut executor = self.executor.borrow_mut();
         executor.kill().unwrap();
         executor.wait().unwrap();
-        *executor = spawn(&self.instance, &self.listener);
+        *executor = spawn(self.host, &self.instance, &self.listener);
     }
 
     pub(crate) fn executor_pid(&self) -> u32 {
@@ -167,7 +185,11 @@ impl Drop for Bench {
     }
 }
 
-fn spawn(instance: &Instance, listener: &UnixListener) -> Child {
+/// Leaves only the freezer of all cgroups, in a mount namespace of the executor's own.
+const ONLY_FREEZER: &str = "umount -R -l /sys/fs/cgroup && mount -t tmpfs none /sys/fs/cgroup && \
+    mkdir /sys/fs/cgroup/freezer && mount -t cgroup -o freezer none /sys/fs/cgroup/freezer && exec \"$0\"";
+
+fn spawn(host: Host, instance: &Instance, listener: &UnixListener) -> Child {
     let executor = env!("CARGO_BIN_EXE_executor");
     let libexec = Path::new(executor).ancestors().nth(2).unwrap().join("release");
     assert!(
@@ -178,7 +200,12 @@ fn spawn(instance: &Instance, listener: &UnixListener) -> Child {
     );
     // The protocol of sd_listen_fds(3): the socket is descriptor 3.
     Command::new("/bin/sh")
-        .args(["-c", "exec 3<&0 0</dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\"", executor])
+        .args(["-c", "exec 3<&0 0</dev/null; export LISTEN_PID=$$ LISTEN_FDS=1; exec \"$@\"", "sh"])
+        .args(match host {
+            Host::ThisOne => &[] as &[&str],
+            Host::V1 => &["unshare", "-m", "sh", "-c", ONLY_FREEZER],
+        })
+        .arg(executor)
         .env("CCTL_ROOT", instance.root())
         .env("CCTL_RUN", instance.run())
         .env("CCTL_LIBEXEC", libexec)
