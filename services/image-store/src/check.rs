@@ -22,81 +22,115 @@ pub(crate) struct Checked {
     pub(crate) packed: bool,
 }
 
+/// What is done with an archive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Use {
+    /// It came from elsewhere: it is kept as it is, if OCI knows its compression, and has at least one member.
+    Import,
+    /// A layer that was made here or lies in an archive of images: it is compressed if it is not, and may be empty.
+    Layer,
+}
+
 /// Reads an upload once. Ends with a failure when `cancelled` is set.
-pub(crate) fn check(uploads: &Uploads, name: &UploadName, cancelled: &AtomicBool) -> Result<Checked, Failure> {
+pub(crate) fn check(
+    uploads: &Uploads,
+    name: &UploadName,
+    purpose: Use,
+    cancelled: &AtomicBool,
+) -> Result<Checked, Failure> {
     let file = uploads.read(name)?;
     let failed = |error: io::Error| Failure::io("reading the upload", &error);
     let length = file.metadata().map_err(failed)?.len();
     file.sync_all().map_err(failed)?;
-    read(file, length, expanded_limit(length), &uploads.packed_path(name), cancelled).map_err(|error| match error {
-        _ if cancelled.load(Ordering::Relaxed) => Failure::conflict("the upload was abandoned"),
-        Error::Invalid(reason) => Failure::invalid(reason).hint(HINT),
-        Error::Io(error) => Failure::io("reading the upload", &error),
-    })
+    let source = Cancellable { inner: file, cancelled };
+    read(source, length, expanded_limit(length), &uploads.packed_path(name), purpose)
+        .map(|(checked, _)| checked)
+        .map_err(|error| match error {
+            _ if cancelled.load(Ordering::Relaxed) => abandoned(),
+            Error::Invalid(reason) => Failure::invalid(reason).hint(HINT),
+            Error::Io(error) => failed(error),
+        })
 }
 
-fn read(file: File, length: u64, limit: u64, packed: &Path, cancelled: &AtomicBool) -> Result<Checked, Error> {
-    let mut stored = Hashed::new(Cancellable { file, cancelled });
+/// The failure of work on an upload that nobody wants any more.
+pub(crate) fn abandoned() -> Failure {
+    Failure::conflict("the upload was abandoned")
+}
+
+/// Reads an archive of `length` bytes, which may have `limit` when it is expanded. Also gives how many it has.
+pub(crate) fn read(
+    source: impl Read,
+    length: u64,
+    limit: u64,
+    packed: &Path,
+    purpose: Use,
+) -> Result<(Checked, u64), Error> {
+    let mut stored = Hashed::new(source);
     let mut buffered = BufReader::with_capacity(BUFFER, &mut stored);
     let compression = Compression::detect(buffered.fill_buf()?);
+    let level = match (compression, purpose) {
+        (Compression::None, Use::Layer) => Some(flate2::Compression::fast()),
+        (Compression::Bzip2 | Compression::Xz, _) => Some(flate2::Compression::default()),
+        (Compression::None | Compression::Gzip | Compression::Zstd, _) => None,
+    };
     let expanded = Bounded::new(decoder(compression, buffered)?, limit);
-    let (diff_id, made) = match compression {
-        Compression::None => {
-            members(expanded)?;
-            (None, None)
-        }
-        Compression::Gzip | Compression::Zstd => {
+    let (diff_id, expanded, made) = match level {
+        None => {
             let mut hashed = Hashed::new(expanded);
-            members(&mut hashed)?;
-            (Some(Digest::from_sha256(&hashed.finish().0)), None)
+            members(&mut hashed, purpose)?;
+            let (diff_id, expanded, _) = hashed.finish();
+            (diff_id, expanded, None)
         }
-        Compression::Bzip2 | Compression::Xz => {
-            let mut hashed = Hashed::new(Packing::new(expanded, packed)?);
-            members(&mut hashed)?;
-            let (diff_id, _, packing) = hashed.finish();
-            (Some(Digest::from_sha256(&diff_id)), Some(packing.finish()?))
+        Some(level) => {
+            let mut hashed = Hashed::new(Packing::new(expanded, packed, level)?);
+            members(&mut hashed, purpose)?;
+            let (diff_id, expanded, packing) = hashed.finish();
+            (diff_id, expanded, Some(packing.finish()?))
         }
     };
     let (digest, read, _) = stored.finish();
     if read != length {
         return Err(Error::Invalid("something follows the compressed data".to_owned()));
     }
-    Ok(checked(Digest::from_sha256(&digest), length, diff_id, compression, made))
+    let checked = checked(Digest::from_sha256(&digest), length, Digest::from_sha256(&diff_id), compression, made);
+    Ok((checked, expanded))
 }
 
 fn checked(
     digest: Digest,
     length: u64,
-    diff_id: Option<Digest>,
+    diff_id: Digest,
     compression: Compression,
     made: Option<(Digest, u64)>,
 ) -> Checked {
     let packed = made.is_some();
     let kept = compression.media_type().or(Compression::Gzip.media_type()).unwrap_or_default();
-    let diff_id = diff_id.unwrap_or_else(|| digest.clone());
     let (digest, size) = made.unwrap_or((digest, length));
     Checked { layer: Layer { digest, diff_id, media_type: kept.to_owned(), size }, packed }
 }
 
 /// Reads all members, and so the reader to its end.
-fn members(reader: impl Read) -> Result<(), Error> {
+fn members(reader: impl Read, purpose: Use) -> Result<(), Error> {
     let mut members = Members::new(reader);
     while members.next()?.is_some() {}
+    if members.count() == 0 && purpose == Use::Import {
+        return Err(Error::Invalid("the archive is empty".to_owned()));
+    }
     Ok(())
 }
 
-/// A file that cannot be read any more once the upload was abandoned.
-struct Cancellable<'a> {
-    file: File,
-    cancelled: &'a AtomicBool,
+/// A reader that fails once the upload was abandoned.
+pub(crate) struct Cancellable<'a, R> {
+    pub(crate) inner: R,
+    pub(crate) cancelled: &'a AtomicBool,
 }
 
-impl Read for Cancellable<'_> {
+impl<R: Read> Read for Cancellable<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.cancelled.load(Ordering::Relaxed) {
             return Err(io::Error::other("abandoned"));
         }
-        self.file.read(buffer)
+        self.inner.read(buffer)
     }
 }
 
@@ -107,9 +141,9 @@ struct Packing<R> {
 }
 
 impl<R> Packing<R> {
-    fn new(inner: R, path: &Path) -> io::Result<Self> {
+    fn new(inner: R, path: &Path, level: flate2::Compression) -> io::Result<Self> {
         let file = BufWriter::with_capacity(BUFFER, Hashed::new(File::create(path)?));
-        Ok(Self { inner, encoder: GzEncoder::new(file, flate2::Compression::default()) })
+        Ok(Self { inner, encoder: GzEncoder::new(file, level) })
     }
 
     /// The file's digest and size; it is on the disk.

@@ -39,7 +39,7 @@ fn checked_upload(content: &[u8]) -> (tempfile::TempDir, Uploads, Result<Checked
     let uploads = Uploads::open(state.path()).unwrap();
     let name: UploadName = "up".parse().unwrap();
     fs::write(uploads.path(&name), content).unwrap();
-    let result = check(&uploads, &name, &AtomicBool::new(false));
+    let result = check(&uploads, &name, Use::Import, &AtomicBool::new(false));
     (state, uploads, result)
 }
 
@@ -99,7 +99,7 @@ fn a_bomb_is_cut_off() {
         let bomb = compress(kind, &archive());
         fs::write(&path, &bomb).unwrap();
         let file = File::open(&path).unwrap();
-        let error = read(file, bomb.len() as u64, 1000, &packed, &AtomicBool::new(false)).unwrap_err();
+        let error = read(file, bomb.len() as u64, 1000, &packed, Use::Import).unwrap_err();
         assert!(matches!(&error, Error::Invalid(reason) if reason.contains("expands to more")), "{error}");
     }
 }
@@ -110,5 +110,20 @@ fn an_abandoned_upload_is_not_read_on() {
     let uploads = Uploads::open(state.path()).unwrap();
     let name: UploadName = "up".parse().unwrap();
     fs::write(uploads.path(&name), archive()).unwrap();
-    assert_eq!(check(&uploads, &name, &AtomicBool::new(true)).unwrap_err().code, Code::Conflict);
+    assert_eq!(check(&uploads, &name, Use::Import, &AtomicBool::new(true)).unwrap_err().code, Code::Conflict);
+}
+
+#[test]
+fn a_layer_that_was_made_here_is_compressed_and_may_be_empty() {
+    let state = tempfile::tempdir().unwrap();
+    let packed = state.path().join("packed");
+    for content in [archive(), vec![0; 1024]] {
+        let (Checked { layer, packed: was_packed }, expanded) =
+            read(&content[..], content.len() as u64, 1 << 20, &packed, Use::Layer).unwrap();
+        assert!(was_packed);
+        assert_eq!((layer.diff_id, expanded), (digest(&content), content.len() as u64));
+        assert_eq!(layer.digest, digest(&fs::read(&packed).unwrap()));
+        assert_eq!(Compression::of_media_type(&layer.media_type), Some(Compression::Gzip));
+    }
+    assert!(checked_upload(&[0; 1024]).2.unwrap_err().message.contains("empty"));
 }

@@ -3,10 +3,10 @@
 use crate::audit::Audit;
 use crate::blobs::Blobs;
 use crate::holds::Holds;
-use crate::import::{Plan, Progress, UploadRecord};
 use crate::index::Index;
 use crate::oci::digest;
 use crate::partial::Partials;
+use crate::plan::{Load, LoadedImage, Made, Plan, Progress, UploadRecord};
 use crate::record::ImageRecord;
 use crate::reference::Reference;
 use crate::removals::{Remembered, RemovalRecord};
@@ -49,8 +49,8 @@ struct LeaseRecord {
 #[derive(Debug)]
 pub(crate) struct Found {
     pub(crate) index: Index,
-    /// Uploads that have become images, and when (nanoseconds since the Unix epoch).
-    pub(crate) imported: Vec<(UploadName, Digest, i64)>,
+    /// Uploads that have become these images, and when (nanoseconds since the Unix epoch).
+    pub(crate) imported: Vec<(UploadName, Vec<Digest>, i64)>,
     /// Removals that were carried out, by the name of their record.
     pub(crate) removed: Vec<(String, Remembered)>,
 }
@@ -75,15 +75,18 @@ impl Disk {
         let mut imported = Vec::new();
         for (_, record) in self.imports.load()?.0 {
             let UploadRecord { upload, at, progress } = record;
-            match progress {
-                Progress::Done(image) => imported.push((upload, image, at)),
-                Progress::Planned(plan) => match self.carry_out(&upload, &plan, at) {
-                    Ok(()) => imported.push((upload, plan.image.id().clone(), at)),
-                    Err(failure) => {
-                        tracing::error!(upload = upload.as_str(), %failure, "an interrupted import is given up");
-                        self.imports.delete(upload.as_str())?;
-                    }
-                },
+            let finished = match progress {
+                Progress::Done(image) => Ok(vec![image]),
+                Progress::Loaded(images) => Ok(images),
+                Progress::Planned(plan) => self.carry_out(&upload, &Made::Layer(plan), at),
+                Progress::Loading(load) => self.carry_out(&upload, &Made::Archive(load), at),
+            };
+            match finished {
+                Ok(images) => imported.push((upload, images, at)),
+                Err(failure) => {
+                    tracing::error!(upload = upload.as_str(), %failure, "an interrupted import is given up");
+                    self.imports.delete(upload.as_str())?;
+                }
             }
         }
         let removals = self.removals.load()?.0;
@@ -140,29 +143,57 @@ impl Disk {
         Ok(index)
     }
 
-    /// Makes an image of a checked upload: first the plan is written, then what it says. A process that is
+    /// Makes images of an upload that was read: first the plan is written, then what it says. A process that is
     /// killed in between leaves the rest to the next one.
-    pub(crate) fn commit(&self, upload: &UploadName, plan: &Plan, at: i64) -> Result<(), Failure> {
-        self.note(upload, at, Progress::Planned(Box::new(plan.clone())))?;
-        self.carry_out(upload, plan, at)
+    pub(crate) fn commit(&self, upload: &UploadName, made: &Made, at: i64) -> Result<(), Failure> {
+        let progress = match made {
+            Made::Layer(plan) => Progress::Planned(plan.clone()),
+            Made::Archive(load) => Progress::Loading(load.clone()),
+        };
+        self.note(upload, at, progress)?;
+        self.carry_out(upload, made, at).map(drop)
     }
 
-    /// May be repeated after any part of it.
-    fn carry_out(&self, upload: &UploadName, plan: &Plan, at: i64) -> Result<(), Failure> {
-        let Plan { image, reference, config, manifest, packed } = plan;
+    /// May be repeated after any part of it. Gives the ids of the images.
+    fn carry_out(&self, upload: &UploadName, made: &Made, at: i64) -> Result<Vec<Digest>, Failure> {
+        match made {
+            Made::Layer(plan) => self.adopt_layer(upload, plan)?,
+            Made::Archive(load) => self.adopt_staged(upload, load)?,
+        }
+        let mut images = Vec::new();
+        for LoadedImage { record, names } in made.clone().images() {
+            self.put_image(&record)?;
+            for name in names {
+                self.put_tag(&name, record.id())?;
+            }
+            images.push(record.id().clone());
+        }
+        let progress = match made {
+            Made::Layer(plan) => Progress::Done(plan.image.id().clone()),
+            Made::Archive(_) => Progress::Loaded(images.clone()),
+        };
+        self.note(upload, at, progress)?;
+        self.uploads.remove(upload)?;
+        Ok(images)
+    }
+
+    fn adopt_layer(&self, upload: &UploadName, plan: &Plan) -> Result<(), Failure> {
+        let Plan { image, reference: _, config, manifest, packed } = plan;
         let file = if *packed { self.uploads.packed_path(upload) } else { self.uploads.path(upload) };
-        for layer in &image.layers {
+        if let Some(layer) = image.layers.last() {
             self.blobs.adopt(&file, &layer.digest)?;
         }
         for document in [config, manifest] {
             self.blobs.put(&document.digest, document.text.as_bytes())?;
         }
-        self.put_image(image)?;
-        if let Some(reference) = reference {
-            self.put_tag(reference, image.id())?;
+        Ok(())
+    }
+
+    fn adopt_staged(&self, upload: &UploadName, load: &Load) -> Result<(), Failure> {
+        for digest in &load.staged {
+            self.blobs.adopt(&self.uploads.staged_path(upload, digest), digest)?;
         }
-        self.note(upload, at, Progress::Done(image.id().clone()))?;
-        self.uploads.remove(upload)
+        Ok(())
     }
 
     /// Records an image, whose blobs are there.

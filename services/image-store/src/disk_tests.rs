@@ -1,5 +1,5 @@
 use super::*;
-use crate::check::check;
+use crate::check::{Use, check};
 use crate::import::Request;
 use std::fs;
 use std::sync::atomic::AtomicBool;
@@ -18,8 +18,8 @@ fn planned(disk: &Disk, upload: &str, content: &[u8], at: i64) -> (UploadName, P
     let name: UploadName = upload.parse().unwrap();
     disk.uploads.append(&name, 0, &archive(content)).unwrap();
     let request = crate::import::tests::request("base", "test");
-    let checked = check(&disk.uploads, &name, &AtomicBool::new(false)).unwrap();
-    (name, Plan::new(&Request::parse(&request).unwrap(), checked, at).unwrap())
+    let checked = check(&disk.uploads, &name, Use::Import, &AtomicBool::new(false)).unwrap();
+    (name, Request::parse(&request).unwrap().plan(checked, at).unwrap())
 }
 
 #[test]
@@ -27,11 +27,11 @@ fn an_import_survives_a_restart() {
     let state = tempfile::tempdir().unwrap();
     let disk = Disk::open(state.path()).unwrap();
     let (name, plan) = planned(&disk, "one", b"1", 7);
-    disk.commit(&name, &plan, 7).unwrap();
+    disk.commit(&name, &Made::Layer(Box::new(plan.clone())), 7).unwrap();
     let found = Disk::open(state.path()).unwrap().recover().unwrap();
     let image = found.index.resolve("base").unwrap();
     assert_eq!(&image.id, plan.image.id());
-    assert_eq!(found.imported, [(name.clone(), image.id.clone(), 7)]);
+    assert_eq!(found.imported, [(name.clone(), vec![image.id.clone()], 7)]);
     assert_eq!(fs::read_dir(state.path().join("uploads")).unwrap().count(), 0);
     for layer in &image.layers {
         let blob = disk.blobs.find(&layer.digest, Some(layer.size)).unwrap();
@@ -79,9 +79,9 @@ fn a_damaged_image_record_costs_that_image_alone() {
     let state = tempfile::tempdir().unwrap();
     let disk = Disk::open(state.path()).unwrap();
     let (good, good_plan) = planned(&disk, "good", b"1", 7);
-    disk.commit(&good, &good_plan, 7).unwrap();
+    disk.commit(&good, &Made::Layer(Box::new(good_plan.clone())), 7).unwrap();
     let (bad, bad_plan) = planned(&disk, "bad", b"2", 8);
-    disk.commit(&bad, &bad_plan, 8).unwrap();
+    disk.commit(&bad, &Made::Layer(Box::new(bad_plan.clone())), 8).unwrap();
     fs::write(state.path().join("images").join(format!("{}.json", bad_plan.image.id().hex())), "junk").unwrap();
     let index = disk.recover().unwrap().index;
     assert_eq!(index.list().len(), 1);
@@ -94,7 +94,7 @@ fn a_blob_of_another_length_is_corrupt() {
     let state = tempfile::tempdir().unwrap();
     let disk = Disk::open(state.path()).unwrap();
     let (name, plan) = planned(&disk, "one", b"1", 7);
-    disk.commit(&name, &plan, 7).unwrap();
+    disk.commit(&name, &Made::Layer(Box::new(plan.clone())), 7).unwrap();
     let layer = &plan.image.layers[0];
     let code = |result: Result<schema::image_store::Blob, Failure>| result.unwrap_err().code;
     assert_eq!(code(disk.blobs.find(&layer.digest, Some(layer.size + 1))), schema::Code::Corrupt);

@@ -1,88 +1,74 @@
-//! From a checked upload to an image: what is to be written, as a plan that can be carried out again.
+//! What is asked of an import: an image of one layer, an archive from elsewhere.
 
+use crate::changes;
 use crate::check::Checked;
-use crate::oci::{self, Document};
-use crate::record::{ImageRecord, Stored};
+use crate::oci;
+use crate::oci::build::{Base, Story};
+use crate::plan::{Origin, Plan};
 use crate::reference::Reference;
-use crate::uploads::UploadName;
-use schema::image_store::ImportRequest;
-use schema::{Digest, Failure};
-use serde::{Deserialize, Serialize};
+use schema::Failure;
+use schema::image_store::{ImageConfig, ImportRequest};
 
 const LONGEST_SOURCE: usize = 1000;
+const CREATED_BY: &str = "cctl import";
 
 /// What the caller wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Request {
     reference: Option<Reference>,
-    source: String,
+    runtime: ImageConfig,
 }
 
 impl Request {
     pub(crate) fn parse(request: &ImportRequest) -> Result<Self, Failure> {
-        let ImportRequest { reference, source, message: _, changes: _, platform: _ } = request;
+        let ImportRequest { reference, source, message, changes, platform } = request;
         if source.len() > LONGEST_SOURCE {
             return Err(Failure::invalid(format_args!("the source has more than {LONGEST_SOURCE} bytes")));
         }
+        let mut runtime = oci::plain_config();
+        if !platform.is_empty() {
+            set_platform(&mut runtime, platform)?;
+        }
+        changes::apply(&mut runtime, changes)?;
+        runtime.comment = if message.is_empty() { format!("Imported from {source}") } else { message.clone() };
         let reference = if reference.is_empty() { None } else { Some(reference.parse()?) };
-        Ok(Self { reference, source: source.clone() })
+        Ok(Self { reference, runtime })
     }
-}
 
-/// Everything that an import writes besides its layer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Plan {
-    pub(crate) image: ImageRecord,
-    pub(crate) reference: Option<String>,
-    pub(crate) config: Document,
-    pub(crate) manifest: Document,
-    /// Whether the layer is the recompressed file.
-    pub(crate) packed: bool,
-}
-
-impl Plan {
-    /// The image of one layer that was asked for, created now.
-    pub(crate) fn new(request: &Request, checked: Checked, created_at: i64) -> Result<Self, Failure> {
+    /// The image that was asked for, of a layer that was found to be sound.
+    pub(crate) fn plan(&self, checked: Checked, created_at: i64) -> Result<Plan, Failure> {
         let Checked { layer, packed } = checked;
-        let runtime = oci::imported_config(&request.source);
-        let config = oci::config(&runtime, &layer, created_at)?;
-        let manifest = oci::manifest(&config, &layer)?;
-        let stored = |document: &Document| Stored { digest: document.digest.clone(), size: document.size() };
-        let image = ImageRecord {
-            config: stored(&config),
-            manifest: stored(&manifest),
+        let story = Story {
+            runtime: &self.runtime,
             created_at,
-            layers: vec![layer],
-            runtime,
-            manifest_type: oci::manifest_type(),
-            others: Vec::new(),
-            repository_digests: Vec::new(),
-            parent: None,
+            created_by: CREATED_BY,
+            comment: &self.runtime.comment,
+            author: "",
             container: None,
-            author: String::new(),
-            outlives: Vec::new(),
         };
-        Ok(Self { image, reference: request.reference.as_ref().map(ToString::to_string), config, manifest, packed })
+        let documents = Base::scratch().extended(&layer, &story)?;
+        Ok(Plan::new(documents, vec![layer], &story, Origin::default(), self.reference.as_ref(), packed))
     }
 }
 
-/// What is recorded of an upload once it was checked.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct UploadRecord {
-    pub(crate) upload: UploadName,
-    /// When: nanoseconds since the Unix epoch.
-    pub(crate) at: i64,
-    pub(crate) progress: Progress,
-}
-
-/// How far an import is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Progress {
-    /// To be carried out, also by the next process.
-    Planned(Box<Plan>),
-    /// The upload has become this image.
-    Done(Digest),
+/// `os/architecture[/variant]`, as OCI names them.
+fn set_platform(runtime: &mut ImageConfig, platform: &str) -> Result<(), Failure> {
+    let parts: Vec<&str> = platform.split('/').collect();
+    let is_word = |part: &&str| {
+        (1..=32).contains(&part.len())
+            && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
+    };
+    let (os, architecture, variant) = match parts[..] {
+        [os, architecture] => (os, architecture, ""),
+        [os, architecture, variant] => (os, architecture, variant),
+        _ => ("", "", ""),
+    };
+    if os.is_empty() || !parts.iter().all(is_word) {
+        return Err(Failure::invalid(format_args!("{platform:?} is not a platform"))
+            .hint("write it as OS/ARCHITECTURE[/VARIANT], such as linux/arm64/v8"));
+    }
+    (runtime.os, runtime.architecture, runtime.variant) = (os.to_owned(), architecture.to_owned(), variant.to_owned());
+    Ok(())
 }
 
 #[cfg(test)]
@@ -104,8 +90,9 @@ pub(crate) mod tests {
     #[test]
     fn the_documents_are_those_of_oci() {
         let request = Request::parse(&request("base", "x.tar")).unwrap();
-        let layer = Layer { digest: digest(b"l"), diff_id: digest(b"d"), media_type: "m".to_owned(), size: 3 };
-        let plan = Plan::new(&request, Checked { layer: layer.clone(), packed: false }, 0).unwrap();
+        let media_type = "application/vnd.oci.image.layer.v1.tar".to_owned();
+        let layer = Layer { digest: digest(b"l"), diff_id: digest(b"d"), media_type, size: 3 };
+        let plan = request.plan(Checked { layer: layer.clone(), packed: false }, 0).unwrap();
         assert_eq!(plan.reference.as_deref(), Some("base:latest"));
         assert_eq!(plan.image.id(), &digest(plan.config.text.as_bytes()));
         let config: serde_json::Value = serde_json::from_str(&plan.config.text).unwrap();
@@ -120,8 +107,25 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn bad_references_are_refused_before_anything_is_read() {
+    fn message_changes_and_platform_are_in_the_image() {
+        let mut wanted = request("base", "-");
+        wanted.message = "mine".to_owned();
+        wanted.changes = vec!["CMD sh".to_owned(), "ENV A=b".to_owned()];
+        wanted.platform = "linux/arm64/v8".to_owned();
+        let Request { runtime, .. } = Request::parse(&wanted).unwrap();
+        assert_eq!((&*runtime.architecture, &*runtime.variant, &*runtime.comment), ("arm64", "v8", "mine"));
+        assert_eq!((&runtime.command[2][..], &runtime.environment[0][..]), ("sh", "A=b"));
+    }
+
+    #[test]
+    fn bad_requests_are_refused_before_anything_is_read() {
         assert!(Request::parse(&request("A", "")).is_err());
         assert!(Request::parse(&request("", &"s".repeat(1001))).is_err());
+        for platform in ["linux", "linux/", "/amd64", "a/b/c/d", "linux/a b"] {
+            let wanted = ImportRequest { platform: platform.to_owned(), ..request("", "") };
+            assert!(Request::parse(&wanted).is_err(), "{platform}");
+        }
+        let wanted = ImportRequest { changes: vec!["RUN x".to_owned()], ..request("", "") };
+        assert!(Request::parse(&wanted).unwrap_err().message.contains("RUN"));
     }
 }

@@ -11,14 +11,18 @@
 
 mod audit;
 mod blobs;
+mod changes;
 mod check;
+mod commit;
 mod disk;
 mod history;
 mod holds;
 mod import;
 mod index;
+mod load;
 mod oci;
 mod partial;
+mod plan;
 mod record;
 pub mod reference;
 mod removals;
@@ -30,10 +34,12 @@ mod uploads;
 use actix::{Actor, Addr};
 use kit::actor::ask;
 use schema::common::CheckReport;
-use schema::image_store::{Blob, Description, HistoryStep, Image, ImportRequest, Lease, Removed, SERVICE, Server};
+use schema::image_store::{
+    Blob, CommitRequest, Description, HistoryStep, Image, ImportRequest, Lease, Removed, SERVICE, Server,
+};
 use schema::{Call, Digest, Failure};
 use std::time::Duration;
-use store::Store;
+use store::{Store, Wanted};
 use tokio::sync::watch;
 use uploads::UploadName;
 
@@ -75,13 +81,19 @@ impl Server for Api {
     }
 
     async fn import_upload(&self, call: &Call, upload: String, import: ImportRequest) -> Result<Image, Failure> {
-        let upload: UploadName = upload.parse()?;
-        let request = import::Request::parse(&import)?;
-        ask(&self.store, store::Import { call: *call, upload, request }).await
+        self.made(call, upload, Wanted::Import(import::Request::parse(&import)?)).await
     }
 
     async fn tag(&self, call: &Call, source: String, target: String, force: bool) -> Result<Image, Failure> {
         ask(&self.store, store::SetTag { call: *call, source, target: target.parse()?, force }).await
+    }
+
+    async fn commit_upload(&self, call: &Call, upload: String, request: CommitRequest) -> Result<Image, Failure> {
+        self.made(call, upload, Wanted::Commit(Box::new(commit::Request::parse(&request)?))).await
+    }
+
+    async fn load_upload(&self, call: &Call, upload: String) -> Result<Vec<Image>, Failure> {
+        ask(&self.store, store::Convert { call: *call, upload: upload.parse()?, wanted: Wanted::Load }).await
     }
 
     async fn remove(&self, call: &Call, reference: String, force: bool) -> Result<Removed, Failure> {
@@ -130,6 +142,14 @@ impl Server for Api {
     async fn abandon(&self, _call: &Call, upload: String) -> Result<(), Failure> {
         let upload: UploadName = upload.parse()?;
         ask(&self.store, store::Abandon(upload)).await
+    }
+}
+
+impl Api {
+    /// The only image that an upload becomes.
+    async fn made(&self, call: &Call, upload: String, wanted: Wanted) -> Result<Image, Failure> {
+        let images = ask(&self.store, store::Convert { call: *call, upload: upload.parse()?, wanted }).await?;
+        images.into_iter().next().ok_or_else(|| Failure::internal("an upload has become no image"))
     }
 }
 

@@ -14,8 +14,8 @@ mod removal;
 mod upload;
 
 pub(crate) use messages::{
-    Abandon, Append, Check, Describe, FindBlob, FindUpload, History, Import, Lease, List, Reconcile, Register, Release,
-    Remove, Resolve, SetTag,
+    Abandon, Append, Check, Convert, Describe, FindBlob, FindUpload, History, Lease, List, Reconcile, Register,
+    Release, Remove, Resolve, SetTag, Wanted,
 };
 
 use crate::disk::{Disk, Found};
@@ -54,7 +54,7 @@ pub(crate) struct Store {
 }
 
 struct Imported {
-    image: Digest,
+    images: Vec<Digest>,
     /// Nanoseconds since the Unix epoch.
     at: i64,
 }
@@ -69,7 +69,7 @@ impl Store {
             let touched = now.checked_sub(idle).unwrap_or(now);
             (name, Upload::open(touched))
         });
-        let imported = imported.into_iter().map(|(upload, image, at)| (upload, Imported { image, at }));
+        let imported = imported.into_iter().map(|(upload, images, at)| (upload, Imported { images, at }));
         Ok(Self {
             uploads: uploads.collect(),
             imported: imported.collect(),

@@ -17,21 +17,18 @@ fn name(text: &str) -> UploadName {
     text.parse().unwrap()
 }
 
+fn call() -> schema::Call {
+    schema::Call::within(std::time::Duration::from_secs(60))
+}
+
 async fn send(store: &Addr<Store>, upload: &str, data: Vec<u8>) -> Result<u64, Failure> {
     ask(store, Append { upload: name(upload), offset: 0, data }).await
 }
 
 async fn import(store: &Addr<Store>, upload: &str, reference: &str) -> Result<Image, Failure> {
     let request = crate::import::tests::request(reference, "-");
-    ask(
-        store,
-        Import {
-            call: schema::Call::within(std::time::Duration::from_secs(60)),
-            upload: name(upload),
-            request: Request::parse(&request).unwrap(),
-        },
-    )
-    .await
+    let wanted = Wanted::Import(Request::parse(&request).unwrap());
+    ask(store, Convert { call: call(), upload: name(upload), wanted }).await.map(|images| images[0].clone())
 }
 
 fn on_store(test: impl AsyncFnOnce(Addr<Store>, &Path)) {

@@ -1,6 +1,6 @@
 //! Archives on their way in.
 
-use schema::Failure;
+use schema::{Digest, Failure};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind};
@@ -13,6 +13,7 @@ use std::time::{Duration, SystemTime};
 const MOST_A_CALL: usize = 1 << 20;
 const LONGEST_NAME: usize = 64;
 const PACKED: &str = ".packed";
+const STAGED: &str = ".staged";
 
 /// The caller's name of an upload: 1 to 64 lower-case letters and digits, so also a safe file name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -61,6 +62,16 @@ impl Uploads {
         self.directory.join(format!("{}{PACKED}", name.0))
     }
 
+    /// The directory of what an archive holds, each file under its digest.
+    pub(crate) fn staging(&self, name: &UploadName) -> PathBuf {
+        self.directory.join(format!("{}{STAGED}", name.0))
+    }
+
+    /// A blob of an archive.
+    pub(crate) fn staged_path(&self, name: &UploadName, digest: &Digest) -> PathBuf {
+        self.staging(name).join(digest.hex())
+    }
+
     /// All uploads, and how long nobody has touched them. Left-overs of a killed import are removed.
     pub(crate) fn list(&self) -> Result<Vec<(UploadName, Duration)>, Failure> {
         let failed = |error: io::Error| Failure::io(format_args!("reading {}", self.directory.display()), &error);
@@ -72,7 +83,7 @@ impl Uploads {
                     let touched = entry.metadata().and_then(|metadata| metadata.modified()).map_err(failed)?;
                     uploads.push((name, SystemTime::now().duration_since(touched).unwrap_or_default()));
                 }
-                Err(_) => fs::remove_file(entry.path()).map_err(failed)?,
+                Err(_) => remove_whatever(&entry.path()).map_err(failed)?,
             }
         }
         Ok(uploads)
@@ -109,26 +120,35 @@ impl Uploads {
         })
     }
 
-    /// Removes what was made of an upload, if anything was. What stays is overwritten by the next import of it.
-    pub(crate) fn remove_packed(&self, name: &UploadName) {
-        if let Err(error) = fs::remove_file(self.packed_path(name))
-            && error.kind() != ErrorKind::NotFound
-        {
-            tracing::warn!(upload = name.0, %error, "cannot remove a recompressed upload");
+    /// Removes what was made of an upload, if anything was. What stays is overwritten by the next attempt.
+    pub(crate) fn remove_made(&self, name: &UploadName) {
+        for path in [self.packed_path(name), self.staging(name)] {
+            if let Err(error) = remove_whatever(&path) {
+                tracing::warn!(upload = name.0, %error, "cannot remove what was made of an upload");
+            }
         }
     }
 
     /// Removes an upload and what was made of it.
     pub(crate) fn remove(&self, name: &UploadName) -> Result<(), Failure> {
-        for path in [self.path(name), self.packed_path(name)] {
-            match fs::remove_file(&path) {
-                Err(error) if error.kind() != ErrorKind::NotFound => {
-                    return Err(Failure::io(format_args!("removing the upload {:?}", name.0), &error));
-                }
-                _ => {}
-            }
+        for path in [self.path(name), self.packed_path(name), self.staging(name)] {
+            remove_whatever(&path)
+                .map_err(|error| Failure::io(format_args!("removing the upload {:?}", name.0), &error))?;
         }
         Ok(())
+    }
+}
+
+/// Removes a file, or a directory with all that it holds; done also if there is none.
+fn remove_whatever(path: &Path) -> io::Result<()> {
+    let removed = match fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(path),
+        Ok(_) => fs::remove_file(path),
+        Err(error) => Err(error),
+    };
+    match removed {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }
 

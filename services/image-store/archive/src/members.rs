@@ -81,8 +81,8 @@ impl<R: Read> Members<R> {
     }
 
     /// The next member; none at the end, when the reader was read to its end. Data of the member before
-    /// that was not read is passed over. Fails for anything that is not a complete, sound archive with at
-    /// least one member.
+    /// that was not read is passed over. Fails for anything that is not a complete, sound archive. One that
+    /// has no members, only its end, is sound.
     #[allow(clippy::should_implement_trait)] // a lending reader: the data of each member is read in between
     pub fn next(&mut self) -> Result<Option<Member>, Error> {
         self.source.skip(self.left + self.padding)?;
@@ -100,6 +100,16 @@ impl<R: Read> Members<R> {
                 _ => return self.member(&header, preface).map(Some),
             }
         }
+    }
+
+    /// Members until now.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Bytes of the archive that were read until now: where the data of the member is that was given last.
+    pub fn position(&self) -> u64 {
+        self.source.position()
     }
 
     /// Data of the current member, as it is in the archive; zero bytes at its end.
@@ -140,7 +150,8 @@ impl<R: Read> Members<R> {
         if name.is_some() || link.is_some() || extended.is_some() {
             return Err(self.source.cut_off());
         }
-        match self.count {
+        // A layer that changes nothing is an archive of zeros alone; what has no bytes at all is no archive.
+        match self.source.position() {
             0 => Err(Error::invalid("the archive is empty")),
             _ => Ok(None),
         }

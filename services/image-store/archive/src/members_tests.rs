@@ -109,7 +109,7 @@ fn an_archive_may_end_without_zeros_or_with_many() {
 fn what_is_no_archive_is_refused_with_the_reason() {
     let whole = archive(|builder| file(builder, "a", &[1; 2000]));
     assert!(refused(b"").contains("empty"));
-    assert!(refused(&[0; 1024]).contains("empty"));
+    assert!(read_all(&[0; 1024]).unwrap().is_empty());
     assert!(refused(b"#!/bin/sh\n").contains("not a tar"));
     assert!(refused(&[b'x'; 5000]).contains("not a tar"));
     for length in (1..whole.len() - 1024).filter(|length| *length > 512) {

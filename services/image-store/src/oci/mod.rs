@@ -1,15 +1,14 @@
 //! The JSON documents of an image, as the OCI image specification has them.
 
+pub(crate) mod build;
 pub(crate) mod config;
 pub(crate) mod manifest;
 mod timestamp;
 
-use manifest::{OCI_CONFIG, OCI_MANIFEST};
-use schema::common::Layer;
+use manifest::OCI_MANIFEST;
 use schema::image_store::ImageConfig;
 use schema::{Digest, Failure};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use sha2::Digest as _;
 
 /// A document and its digest.
@@ -31,37 +30,9 @@ impl Document {
     }
 }
 
-/// What the configuration of an imported image says to a container: nothing but its platform.
-pub(crate) fn imported_config(source: &str) -> ImageConfig {
-    ImageConfig {
-        architecture: architecture().to_owned(),
-        os: "linux".to_owned(),
-        comment: format!("Imported from {source}"),
-        ..ImageConfig::default()
-    }
-}
-
-/// The configuration of an image of one layer.
-pub(crate) fn config(config: &ImageConfig, layer: &Layer, created_at: i64) -> Result<Document, Failure> {
-    let created = timestamp::rfc3339(created_at);
-    Document::of(&json!({
-        "created": created,
-        "architecture": config.architecture,
-        "os": config.os,
-        "config": {},
-        "rootfs": { "type": "layers", "diff_ids": [layer.diff_id] },
-        "history": [{ "created": created, "created_by": "cctl import", "comment": config.comment }],
-    }))
-}
-
-/// The manifest of an image of one layer.
-pub(crate) fn manifest(config: &Document, layer: &Layer) -> Result<Document, Failure> {
-    Document::of(&json!({
-        "schemaVersion": 2,
-        "mediaType": OCI_MANIFEST,
-        "config": { "mediaType": OCI_CONFIG, "digest": config.digest, "size": config.size() },
-        "layers": [{ "mediaType": layer.media_type, "digest": layer.digest, "size": layer.size }],
-    }))
+/// What an image says when nobody has said anything: its platform is this host's.
+pub(crate) fn plain_config() -> ImageConfig {
+    ImageConfig { architecture: architecture().to_owned(), os: "linux".to_owned(), ..ImageConfig::default() }
 }
 
 /// The media type of the manifests that are made here.
@@ -75,7 +46,7 @@ pub(crate) fn digest(content: &[u8]) -> Digest {
 }
 
 /// This machine's, by the name that OCI took from Go.
-fn architecture() -> &'static str {
+pub(crate) fn architecture() -> &'static str {
     match std::env::consts::ARCH {
         "x86_64" => "amd64",
         "aarch64" => "arm64",

@@ -1,31 +1,44 @@
-//! From an upload to an image.
+//! From an upload to images.
 
+use super::change::{answered, at_once};
 use super::upload::Importing;
-use super::{Import, Imported, Store};
-use crate::check::check;
+use super::{Convert, Imported, Store, Wanted};
+use crate::check::{Use, abandoned, check};
+use crate::commit;
 use crate::disk::Disk;
-use crate::import::{Plan, Request};
+use crate::holds::Hold;
+use crate::import;
+use crate::load;
+use crate::plan::{LoadedImage, Made};
+use crate::record::ImageRecord;
 use crate::uploads::{UploadName, missing};
 use actix::{ActorFutureExt, AsyncContext, Context, Handler, ResponseFuture, WrapFuture};
 use kit::actor::on_thread;
-use schema::Failure;
+use schema::common::Layer;
 use schema::image_store::Image;
+use schema::{Digest, Failure};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 use tokio::sync::oneshot;
 use tracing::Instrument;
 
-impl Handler<Import> for Store {
-    type Result = ResponseFuture<Result<Image, Failure>>;
+impl Handler<Convert> for Store {
+    type Result = ResponseFuture<Result<Vec<Image>, Failure>>;
 
-    fn handle(&mut self, Import { call, upload, request }: Import, context: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, Convert { call, upload, wanted }: Convert, context: &mut Context<Self>) -> Self::Result {
         if let Some(imported) = self.imported.get(&upload) {
-            return Box::pin(std::future::ready(self.index.get(&imported.image)));
+            return at_once(imported.images.iter().map(|image| self.image(image)).collect());
         }
-        let Some(entry) = self.uploads.get_mut(&upload) else {
-            return Box::pin(std::future::ready(Err(missing(&upload))));
+        if !self.uploads.contains_key(&upload) {
+            return at_once(Err(missing(&upload)));
+        }
+        let (order, hold) = match self.order(wanted) {
+            Ok(order) => order,
+            Err(failure) => return at_once(Err(failure)),
         };
+        let Some(entry) = self.uploads.get_mut(&upload) else { return at_once(Err(missing(&upload))) };
         let (waiter, answer) = oneshot::channel();
         if let Some(importing) = &mut entry.importing {
             importing.waiters.push(waiter);
@@ -33,61 +46,121 @@ impl Handler<Import> for Store {
             let cancelled = Arc::new(AtomicBool::new(false));
             entry.importing = Some(Importing { cancelled: Arc::clone(&cancelled), waiters: vec![waiter] });
             let file = Arc::clone(&entry.file);
-            self.begin(Work { upload, request, cancelled, file }, call.span("import"), context);
+            self.begin(Work { upload, order, _hold: hold, cancelled, file }, call.span("import"), context);
         }
-        Box::pin(
-            async move { answer.await.unwrap_or_else(|_| Err(Failure::internal("an import ended without an answer"))) },
-        )
+        answered(answer)
     }
 }
 
-/// What an import needs to know.
+/// What is wanted, with what the index knows of it.
+enum Order {
+    Import(import::Request),
+    Commit(Box<(commit::Request, ImageRecord)>),
+    /// Layers that are here already, by their diff ids.
+    Load(HashMap<Digest, Layer>),
+}
+
+/// What the work on an upload needs to know.
 struct Work {
     upload: UploadName,
-    request: Request,
+    order: Order,
+    /// On blobs that the images will need.
+    _hold: Hold,
     cancelled: Arc<AtomicBool>,
     file: Arc<Mutex<()>>,
 }
 
 impl Work {
     /// Reads the upload and says what is to be written.
-    fn plan(&self, disk: &Disk) -> Result<Plan, Failure> {
+    fn plan(&self, disk: &Disk) -> Result<Made, Failure> {
         let _alone = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        let checked = check(&disk.uploads, &self.upload, &self.cancelled).inspect_err(|_| {
-            disk.uploads.remove_packed(&self.upload);
-        })?;
-        Plan::new(&self.request, checked, kit::process::now())
+        let checked = |purpose| check(&disk.uploads, &self.upload, purpose, &self.cancelled);
+        let now = kit::process::now();
+        let made = match &self.order {
+            Order::Import(request) => checked(Use::Import)
+                .and_then(|checked| request.plan(checked, now))
+                .map(|plan| Made::Layer(Box::new(plan))),
+            Order::Commit(commit) => {
+                let (request, below) = &**commit;
+                let plan = checked(Use::Layer).and_then(|checked| request.plan(disk, below, checked, now));
+                plan.map(|plan| Made::Layer(Box::new(plan)))
+            }
+            Order::Load(known) => {
+                load::plan(disk, &self.upload, known, &self.cancelled).map(|load| Made::Archive(Box::new(load)))
+            }
+        };
+        made.inspect_err(|_| disk.uploads.remove_made(&self.upload))
     }
 }
 
 impl Store {
-    /// The work belongs to the actor, not to the call: it goes on when the caller is gone.
-    fn begin(&mut self, work: Work, span: tracing::Span, context: &mut Context<Self>) {
-        let (disk, commits, upload) = (Arc::clone(&self.disk), Arc::clone(&self.commits), work.upload.clone());
-        let import = async move {
-            let reading = Arc::clone(&disk);
-            let plan = on_thread(move || work.plan(&reading).map(|plan| (work, plan))).await;
-            let (work, plan) = plan?;
-            // Held until the actor has the result: the future ends in the actor's own turn.
-            let turn = commits.lock_owned().await;
-            if work.cancelled.load(Ordering::Relaxed) {
-                return Err(Failure::conflict("the upload was abandoned"));
+    fn order(&self, wanted: Wanted) -> Result<(Order, Hold), Failure> {
+        Ok(match wanted {
+            Wanted::Import(request) => (Order::Import(request), self.holds.hold([])),
+            Wanted::Commit(request) => {
+                let below = self
+                    .index
+                    .record(&request.base)
+                    .ok_or_else(|| Failure::not_found(format_args!("no such image: {}", request.base)))?;
+                let hold = self.holds.hold(below.blobs().map(|(digest, _)| digest.clone()));
+                (Order::Commit(Box::new((*request, below.clone()))), hold)
             }
-            let at = plan.image.created_at;
-            on_thread(move || disk.commit(&work.upload, &plan, at).map(|()| plan)).await.map(|plan| (plan, turn))
-        };
-        let import = import.instrument(span).into_actor(self).map(move |result, store, _| {
-            store.finish(&upload, result.map(|(plan, _turn)| plan));
-        });
-        context.spawn(import);
+            Wanted::Load => {
+                let layers = self.index.records().flat_map(|record| &record.layers);
+                let known: HashMap<_, _> = layers.map(|layer| (layer.diff_id.clone(), layer.clone())).collect();
+                let hold = self.holds.hold(known.values().map(|layer| layer.digest.clone()));
+                (Order::Load(known), hold)
+            }
+        })
     }
 
-    fn finish(&mut self, upload: &UploadName, result: Result<Plan, Failure>) {
+    /// The work belongs to the actor, not to the call: it goes on when the caller is gone.
+    fn begin(&self, work: Work, span: tracing::Span, context: &mut Context<Self>) {
+        let (disk, upload) = (Arc::clone(&self.disk), work.upload.clone());
+        let reading = on_thread(move || work.plan(&disk).map(|made| (work, made))).instrument(span.clone());
+        context.spawn(reading.into_actor(self).map(move |result, store, context| match result {
+            Ok((work, made)) => store.record(work, made, span, context),
+            Err(failure) => store.finish(&upload, Err(failure)),
+        }));
+    }
+
+    /// Writes what was planned. What the work holds is held until the index knows it.
+    fn record(&self, work: Work, made: Made, span: tracing::Span, context: &mut Context<Self>) {
+        let (upload, cancelled) = (work.upload.clone(), Arc::clone(&work.cancelled));
+        let at = kit::process::now();
+        let done = self.change(
+            context,
+            span,
+            move |store| {
+                let mut made = made;
+                made.join(|id| store.index.record(id));
+                Ok(made)
+            },
+            move |disk, made| {
+                let written = if cancelled.load(Ordering::Relaxed) {
+                    disk.uploads.remove_made(&upload);
+                    Err(abandoned())
+                } else {
+                    disk.commit(&upload, &made, at)
+                };
+                Ok((upload, written.map(|()| made)))
+            },
+            move |store, (upload, result)| {
+                drop(work);
+                store.finish(&upload, result.map(|made| (made.images(), at)));
+                Ok(())
+            },
+        );
+        // Its answer is given by `finish`.
+        drop(done);
+    }
+
+    fn finish(&mut self, upload: &UploadName, result: Result<(Vec<LoadedImage>, i64), Failure>) {
         let Some(entry) = self.uploads.get_mut(upload) else { return };
         entry.touched = Instant::now();
         let Some(Importing { cancelled, waiters }) = entry.importing.take() else { return };
         let answer = match result {
-            Ok(plan) => self.add(upload, plan),
+            Ok((images, at)) => self.add(upload, images, at),
             Err(failure) => {
                 if cancelled.load(Ordering::Relaxed) {
                     self.discard(upload);
@@ -101,15 +174,19 @@ impl Store {
         }
     }
 
-    fn add(&mut self, upload: &UploadName, plan: Plan) -> Result<Image, Failure> {
-        let (image, at) = (plan.image.id().clone(), plan.image.created_at);
-        tracing::info!(%image, reference = plan.reference, upload = upload.as_str(), "imported");
-        self.index.add_image(plan.image);
-        if let Some(reference) = plan.reference {
-            self.index.tag(reference, &image);
+    fn add(&mut self, upload: &UploadName, images: Vec<LoadedImage>, at: i64) -> Result<Vec<Image>, Failure> {
+        let mut ids = Vec::new();
+        for LoadedImage { record, names } in images {
+            let id = record.id().clone();
+            tracing::info!(image = %id, ?names, upload = upload.as_str(), "an upload has become an image");
+            self.index.add_image(record);
+            for name in names {
+                self.index.tag(name, &id);
+            }
+            ids.push(id);
         }
         self.uploads.remove(upload);
-        self.imported.insert(upload.clone(), Imported { image: image.clone(), at });
-        self.index.get(&image)
+        self.imported.insert(upload.clone(), Imported { images: ids.clone(), at });
+        ids.iter().map(|id| self.image(id)).collect()
     }
 }

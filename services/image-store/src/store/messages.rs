@@ -1,10 +1,10 @@
 //! What the actor is asked.
 
-use crate::import::Request;
 use crate::oci;
 use crate::oci::manifest::{Document, Manifest};
 use crate::reference::Reference;
 use crate::uploads::UploadName;
+use crate::{commit, import};
 use actix::Message;
 use schema::common::CheckReport;
 use schema::image_store::{Blob, Description, HistoryStep, Image, Removed};
@@ -34,13 +34,24 @@ pub(crate) struct Append {
     pub(crate) data: Vec<u8>,
 }
 
-/// Make an image of an upload.
+/// Make images of an upload.
 #[derive(Debug, Message)]
-#[rtype(result = "Result<Image, Failure>")]
-pub(crate) struct Import {
+#[rtype(result = "Result<Vec<Image>, Failure>")]
+pub(crate) struct Convert {
     pub(crate) call: Call,
     pub(crate) upload: UploadName,
-    pub(crate) request: Request,
+    pub(crate) wanted: Wanted,
+}
+
+/// What an upload is, and what is made of it.
+#[derive(Debug)]
+pub(crate) enum Wanted {
+    /// One image, of an archive from elsewhere.
+    Import(import::Request),
+    /// One image, of another and a layer.
+    Commit(Box<commit::Request>),
+    /// All images of an archive of images.
+    Load,
 }
 
 /// Forget an upload.

@@ -21,8 +21,8 @@ pub(super) struct Upload {
 /// An import that runs.
 pub(super) struct Importing {
     pub(super) cancelled: Arc<AtomicBool>,
-    /// Who waits for the image: repetitions of a lost call join the first.
-    pub(super) waiters: Vec<oneshot::Sender<Result<Image, Failure>>>,
+    /// Who waits for the images: repetitions of a lost call join the first.
+    pub(super) waiters: Vec<oneshot::Sender<Result<Vec<Image>, Failure>>>,
 }
 
 impl Upload {
