@@ -97,7 +97,7 @@ fn instruction(config: &mut ImageConfig, name: &str, rest: &str, command_was_set
 }
 
 fn is_known(name: &str) -> bool {
-    KNOWN.split([',', ' ']).any(|known| known == name)
+    !name.is_empty() && KNOWN.split([',', ' ']).any(|known| known == name)
 }
 
 fn unknown(name: &str) -> Refusal {

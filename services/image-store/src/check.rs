@@ -104,7 +104,7 @@ fn checked(
     made: Option<(Digest, u64)>,
 ) -> Checked {
     let packed = made.is_some();
-    let kept = compression.media_type().or(Compression::Gzip.media_type()).unwrap_or_default();
+    let kept = if packed { Compression::Gzip } else { compression }.media_type().unwrap_or_default();
     let (digest, size) = made.unwrap_or((digest, length));
     Checked { layer: Layer { digest, diff_id, media_type: kept.to_owned(), size }, packed }
 }
