@@ -3,7 +3,7 @@ SHELL = /bin/sh
 CARGO ?= cargo
 SHIM = services/executor/shim/Cargo.toml
 
-.PHONY: run stop test build setup-run setup-test lint format unit privileged end-to-end schema clean help
+.PHONY: run stop test build setup-run setup-test lint format unit images privileged end-to-end fuzz schema clean help
 
 help:
 	@echo 'make run      build, start cctl, run a container and show its output'
@@ -13,6 +13,7 @@ help:
 	@echo 'make lint     formatting, lints, licences, duplicate dependencies'
 	@echo 'make unit     tests that need no root'
 	@echo 'make privileged end-to-end   tests on the kernel, as root'
+	@echo 'make fuzz     the parsers of untrusted bytes, FUZZ_SECONDS (20) each'
 	@echo 'make format   format the sources'
 	@echo 'make schema   renew schema/contract.cgr from the .capnp files'
 	@echo 'make clean    remove what was built'
@@ -34,7 +35,7 @@ build:
 	$(CARGO) build --release --locked --manifest-path $(SHIM) --target-dir target
 
 # Short feedback first.
-test: setup-test lint unit build privileged end-to-end
+test: setup-test lint unit build privileged end-to-end fuzz
 
 lint:
 	$(CARGO) fmt --all --check
@@ -46,12 +47,25 @@ unit:
 	$(CARGO) test --locked --workspace --exclude tests --lib --bins
 	$(CARGO) test --locked --package tests --test policy
 
-# Tests on the real kernel, as root; each cleans up, and checks that it did.
+# Tests on the real kernel, as root; each cleans up, and checks that it did. Suites run side by side.
 privileged: build
-	$(CARGO) test --locked --workspace --exclude tests --test '*'
+	tests/all -- --workspace --exclude tests --test '*'
 
-end-to-end: build
-	$(CARGO) test --locked --package tests
+# Images of Debian packages: made once, because the suites have no network but their own.
+IMAGES = $(CURDIR)/target/test-images
+images:
+	@mkdir -p $(IMAGES)
+	@for name in python sshd debian; do \
+		[ -f $(IMAGES)/$$name.tar ] || { tests/recipes/make $$name > $(IMAGES)/$$name.new 2> $(IMAGES)/$$name.log \
+			&& mv $(IMAGES)/$$name.new $(IMAGES)/$$name.tar || { cat $(IMAGES)/$$name.log; exit 1; }; }; \
+	done
+
+end-to-end: build images
+	CCTL_TEST_IMAGES=$(IMAGES) tests/all -- --package tests
+
+FUZZ_SECONDS ?= 20
+fuzz:
+	tests/fuzz/run $(FUZZ_SECONDS)
 
 format:
 	$(CARGO) fmt --all
