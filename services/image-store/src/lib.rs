@@ -27,6 +27,7 @@ mod record;
 pub mod reference;
 mod removals;
 mod removing;
+mod save;
 mod shelf;
 mod store;
 mod uploads;
@@ -35,7 +36,7 @@ use actix::{Actor, Addr};
 use kit::actor::ask;
 use schema::common::CheckReport;
 use schema::image_store::{
-    Blob, CommitRequest, Description, HistoryStep, Image, ImportRequest, Lease, Removed, SERVICE, Server,
+    Blob, CommitRequest, Description, HistoryStep, Image, ImportRequest, Lease, Removed, SERVICE, SavedPart, Server,
 };
 use schema::{Call, Digest, Failure};
 use std::time::Duration;
@@ -94,6 +95,10 @@ impl Server for Api {
 
     async fn load_upload(&self, call: &Call, upload: String) -> Result<Vec<Image>, Failure> {
         ask(&self.store, store::Convert { call: *call, upload: upload.parse()?, wanted: Wanted::Load }).await
+    }
+
+    async fn save(&self, _call: &Call, references: Vec<String>, offset: u64, most: u32) -> Result<SavedPart, Failure> {
+        ask(&self.store, store::Save { references, offset, most }).await
     }
 
     async fn remove(&self, call: &Call, reference: String, force: bool) -> Result<Removed, Failure> {

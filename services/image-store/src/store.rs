@@ -11,11 +11,12 @@ mod leases;
 mod messages;
 mod register;
 mod removal;
+mod saving;
 mod upload;
 
 pub(crate) use messages::{
     Abandon, Append, Check, Convert, Describe, FindBlob, FindUpload, History, Lease, List, Reconcile, Register,
-    Release, Remove, Resolve, SetTag, Wanted,
+    Release, Remove, Resolve, Save, SetTag, Wanted,
 };
 
 use crate::disk::{Disk, Found};
@@ -26,6 +27,7 @@ use crate::shelf::Shelf;
 use crate::uploads::UploadName;
 use actix::{Actor, AsyncContext, Context, Handler, ResponseFuture};
 use kit::actor::on_thread;
+use saving::Reading;
 use schema::image_store::{Blob, Image};
 use schema::{Digest, Failure};
 use std::collections::HashMap;
@@ -47,6 +49,8 @@ pub(crate) struct Store {
     removed: HashMap<String, Remembered>,
     /// Bytes of layers, unpacked, by their diff id, as far as somebody asked.
     sizes: HashMap<Digest, u64>,
+    /// Archives that somebody reads, by what was asked for.
+    readings: HashMap<Vec<String>, Reading>,
     /// Grows with every image that goes.
     generation: watch::Sender<u64>,
     /// Held while a commit is written.
@@ -76,6 +80,7 @@ impl Store {
             index,
             removed: removed.into_iter().collect(),
             sizes: HashMap::new(),
+            readings: HashMap::new(),
             generation: watch::channel(kit::process::now().unsigned_abs()).0,
             disk: Arc::new(disk),
             holds: Holds::default(),

@@ -7,7 +7,7 @@ use crate::uploads::UploadName;
 use crate::{commit, import};
 use actix::Message;
 use schema::common::CheckReport;
-use schema::image_store::{Blob, Description, HistoryStep, Image, Removed};
+use schema::image_store::{Blob, Description, HistoryStep, Image, Removed, SavedPart};
 use schema::{Call, Digest, Failure};
 
 /// Which image does this text mean?
@@ -162,3 +162,12 @@ pub(crate) struct Check;
 #[derive(Debug, Message)]
 #[rtype(result = "Result<Blob, Failure>")]
 pub(crate) struct FindUpload(pub(crate) UploadName);
+
+/// Bytes of an archive of these images.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<SavedPart, Failure>")]
+pub(crate) struct Save {
+    pub(crate) references: Vec<String>,
+    pub(crate) offset: u64,
+    pub(crate) most: u32,
+}
