@@ -1,13 +1,18 @@
 //! The contract of `containers`, served.
 
 use crate::container::{Handle, Keep, Shared, View};
+use crate::exec::{self, ExecHandle, KeepExec};
 use crate::record::Record;
-use crate::registry::{Admit, Damaged, Departed, Find, Known, Registry, Views};
+use crate::registry::{Damaged, Departed, Find, Registry, Views};
 use crate::workers::STEP;
-use crate::{decide, operations, removal, shut_down, validate};
+use crate::{check, creation, decide, operations, removal, shut_down, watching};
 use actix::Addr;
 use kit::actor::ask;
-use schema::containers::{Container, ContainerSpec, Info, Server};
+use schema::common::{CheckReport, ExitRecord};
+use schema::containers::{CommitSpec, Container, ContainerSpec, EventList, Exec, ExecSpec, Info, Server};
+use schema::executor::{Process, Stats};
+use schema::filesystem::{ArchiveChunk, ArchiveRequest, ChangeList, ExtractRequest, PathStat, Usage};
+use schema::image_store::Image;
 use schema::{Call, Code, ContainerId, Failure};
 use std::rc::Rc;
 use std::time::Duration;
@@ -37,20 +42,28 @@ impl Api {
         }
     }
 
-    async fn make(&self, call: &Call, id: ContainerId, spec: &ContainerSpec) -> Result<Handle, Failure> {
-        if let Some(known) = ask(&self.registry, Known { id: id.clone(), spec: spec.clone() }).await? {
-            return Ok(known);
-        }
-        let warnings = validate::check(spec, validate::processors())?;
-        let image = self.shared.workers.image_store.resolve(call, &spec.image).await?;
-        ask(&self.registry, Admit(Record::new(id, spec, image, warnings)?)).await
+    /// A container whose processes can be asked something.
+    async fn running(&self, reference: &str) -> Result<View, Failure> {
+        let view = self.find(reference).await?.until_live().await?;
+        if view.phase().is_running() { Ok(view) } else { Err(decide::not_running(&view.record)) }
+    }
+
+    async fn find_exec(&self, id: ContainerId) -> Result<ExecHandle, Failure> {
+        ask(&self.shared.execs, exec::Find(id)).await
+    }
+
+    async fn freeze(&self, call: &Call, container: &str, is_paused: bool) -> Result<Container, Failure> {
+        let (handle, workers, call) = (self.find(container).await?, self.shared.workers.clone(), call.limited(STEP));
+        let paused = async move { operations::pause(&handle, &workers, &call, is_paused).await };
+        Ok(operations::detached(paused).await?.container())
     }
 }
 
 impl Server for Api {
     async fn create(&self, call: &Call, id: ContainerId, spec: ContainerSpec) -> Result<Container, Failure> {
-        let handle = self.make(call, id, &spec).await?;
-        Ok(handle.until_live().await?.container())
+        let (shared, registry) = (Rc::clone(&self.shared), self.registry.clone());
+        let handle = operations::detached(creation::create(shared, registry, *call, id, spec)).await?;
+        Ok(handle.now().container())
     }
 
     async fn start(&self, call: &Call, container: String) -> Result<Container, Failure> {
@@ -134,5 +147,104 @@ impl Server for Api {
         let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         let running = views.iter().filter(|(_, view): &&(Handle, View)| view.phase().is_running()).count();
         Ok(Info { containers: count(views.len()), running: count(running), network })
+    }
+
+    async fn rename(&self, _: &Call, container: String, new_name: String) -> Result<Container, Failure> {
+        let (handle, registry) = (self.find(&container).await?, self.registry.clone());
+        let workers = self.shared.workers.clone();
+        Ok(operations::detached(operations::rename(handle, registry, workers, new_name)).await?.container())
+    }
+
+    async fn pause(&self, call: &Call, container: String) -> Result<Container, Failure> {
+        self.freeze(call, &container, true).await
+    }
+
+    async fn unpause(&self, call: &Call, container: String) -> Result<Container, Failure> {
+        self.freeze(call, &container, false).await
+    }
+
+    async fn stats(&self, call: &Call, container: String) -> Result<Stats, Failure> {
+        let view = self.running(&container).await?;
+        self.shared.workers.executor.stats(call, view.record.id()).await
+    }
+
+    async fn top(&self, call: &Call, container: String) -> Result<Vec<Process>, Failure> {
+        let view = self.running(&container).await?;
+        self.shared.workers.executor.processes(call, view.record.id()).await
+    }
+
+    async fn events(&self, _: &Call, after: u64, since: i64, wait_ms: u32) -> Result<EventList, Failure> {
+        watching::events(&self.shared.journal, after, since, Duration::from_millis(wait_ms.into())).await
+    }
+
+    async fn exec(&self, _: &Call, container: String, exec: ContainerId, spec: ExecSpec) -> Result<Exec, Failure> {
+        let handle = self.find(&container).await?;
+        operations::detached(operations::exec(Rc::clone(&self.shared), handle, exec, spec)).await
+    }
+
+    async fn exec_wait(&self, _: &Call, exec: ContainerId) -> Result<ExitRecord, Failure> {
+        self.find_exec(exec).await?.ended().await
+    }
+
+    async fn exec_resize(&self, call: &Call, exec: ContainerId, rows: u16, columns: u16) -> Result<(), Failure> {
+        let exec = self.find_exec(exec).await?.now().record;
+        if !exec.requested.terminal {
+            return Err(
+                Failure::conflict(format_args!("exec {} has no terminal", exec.id.short())).hint("run it with -t")
+            );
+        }
+        self.shared.workers.executor.resize(call, &exec.id, rows, columns).await
+    }
+
+    async fn exec_keep(&self, _: &Call, exec: ContainerId, lease_ms: u32) -> Result<(), Failure> {
+        self.find_exec(exec).await?.ask(KeepExec(Duration::from_millis(lease_ms.into()))).await
+    }
+
+    async fn changes(
+        &self,
+        call: &Call,
+        container: String,
+        after: Vec<u8>,
+        max_count: u32,
+    ) -> Result<ChangeList, Failure> {
+        let (handle, files) = (self.find(&container).await?, &self.shared.workers.filesystem);
+        operations::in_place(&handle, async |place| files.changes(call, place, &after, max_count).await).await
+    }
+
+    async fn archive(
+        &self,
+        call: &Call,
+        container: String,
+        request: ArchiveRequest,
+        cursor: Vec<u8>,
+        max_bytes: u32,
+    ) -> Result<ArchiveChunk, Failure> {
+        let (handle, files) = (self.find(&container).await?, &self.shared.workers.filesystem);
+        operations::in_place(&handle, async |place| files.archive(call, place, &request, &cursor, max_bytes).await)
+            .await
+    }
+
+    async fn extract(&self, call: &Call, container: String, request: ExtractRequest) -> Result<(), Failure> {
+        let (handle, files) = (self.find(&container).await?, &self.shared.workers.filesystem);
+        operations::in_place(&handle, async |place| files.extract(call, place, &request).await).await
+    }
+
+    async fn stat(&self, call: &Call, container: String, path: String) -> Result<PathStat, Failure> {
+        let (handle, files) = (self.find(&container).await?, &self.shared.workers.filesystem);
+        operations::in_place(&handle, async |place| files.stat(call, place, &path).await).await
+    }
+
+    async fn commit(&self, call: &Call, container: String, upload: String, spec: CommitSpec) -> Result<Image, Failure> {
+        let (handle, workers) = (self.find(&container).await?, self.shared.workers.clone());
+        operations::detached(operations::commit(handle, workers, *call, upload, spec)).await
+    }
+
+    async fn usage(&self, call: &Call, container: String) -> Result<Usage, Failure> {
+        let view = self.find(&container).await?.now();
+        self.shared.workers.filesystem.usage(call, view.record.id()).await
+    }
+
+    async fn check(&self, call: &Call) -> Result<CheckReport, Failure> {
+        check::run(Rc::clone(&self.shared), self.registry.clone(), *call).await
     }
 }

@@ -11,13 +11,7 @@ const DEFAULT_DIRECTORY: &str = "/";
 /// Entrypoint and command together, by Docker's rules: a command replaces the image's command, an entrypoint
 /// replaces the image's entrypoint and drops its command.
 pub(crate) fn arguments(spec: &ContainerSpec, image: &ImageConfig) -> Result<Vec<String>, Failure> {
-    let (entrypoint, default) = match &spec.entrypoint {
-        // `--entrypoint ""` is one empty word: none.
-        Some(words) if words.iter().all(String::is_empty) => (&[][..], &[][..]),
-        Some(words) => (words.as_slice(), &[][..]),
-        None => (image.entrypoint.as_slice(), image.command.as_slice()),
-    };
-    let command = if spec.command.is_empty() { default } else { &spec.command };
+    let (entrypoint, command) = parts(spec, image);
     let arguments: Vec<String> = entrypoint.iter().chain(command).cloned().collect();
     match arguments.first() {
         None => Err(Failure::invalid(format_args!("no command: the image {:?} names none", spec.image))
@@ -29,6 +23,43 @@ pub(crate) fn arguments(spec: &ContainerSpec, image: &ImageConfig) -> Result<Vec
     }
 }
 
+/// Entrypoint and command.
+fn parts<'a>(spec: &'a ContainerSpec, image: &'a ImageConfig) -> (&'a [String], &'a [String]) {
+    let (entrypoint, default) = match &spec.entrypoint {
+        // `--entrypoint ""` is one empty word: none.
+        Some(words) if words.iter().all(String::is_empty) => (&[][..], &[][..]),
+        Some(words) => (words.as_slice(), &[][..]),
+        None => (image.entrypoint.as_slice(), image.command.as_slice()),
+    };
+    (entrypoint, if spec.command.is_empty() { default } else { &spec.command })
+}
+
+/// The configuration of a container as that of an image: what a user said of the process over what the image
+/// says, as Docker's commit has it.
+pub(crate) fn effective(spec: &ContainerSpec, image: &ImageConfig) -> ImageConfig {
+    let (entrypoint, command) = parts(spec, image);
+    let or = |given: &str, image: &str| if given.is_empty() { image.to_owned() } else { given.to_owned() };
+    let published = spec.ports.iter().map(|port| format!("{}/{}", port.container_port, port.protocol));
+    let mut exposed_ports: Vec<_> = image.exposed_ports.iter().cloned().chain(published).collect();
+    exposed_ports.sort();
+    exposed_ports.dedup();
+    ImageConfig {
+        environment: merged(&image.environment, &spec.environment),
+        entrypoint: entrypoint.to_vec(),
+        command: command.to_vec(),
+        working_directory: or(&spec.working_directory, &image.working_directory),
+        user: or(&spec.user, &image.user),
+        stop_signal: or(&spec.stop_signal, &image.stop_signal),
+        architecture: image.architecture.clone(),
+        os: image.os.clone(),
+        comment: String::new(),
+        labels: merged(&image.labels, &spec.labels),
+        exposed_ports,
+        volumes: image.volumes.clone(),
+        variant: image.variant.clone(),
+    }
+}
+
 /// The environment of PID 1, each key once: defaults, then the image's, then the user's; the last wins.
 /// (HOME is not known here: the executor reads it from the container's own /etc/passwd.)
 pub(crate) fn environment(hostname: &str, terminal: bool, image: &[String], user: &[String]) -> Vec<String> {
@@ -36,7 +67,16 @@ pub(crate) fn environment(hostname: &str, terminal: bool, image: &[String], user
     if terminal {
         merged.push(DEFAULT_TERM.to_owned());
     }
-    for entry in image.iter().chain(user) {
+    for entries in [image, user] {
+        merged = self::merged(&merged, entries);
+    }
+    merged
+}
+
+/// Entries `key=value` of two lists, each key once; the last of a key wins. What is no such entry is left out.
+pub(crate) fn merged(first: &[String], then: &[String]) -> Vec<String> {
+    let mut merged: Vec<String> = Vec::new();
+    for entry in first.iter().chain(then) {
         let Some(key) = key(entry) else { continue };
         match merged.iter_mut().find(|known| self::key(known) == Some(key)) {
             Some(known) => known.clone_from(entry),
@@ -67,6 +107,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use schema::Code;
+    use schema::common::{PortBinding, Protocol};
 
     fn words(text: &str) -> Vec<String> {
         text.split_whitespace().map(str::to_owned).collect()
@@ -114,6 +155,38 @@ mod tests {
         assert_eq!(merged, words("PATH=/bin HOSTNAME=h TERM=dumb A=1 B=2 C=4 E="));
         let plain = environment("h", false, &[], &[]);
         assert_eq!(plain, [DEFAULT_PATH, "HOSTNAME=h"]);
+    }
+
+    #[test]
+    fn a_commit_takes_the_users_word_over_the_images() {
+        let image = ImageConfig {
+            environment: words("A=1 B=1"),
+            entrypoint: words("init"),
+            command: words("serve"),
+            user: "web".to_owned(),
+            labels: words("l=1 m=1"),
+            exposed_ports: words("80/tcp"),
+            os: "linux".to_owned(),
+            ..ImageConfig::default()
+        };
+        let port =
+            |number| PortBinding { host_address: None, host_port: 0, container_port: number, protocol: Protocol::Udp };
+        let spec = ContainerSpec {
+            command: words("sh -c x"),
+            environment: words("B=2"),
+            working_directory: "/srv".to_owned(),
+            stop_signal: "INT".to_owned(),
+            labels: words("m=2"),
+            ports: vec![port(53), port(53)],
+            ..ContainerSpec::default()
+        };
+        let made = effective(&spec, &image);
+        assert_eq!((made.entrypoint, made.command), (words("init"), words("sh -c x")));
+        assert_eq!((made.environment, made.labels), (words("A=1 B=2"), words("l=1 m=2")));
+        assert_eq!(made.exposed_ports, words("53/udp 80/tcp"));
+        let texts = [made.user, made.working_directory, made.stop_signal, made.os];
+        assert_eq!(texts, ["web", "/srv", "INT", "linux"]);
+        assert_eq!(effective(&ContainerSpec::default(), &image), image);
     }
 
     #[test]

@@ -5,36 +5,33 @@
 //! container never overlap, go on when their caller has gone, and never delay another container.
 
 mod auto_remove;
+mod changes;
 mod drive;
 mod requests;
 mod resuming;
+mod retrying;
+mod shared;
 mod stopping;
 mod view;
 
-use crate::gate::Gate;
-use crate::journal::{Journal, Page};
+use crate::exec::ExecHandle;
+use crate::journal::Page;
 use crate::record::Record;
 use crate::registry::{Forget, Registry};
-use crate::workers::Workers;
 use actix::prelude::*;
 use schema::Failure;
-use std::future::Future;
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::Instrument;
 
+pub(crate) use changes::{Committed, Joined, Named, Paused, Signalled};
 pub(crate) use requests::{Keep, Remove, Restart, Start, Stop};
 pub(crate) use resuming::Recover;
+pub(crate) use shared::{Parts, Shared};
 pub(crate) use view::{Handle, Stage, View};
-
-/// What all containers use.
-pub(crate) struct Shared {
-    pub(crate) workers: Workers,
-    pub(crate) journal: Arc<Journal>,
-    pub(crate) gate: Gate,
-}
 
 /// The owner of one container.
 pub(crate) struct ContainerActor {
@@ -55,15 +52,26 @@ pub(crate) struct ContainerActor {
     lease: Option<Instant>,
     /// When it came to rest.
     rested: Option<Instant>,
+    /// Whether its processes are stopped where they are, as far as we know, but for a commit.
+    frozen: Rc<Cell<bool>>,
+    /// Held by who stops its processes or lets them go on.
+    freezer: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl ContainerActor {
     /// Starts the actor of a container: of a new one, whose record is then written, or of one that was
-    /// recorded before, which waits for [`Recover`].
-    pub(crate) fn spawn(record: Record, stage: Stage, shared: Rc<Shared>, registry: Addr<Registry>) -> Handle {
+    /// recorded before, which waits for [`Recover`] and has these execs.
+    pub(crate) fn spawn(
+        record: Record,
+        stage: Stage,
+        shared: Rc<Shared>,
+        registry: Addr<Registry>,
+        execs: Vec<ExecHandle>,
+    ) -> Handle {
         let view = watch::Sender::new(View { record: Arc::new(record.clone()), stage, trouble: None });
         let observer = view.subscribe();
         let page = Page::new(Arc::clone(&shared.journal));
+        let freezer = Arc::default();
         let actor = Self {
             record,
             stage,
@@ -77,8 +85,18 @@ impl ContainerActor {
             removal: None,
             lease: None,
             rested: None,
+            frozen: Rc::default(),
+            freezer: Arc::clone(&freezer),
         };
-        Handle::new(actor.start(), observer)
+        let actor = Self::create(|ctx| {
+            let mut actor = actor;
+            actor.record.container.execs.clear();
+            for exec in execs {
+                actor.join(exec, ctx);
+            }
+            actor
+        });
+        Handle::new(actor, observer, freezer)
     }
 
     /// Shows everybody what is.
@@ -114,14 +132,23 @@ impl ContainerActor {
         self.driver = Some(ctx.spawn(driven));
     }
 
-    /// Notes an event that the lifecycle must allow here; what it does not allow is a bug and changes nothing.
+    /// Makes a change that the lifecycle must allow here; what it does not allow is a bug and changes nothing.
     fn apply(&mut self, change: impl FnOnce(&mut Record) -> Result<(), Failure>) -> bool {
+        self.forget_told();
         match change(&mut self.record) {
             Ok(()) => true,
             Err(failure) => {
                 tracing::error!(%failure, "a bug: an event out of order is ignored");
                 false
             }
+        }
+    }
+
+    /// What was told need not be noted any longer.
+    fn forget_told(&mut self) {
+        if !self.record.noted.is_empty() {
+            let told = self.shared.journal.events().told(self.record.id());
+            self.record.noted.retain(|noted| noted.number > told);
         }
     }
 
@@ -142,6 +169,7 @@ impl Actor for ContainerActor {
 
     fn started(&mut self, ctx: &mut Context<Self>) {
         if self.stage == Stage::New {
+            self.record.created();
             let (page, record) = (self.page.clone(), self.record.clone());
             self.drive(ctx, async move { page.write(&record).await }, Self::recorded);
         }

@@ -1,6 +1,6 @@
 //! Records for tests.
 
-use crate::record::{Record, Run};
+use crate::record::{Cause, Record, Run};
 use schema::common::Layer;
 use schema::containers::ContainerSpec;
 use schema::image_store::{Image, ImageConfig};
@@ -40,5 +40,13 @@ pub(crate) fn record(first: u8, name: &str) -> Record {
 
 /// A run that was started by a request and has everything in place.
 pub(crate) fn run(request: u64) -> Run {
-    Run { started_by: request, assembled: true, stop: None, hint: String::new() }
+    Run {
+        started_by: request,
+        assembled: true,
+        stop: None,
+        hint: String::new(),
+        sandbox: None,
+        cause: Cause::Start,
+        killed: false,
+    }
 }

@@ -3,6 +3,8 @@
 //! ```text
 //! kept/<id>.json           on the disk before anything depends on it
 //! boots/<boot id>/<id>.json  survives this process, but not the host
+//! boots/<boot id>/execs/<id>.json  the same of further processes, which never survive the host
+//! events/                    what happened, told after it was recorded
 //! ```
 //!
 //! What a user must find again after a power cut is in `kept`: that a container exists, how its run ended,
@@ -14,8 +16,12 @@
 //! tell what ran then, and are folded into `kept` once.
 
 mod load;
+mod verify;
 
+use crate::events::Events;
+use crate::exec::ExecRecord;
 use crate::lifecycle::Phase;
+use crate::noted::Noted;
 use crate::record::Record;
 use kit::actor::on_thread;
 use kit::store::{Durability, Store};
@@ -26,6 +32,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub(crate) use load::{Damage, Loaded};
 
 const KIND: &str = "container";
+const EXEC_KIND: &str = "exec";
 const VERSION: u32 = 1;
 
 /// The records of all containers.
@@ -33,6 +40,8 @@ const VERSION: u32 = 1;
 pub(crate) struct Journal {
     kept: Store<Record>,
     passing: Store<Record>,
+    execs: Store<ExecRecord>,
+    events: Events,
     boots: PathBuf,
     boot: String,
 }
@@ -44,19 +53,54 @@ impl Journal {
         Ok(Self {
             kept: Store::open(state.join("kept"), KIND, VERSION)?,
             passing: Store::open(boots.join(boot), KIND, VERSION)?,
+            execs: Store::open(boots.join(boot).join("execs"), EXEC_KIND, VERSION)?,
+            events: Events::open(&state.join("events"), boot)?,
             boots,
             boot: boot.to_owned(),
         })
     }
 
+    /// The log of events.
+    pub(crate) fn events(&self) -> &Events {
+        &self.events
+    }
+
     fn write(&self, record: &Record) -> Result<(), Failure> {
-        let name = record.id().as_str();
         match record.phase {
-            Phase::Created | Phase::Ending | Phase::Removing if record.is_kept() => {
-                self.kept.put(name, record, Durability::Disk)
-            }
-            _ => self.passing.put(name, record, Durability::Process),
+            Phase::Created | Phase::Ending | Phase::Removing => self.keep(record),
+            _ => self.passing.put(record.id().as_str(), record, Durability::Process),
         }
+    }
+
+    /// Writes what its user must find again after a power cut, whatever it is doing.
+    fn keep(&self, record: &Record) -> Result<(), Failure> {
+        let name = record.id().as_str();
+        if record.is_kept() {
+            self.kept.put(name, record, Durability::Disk)
+        } else {
+            self.passing.put(name, record, Durability::Process)
+        }
+    }
+
+    /// Tells what was noted. It stays noted if that fails, and is told with the next change.
+    fn tell(&self, container: &ContainerId, by: &ContainerId, noted: &[Noted]) {
+        if let Err(failure) = self.events.tell(container, by, noted) {
+            tracing::warn!(%failure, "cannot tell events");
+        }
+    }
+
+    /// Writes the record of an exec, and tells what was noted. Blocks.
+    pub(crate) fn write_exec(&self, record: &ExecRecord) -> Result<(), Failure> {
+        self.execs.put(record.id.as_str(), record, Durability::Process)?;
+        self.tell(&record.container, &record.id, &record.noted);
+        Ok(())
+    }
+
+    /// Removes the record of an exec. Blocks.
+    pub(crate) fn delete_exec(&self, id: &ContainerId) -> Result<(), Failure> {
+        self.execs.drop_record(id.as_str())?;
+        self.events.forget(id);
+        Ok(())
     }
 
     fn delete(&self, record: &Record) -> Result<(), Failure> {
@@ -89,27 +133,41 @@ impl Page {
         Self { journal, written: Arc::default() }
     }
 
-    /// Writes a record, unless a newer one was written. Fails with `resourceExhausted` if the disk is full.
+    /// Writes a record, unless a newer one was written, and tells its events. Fails with `resourceExhausted` if
+    /// the disk is full.
     pub(crate) async fn write(&self, record: &Record) -> Result<(), Failure> {
+        self.put(record, Journal::write).await
+    }
+
+    /// The same for what must survive a power cut, whatever the container is doing.
+    pub(crate) async fn keep(&self, record: &Record) -> Result<(), Failure> {
+        self.put(record, Journal::keep).await
+    }
+
+    async fn put(&self, record: &Record, put: fn(&Journal, &Record) -> Result<(), Failure>) -> Result<(), Failure> {
         let (page, record) = (self.clone(), record.clone());
         on_thread(move || {
             let mut written = page.written.lock().unwrap_or_else(PoisonError::into_inner);
             if record.revision < *written {
                 return Ok(());
             }
-            page.journal.write(&record)?;
+            put(&page.journal, &record)?;
             *written = record.revision;
+            page.journal.tell(record.id(), record.id(), &record.noted);
             Ok(())
         })
         .await
     }
 
-    /// Removes the record, and keeps any that is still to be written from being written.
+    /// Tells that the container is gone and removes its record; keeps any that is still to be written from
+    /// being written.
     pub(crate) async fn delete(&self, record: &Record) -> Result<(), Failure> {
         let (page, record) = (self.clone(), record.clone());
         on_thread(move || {
             let mut written = page.written.lock().unwrap_or_else(PoisonError::into_inner);
+            page.journal.tell(record.id(), record.id(), &[record.event("destroy", &[])]);
             page.journal.delete(&record)?;
+            page.journal.events.forget(record.id());
             *written = u64::MAX;
             Ok(())
         })

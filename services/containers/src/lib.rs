@@ -5,14 +5,20 @@
 //! api          the contract                       lifecycle  what can follow what (pure)
 //! operations   who waits for what                 decide     what to do about a request (pure)
 //! registry     an actor: names and ids            resume     where to go on after a crash (pure)
-//! container    an actor each: one at a time       plan       which worker does what, in which order
+//! container    an actor each: one at a time       restart    when a run follows another (pure)
+//! exec         an actor each: further processes   plan       which worker does what, in which order
 //! journal      records, before their effects      recovery   asks and tells the workers after a start
+//! events       what happened, after its record
 //! ```
 
 mod api;
+mod check;
 mod compose;
 mod container;
+mod creation;
 mod decide;
+mod events;
+mod exec;
 #[cfg(test)]
 mod fixture;
 mod gate;
@@ -20,16 +26,19 @@ mod journal;
 mod lifecycle;
 mod lookup;
 mod names;
+mod noted;
 mod operations;
 mod plan;
 mod record;
 mod recovery;
 mod registry;
 mod removal;
+mod restart;
 mod resume;
 mod shut_down;
 mod signals;
 mod validate;
+mod watching;
 mod workers;
 
 use actix::Actor;
@@ -49,13 +58,16 @@ pub async fn start(context: kit::Context) -> Result<containers::Client, Failure>
     let journal = Arc::new(journal::Journal::open(&context.state()?, &boot)?);
     let loaded = journal.load()?;
     tracing::info!(containers = loaded.records.len(), damaged = loaded.damaged.len(), "records read");
-    let live = recovery::live(&loaded);
-    let shared = Rc::new(container::Shared {
+    let living = recovery::living(&loaded);
+    let parts = Rc::new(container::Parts {
         workers: workers::Workers::new(&context.instance),
         journal,
         gate: gate::Gate::new(&recovery::TOLD),
+        leases: gate::Gate::new(&recovery::LESSOR),
     });
-    let registry = registry::Registry::new(Rc::clone(&shared), loaded).start();
-    actix::spawn(recovery::run(Rc::clone(&shared), registry.clone(), live));
+    let (execs, recovered) = exec::Execs::start(Rc::clone(&parts), loaded.execs.clone());
+    let shared = Rc::new(container::Shared { parts, execs });
+    let registry = registry::Registry::new(Rc::clone(&shared), loaded, recovered).start();
+    actix::spawn(recovery::run(Rc::clone(&shared), registry.clone(), living));
     Ok(contract::serve(context.about(), api::Api { registry, shared }))
 }

@@ -1,10 +1,13 @@
 //! The life of a container, as a pure state machine.
 //!
 //! ```text
-//! created ──┐                               ┌────────────┐
-//!           ├─ start ─> starting ─ started ─> running ─ stop ─> stopping
-//! exited ───┘               │                  └─ ended ─┬─ ended ─┘
-//!    ^                      └───────── failed ──────────>│
+//!                                             paused <─ pause, unpause ─┐
+//! created ──┐                                    └────── stop, ended ──┐ │
+//!           ├─ start ─> starting ─ started ─> running ─ stop ─> stopping │
+//! exited ───┤   ^           │                  └─ ended ─┬─ ended ─┘
+//!    ^      │ start         └───────── failed ──────────>│
+//!    │ restarting <──────────── retry ───────────────────┤
+//!    ├──── cancel                                        │
 //!    └────────────────── cleaned ────────────────── ending
 //!
 //! created, ending, exited ── remove ─> removing
@@ -23,12 +26,16 @@ pub(crate) enum Phase {
     Starting,
     /// PID 1 runs.
     Running,
+    /// PID 1 runs, and a user had all processes stopped where they are.
+    Paused,
     /// PID 1 runs and is to end.
     Stopping,
     /// The run is over, and so is the need for its sandbox and network, which may still exist.
     Ending,
     /// Nothing but the record, the writable layer and the log exists.
     Exited,
+    /// As exited, until its restart policy starts it again.
+    Restarting,
     /// All of it is to go.
     Removing,
 }
@@ -42,12 +49,20 @@ pub(crate) enum Event {
     Started,
     /// It could not be started.
     Failed,
+    /// A user wants its processes stopped where they are.
+    Pause,
+    /// And wants them to go on.
+    Unpause,
     /// Its end was asked for.
     Stop,
     /// PID 1 has ended.
     Ended,
     /// Sandbox and network are gone.
     Cleaned,
+    /// Sandbox and network are gone, and its restart policy will start it again.
+    Retry,
+    /// Its restart policy will not start it again after all.
+    Cancel,
     /// Its removal was asked for.
     Remove,
     /// After a restart of this service: a run was found of which the record does not know.
@@ -59,14 +74,17 @@ pub(crate) enum Event {
 impl Phase {
     /// The phase after an event; none if the event cannot happen in this phase.
     pub(crate) fn after(self, event: Event) -> Option<Self> {
-        use Phase::{Created, Ending, Exited, Removing, Running, Starting, Stopping};
+        use Phase::{Created, Ending, Exited, Paused, Removing, Restarting, Running, Starting, Stopping};
         Some(match (self, event) {
-            (Created | Exited, Event::Start) => Starting,
-            (Starting, Event::Started) | (Created | Exited, Event::Found) => Running,
-            (Starting, Event::Failed) | (Running | Stopping, Event::Ended) => Ending,
-            (Created | Exited, Event::Stray) => Ending,
-            (Running, Event::Stop) => Stopping,
-            (Ending, Event::Cleaned) => Exited,
+            (Created | Exited | Restarting, Event::Start) => Starting,
+            (Starting, Event::Started) | (Created | Exited | Restarting, Event::Found) => Running,
+            (Starting, Event::Failed) | (Running | Paused | Stopping, Event::Ended) => Ending,
+            (Created | Exited | Restarting, Event::Stray) => Ending,
+            (Running, Event::Pause) => Paused,
+            (Paused, Event::Unpause) => Running,
+            (Running | Paused, Event::Stop) => Stopping,
+            (Ending, Event::Cleaned) | (Restarting, Event::Cancel) => Exited,
+            (Ending | Exited, Event::Retry) => Restarting,
             (Created | Ending | Exited, Event::Remove) => Removing,
             _ => return None,
         })
@@ -78,39 +96,50 @@ impl Phase {
             Self::Created => State::Created,
             Self::Starting => State::Starting,
             Self::Running => State::Running,
+            Self::Paused => State::Paused,
             Self::Stopping => State::Stopping,
             Self::Ending | Self::Exited => State::Exited,
+            Self::Restarting => State::Restarting,
             Self::Removing => State::Removing,
         }
     }
 
     /// Whether PID 1 runs, as far as we know.
     pub(crate) fn is_running(self) -> bool {
-        matches!(self, Self::Running | Self::Stopping)
+        matches!(self, Self::Running | Self::Paused | Self::Stopping)
     }
 }
+
+/// All phases.
+#[cfg(test)]
+pub(crate) const PHASES: [Phase; 9] = [
+    Phase::Created,
+    Phase::Starting,
+    Phase::Running,
+    Phase::Paused,
+    Phase::Stopping,
+    Phase::Ending,
+    Phase::Exited,
+    Phase::Restarting,
+    Phase::Removing,
+];
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const PHASES: [Phase; 7] = [
-        Phase::Created,
-        Phase::Starting,
-        Phase::Running,
-        Phase::Stopping,
-        Phase::Ending,
-        Phase::Exited,
-        Phase::Removing,
-    ];
-    const EVENTS: [Event; 9] = [
+    const EVENTS: [Event; 13] = [
         Event::Start,
         Event::Started,
         Event::Failed,
+        Event::Pause,
+        Event::Unpause,
         Event::Stop,
         Event::Ended,
         Event::Cleaned,
+        Event::Retry,
+        Event::Cancel,
         Event::Remove,
         Event::Found,
         Event::Stray,
@@ -144,12 +173,12 @@ mod tests {
                     Event::Started | Event::Found => (sandbox, process) = (true, true),
                     Event::Ended | Event::Failed => process = false,
                     Event::Stray => sandbox = true,
-                    Event::Cleaned => sandbox = false,
-                    Event::Stop | Event::Remove => {}
+                    Event::Cleaned | Event::Retry => sandbox = false,
+                    Event::Pause | Event::Unpause | Event::Stop | Event::Cancel | Event::Remove => {}
                 }
                 prop_assert_eq!(process, to.is_running());
                 prop_assert!(!process || event != Event::Remove);
-                if matches!(to, Phase::Created | Phase::Exited) {
+                if matches!(to, Phase::Created | Phase::Exited | Phase::Restarting) {
                     prop_assert!(!sandbox);
                 }
             }
@@ -160,7 +189,7 @@ mod tests {
             events in prop::collection::vec(prop::sample::select(&EVENTS[..]), 0..32)
         ) {
             let phase = run(&events).last().map_or(Phase::Created, |step| step.2);
-            let way_out = [Event::Started, Event::Ended, Event::Remove];
+            let way_out = [Event::Started, Event::Ended, Event::Cancel, Event::Remove];
             let end = way_out.iter().fold(phase, |now, event| now.after(*event).unwrap_or(now));
             prop_assert_eq!(end, Phase::Removing);
             for event in EVENTS {
@@ -171,7 +200,8 @@ mod tests {
 
     #[test]
     fn clients_see_a_run_that_ended_as_exited() {
-        assert_eq!(PHASES.map(Phase::is_running), [false, false, true, true, false, false, false]);
+        let running = PHASES.into_iter().filter(|phase| phase.is_running()).collect::<Vec<_>>();
+        assert_eq!(running, [Phase::Running, Phase::Paused, Phase::Stopping]);
         assert_eq!(Phase::Ending.state(), State::Exited);
         assert_eq!(Phase::Exited.state(), State::Exited);
     }

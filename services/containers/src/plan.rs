@@ -4,19 +4,27 @@
 use crate::record::Record;
 use crate::workers::{MOUNT, STEP, Workers, own_call};
 use schema::call::RequestId;
+use schema::common::SandboxRef;
 use schema::executor::{Prepared, Started};
 use schema::filesystem::MountSpec;
-use schema::log_collector::LogSpec;
 use schema::network::{AttachSpec, Attachment};
 use schema::{Call, Code, ContainerId, Failure};
 
 /// How long one wait for the end of a log may take, milliseconds.
 const DRAIN_MS: u32 = 20_000;
 
-/// Makes the sandbox and fills it: all but PID 1. The record takes up what is learned on the way.
+/// What is learned while a sandbox is filled.
+pub(crate) struct Assembly {
+    pub(crate) sandbox: SandboxRef,
+    pub(crate) attachment: Option<Attachment>,
+    pub(crate) position: u64,
+    pub(crate) warnings: Vec<String>,
+}
+
+/// Makes the sandbox and fills it: all but PID 1 and its names.
 ///
 /// A step that fails leaves what the others did: [`clean`] undoes it. None is left running.
-pub(crate) async fn assemble(workers: &Workers, request: RequestId, record: &mut Record) -> Result<(), Failure> {
+pub(crate) async fn assemble(workers: &Workers, request: RequestId, record: &Record) -> Result<Assembly, Failure> {
     let call = step(request);
     let prepared = workers
         .executor
@@ -29,13 +37,15 @@ pub(crate) async fn assemble(workers: &Workers, request: RequestId, record: &mut
         open_log(workers, request, record, &prepared),
     );
     mounted?;
-    record.assembled(attached?, opened?, prepared.warnings);
+    let Prepared { sandbox, directory: _, warnings } = prepared;
+    Ok(Assembly { sandbox, attachment: attached?, position: opened?, warnings })
+}
+
+/// Tells a container the names and addresses that its record knows.
+pub(crate) async fn name(workers: &Workers, call: &Call, record: &Record) -> Result<(), Failure> {
     let names = record.names(record.container.attachment.as_ref());
-    workers
-        .filesystem
-        .set_names(&step(request), record.id(), &names)
-        .await
-        .map_err(|failure| failure.context("writing the container's names"))
+    let named = workers.filesystem.set_names(call, record.id(), &names).await;
+    named.map_err(|failure| failure.context("writing the container's names"))
 }
 
 async fn mount(workers: &Workers, request: RequestId, record: &Record, prepared: &Prepared) -> Result<(), Failure> {
@@ -62,14 +72,7 @@ async fn attach(
 
 async fn open_log(workers: &Workers, request: RequestId, record: &Record, prepared: &Prepared) -> Result<u64, Failure> {
     let spec = &record.container.spec;
-    let spec = LogSpec {
-        directory: prepared.directory.clone(),
-        terminal: spec.terminal,
-        open_stdin: spec.open_stdin,
-        max_size: spec.log_max_size,
-        max_files: spec.log_max_files,
-        mode: spec.log_mode,
-    };
+    let spec = record.log(prepared.directory.clone(), spec.terminal, spec.open_stdin);
     let opened = workers.log_collector.open(&step(request), record.id(), &spec).await;
     opened.map_err(|failure| failure.context("opening the log"))
 }
@@ -108,9 +111,13 @@ pub(crate) async fn erase(workers: &Workers, id: &ContainerId) -> Result<(), Fai
     let remove = workers.log_collector.remove(&call, id);
     let (released, removed) = futures::join!(release, remove);
     released.map_err(|failure| failure.context("removing the writable layer"))?;
-    removed.map_err(|failure| failure.context("removing the log"))
+    removed.map_err(|failure| failure.context("removing the log"))?;
+    // The last: as long as there is a writable layer, it needs the image's.
+    let returned = workers.image_store.release(&call, id.as_str()).await;
+    returned.map_err(|failure| failure.context("giving back the image"))
 }
 
-fn step(request: RequestId) -> Call {
+/// A request's part of one step.
+pub(crate) fn step(request: RequestId) -> Call {
     Call { request, deadline: None }.limited(STEP)
 }

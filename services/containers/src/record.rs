@@ -1,17 +1,20 @@
 //! What is durable of a container.
 
-use crate::lifecycle::{Event, Phase};
-use crate::{compose, signals};
+mod asked;
+mod changes;
+
+use crate::lifecycle::Phase;
+use crate::{compose, noted, signals};
+use noted::Noted;
 use schema::call::RequestId;
-use schema::common::{ExitRecord, Layer};
+use schema::common::{ExitRecord, Layer, SandboxRef};
 use schema::containers::{AutoRemove, Container, ContainerSpec, StartError};
-use schema::executor::{ProcessSpec, SandboxSpec, Started};
-use schema::filesystem::{HostEntry, Names};
 use schema::image_store::{Image, ImageConfig};
 use schema::network::{Attachment, Mode};
 use schema::{ContainerId, Failure};
 use serde::{Deserialize, Serialize};
-use std::net::IpAddr;
+
+pub(crate) use changes::Cause;
 
 /// The record of a container.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +33,35 @@ pub(crate) struct Record {
     pub(crate) warnings: Vec<String>,
     /// The current or last run.
     pub(crate) run: Option<Run>,
+    /// What its restart policy has to remember.
+    #[serde(default)]
+    pub(crate) policy: Policy,
+    /// How many runs are over, and nothing of them is left.
+    #[serde(default)]
+    pub(crate) ends: u64,
+    /// How the last run that is over ended.
+    #[serde(default)]
+    pub(crate) last_exit: Option<ExitRecord>,
+    /// Events that may not have been told yet. They are durable with the change that they tell of.
+    #[serde(default)]
+    pub(crate) noted: Vec<Noted>,
+    /// How many events there were.
+    #[serde(default)]
+    pub(crate) events: u64,
+    /// Uploads that hold a complete layer of it, for commits that are asked for again; the last ones.
+    #[serde(default)]
+    pub(crate) committed: Vec<String>,
+}
+
+/// What a restart policy has to remember.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Policy {
+    /// When it starts the container again, nanoseconds since the Unix epoch; none: it does not.
+    pub(crate) again_at: Option<i64>,
+    /// The pause before the last start, milliseconds; 0: it was no restart.
+    pub(crate) pause_ms: u64,
+    /// The last word of a user was to stop it.
+    pub(crate) stopped: bool,
 }
 
 /// What a container needs of its image.
@@ -50,7 +82,8 @@ pub(crate) struct ImagePart {
 /// What is known of a run besides what clients see.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Run {
-    /// The request that started it: its repetition does not start another.
+    /// The request that started it: its repetition does not start another. A restart policy goes on in the
+    /// name of the request that it follows.
     pub(crate) started_by: u64,
     /// Root filesystem, network and log are in place: only then may PID 1 have been started.
     pub(crate) assembled: bool,
@@ -58,6 +91,15 @@ pub(crate) struct Run {
     pub(crate) stop: Option<StopOrder>,
     /// What to do about the start's failure, if it failed.
     pub(crate) hint: String,
+    /// Names its namespaces, once they exist.
+    #[serde(default)]
+    pub(crate) sandbox: Option<SandboxRef>,
+    /// Why it was begun.
+    #[serde(default)]
+    pub(crate) cause: Cause,
+    /// A user sent it a signal that is to end it: its restart policy lets it be.
+    #[serde(default)]
+    pub(crate) killed: bool,
 }
 
 /// How a run is to end.
@@ -69,6 +111,9 @@ pub(crate) struct StopOrder {
     pub(crate) kill_at: Option<i64>,
     /// Whether the same request starts it again then.
     pub(crate) then_start: bool,
+    /// All containers are stopped: no word of a user about this one.
+    #[serde(default)]
+    pub(crate) with_all: bool,
 }
 
 impl Record {
@@ -83,6 +128,7 @@ impl Record {
         let arguments = compose::arguments(spec, &image.config)?;
         let stop_signal = stop_signal(spec, &image.config, &mut warnings);
         let mut effective = spec.clone();
+        effective.labels = compose::merged(&image.config.labels, &spec.labels);
         if effective.hostname.is_empty() {
             effective.hostname = id.short().to_owned();
         }
@@ -117,6 +163,12 @@ impl Record {
             },
             warnings,
             run: None,
+            policy: Policy::default(),
+            ends: 0,
+            last_exit: None,
+            noted: Vec::new(),
+            events: 0,
+            committed: Vec::new(),
         })
     }
 
@@ -135,114 +187,14 @@ impl Record {
         self.container.spec.auto_remove == AutoRemove::Never
     }
 
-    /// Lets an event happen. Fails with `internal` if it cannot happen now: the caller has to ask before.
-    pub(crate) fn apply(&mut self, event: Event) -> Result<(), Failure> {
-        let next = self.phase.after(event).ok_or_else(|| {
-            Failure::internal(format_args!(
-                "container {}: {event:?} cannot happen while it is {:?}",
-                self.id().short(),
-                self.phase
-            ))
-        })?;
-        self.phase = next;
-        self.container.state = next.state();
-        self.revision += 1;
-        Ok(())
-    }
-
-    /// Begins a run for a request.
-    pub(crate) fn begin(&mut self, request: RequestId) -> Result<(), Failure> {
-        self.apply(Event::Start)?;
-        self.run = Some(Run { started_by: request.0, assembled: false, stop: None, hint: String::new() });
-        self.container.exit = None;
-        self.container.error = None;
-        self.container.warnings.clone_from(&self.warnings);
-        Ok(())
-    }
-
-    /// Everything is in place for PID 1.
-    pub(crate) fn assembled(&mut self, attachment: Option<Attachment>, position: u64, warnings: Vec<String>) {
-        self.container.attachment = attachment;
-        self.container.run_position = position;
-        self.container.warnings.clone_from(&self.warnings);
-        self.container.warnings.extend(warnings);
-        if let Some(run) = &mut self.run {
-            run.assembled = true;
-        }
-        self.revision += 1;
-    }
-
-    /// A sandbox was found of which the record does not know: with a process that runs or has run, or without.
-    pub(crate) fn found(&mut self, process: Option<Started>) -> Result<(), Failure> {
-        match process {
-            Some(started) => self.runs(Event::Found, started)?,
-            None => self.apply(Event::Stray)?,
-        }
-        self.run = None;
-        Ok(())
-    }
-
-    /// PID 1 was started.
-    pub(crate) fn started(&mut self, started: Started) -> Result<(), Failure> {
-        self.runs(Event::Started, started)
-    }
-
-    fn runs(&mut self, event: Event, started: Started) -> Result<(), Failure> {
-        self.apply(event)?;
-        self.container.pid = started.pid;
-        self.container.started_at = started.started_at;
-        Ok(())
-    }
-
-    /// The start did not succeed.
-    pub(crate) fn failed(&mut self, failure: &Failure) -> Result<(), Failure> {
-        self.apply(Event::Failed)?;
-        self.container.error = Some(StartError { code: failure.code.into(), message: failure.message.clone() });
-        if let Some(run) = &mut self.run {
-            run.hint.clone_from(&failure.hint);
-        }
-        self.forget_run();
-        Ok(())
-    }
-
-    /// PID 1 has ended.
-    pub(crate) fn ended(&mut self, exit: ExitRecord) -> Result<(), Failure> {
-        self.apply(Event::Ended)?;
-        self.container.exit = Some(exit);
-        self.forget_run();
-        Ok(())
-    }
-
-    /// Its end is ordered.
-    pub(crate) fn order_stop(&mut self, order: StopOrder) -> Result<(), Failure> {
-        if self.phase == Phase::Stopping {
-            self.revision += 1;
-        } else {
-            self.apply(Event::Stop)?;
-        }
-        if let Some(run) = &mut self.run {
-            run.stop = Some(order);
-        }
-        Ok(())
+    /// Whether its restart policy is about to start it.
+    pub(crate) fn is_to_restart(&self) -> bool {
+        matches!(self.phase, Phase::Ending | Phase::Restarting) && self.policy.again_at.is_some()
     }
 
     /// How the current or last run was ordered to end, if it was.
     pub(crate) fn stop_order(&self) -> Option<StopOrder> {
         self.run.as_ref()?.stop
-    }
-
-    /// PID 1 has ended, or may never have run, and nobody can tell.
-    pub(crate) fn lost(&mut self, exit: ExitRecord) -> Result<(), Failure> {
-        if self.phase == Phase::Starting {
-            self.started(Started { pid: 0, started_at: exit.finished_at })?;
-        }
-        self.ended(exit)
-    }
-
-    /// What was true while it ran.
-    fn forget_run(&mut self) {
-        self.container.pid = 0;
-        self.container.attachment = None;
     }
 
     /// Why the last start failed, as its caller is told.
@@ -262,51 +214,21 @@ impl Record {
         self.container.spec.network == Mode::Host
     }
 
-    /// The sandbox that it runs in.
-    pub(crate) fn sandbox(&self) -> SandboxSpec {
-        let spec = &self.container.spec;
-        SandboxSpec {
-            hostname: spec.hostname.clone(),
-            host_network: self.uses_host_network(),
-            terminal: spec.terminal,
-            open_stdin: spec.open_stdin,
-            limits: spec.limits,
+    /// Where its root filesystem is mounted while it runs.
+    ///
+    /// That is known by its monitor, or by PID 1, which is in the same namespaces, if the monitor was killed or
+    /// never recorded.
+    pub(crate) fn mounted_at(&self) -> Option<SandboxRef> {
+        if !self.phase.is_running() {
+            return None;
         }
-    }
-
-    /// Its first process.
-    pub(crate) fn process(&self) -> ProcessSpec {
-        let (spec, image) = (&self.container.spec, &self.image);
-        ProcessSpec {
-            arguments: self.container.arguments.clone(),
-            environment: compose::environment(&spec.hostname, spec.terminal, &image.environment, &spec.environment),
-            working_directory: compose::working_directory(&spec.working_directory, &image.working_directory),
-            user: if spec.user.is_empty() { image.user.clone() } else { spec.user.clone() },
-            rows: spec.rows,
-            columns: spec.columns,
+        let monitor = self.run.as_ref().and_then(|run| run.sandbox);
+        if let Some(monitor) = monitor.filter(|monitor| kit::process::is_alive(monitor.pid, monitor.start_time)) {
+            return Some(monitor);
         }
-    }
-
-    /// What it finds in /etc/hostname, /etc/hosts and /etc/resolv.conf.
-    pub(crate) fn names(&self, attachment: Option<&Attachment>) -> Names {
-        let spec = &self.container.spec;
-        let address = attachment.and_then(|attachment| attachment.address).map(IpAddr::V4);
-        let address6 = attachment.and_then(|attachment| attachment.address6).map(IpAddr::V6);
-        let mut hosts = Vec::new();
-        for address in address.into_iter().chain(address6) {
-            let entry = |name: &str| HostEntry { address: address.to_string(), hostname: name.to_owned() };
-            hosts.push(entry(&spec.hostname));
-            if self.name() != spec.hostname {
-                hosts.push(entry(self.name()));
-            }
-        }
-        hosts.extend_from_slice(&spec.extra_hosts);
-        Names {
-            hostname: spec.hostname.clone(),
-            hosts,
-            nameservers: spec.nameservers.clone(),
-            search: spec.search_domains.clone(),
-        }
+        let pid = self.container.pid;
+        let start_time = kit::process::start_time(pid).ok()?;
+        Some(SandboxRef { pid, start_time })
     }
 }
 

@@ -2,36 +2,66 @@
 //! as long as the workers take; what needs no worker is served meanwhile.
 
 use crate::container::Shared;
+use crate::exec::Sandboxes;
+use crate::gate::Gate;
 use crate::journal::Loaded;
+use crate::record::Record;
 use crate::registry::{Recovered, Registry};
 use crate::workers::{insist, own_call};
 use actix::Addr;
+use schema::image_store::{self, Lease};
 use schema::{ContainerId, Failure, executor, filesystem, log_collector, network};
 use std::rc::Rc;
 
 /// The workers that are told. The gate waits for them.
 pub(crate) const TOLD: [&str; 4] = [executor::SERVICE, filesystem::SERVICE, network::SERVICE, log_collector::SERVICE];
 
-/// The containers whose belongings stay: those with a record, damaged or not.
-pub(crate) fn live(loaded: &Loaded) -> Vec<ContainerId> {
-    loaded.records.keys().chain(loaded.damaged.keys()).cloned().collect()
+/// The worker that is told before anything is leased.
+pub(crate) const LESSOR: [&str; 1] = [image_store::SERVICE];
+
+/// Whose belongings stay.
+pub(crate) struct Living {
+    /// Containers with a record, damaged or not.
+    containers: Vec<ContainerId>,
+    /// These, and the execs.
+    writers: Vec<ContainerId>,
+    /// The images of the containers. That of a damaged record is not known any more.
+    leases: Vec<Lease>,
+}
+
+/// What is alive by the records.
+pub(crate) fn living(loaded: &Loaded) -> Living {
+    let containers: Vec<_> = loaded.records.keys().chain(loaded.damaged.keys()).cloned().collect();
+    let execs = loaded.execs.iter().map(|exec| exec.id.clone());
+    let lease = |(id, record): (&ContainerId, &Record)| Lease {
+        holder: id.to_string(),
+        image: record.container.image_id.clone(),
+    };
+    Living {
+        writers: containers.iter().cloned().chain(execs).collect(),
+        leases: loaded.records.iter().map(lease).collect(),
+        containers,
+    }
 }
 
 /// Recovers. Each worker is asked by itself: one that is absent does not keep the others.
-pub(crate) async fn run(shared: Rc<Shared>, registry: Addr<Registry>, live: Vec<ContainerId>) {
+pub(crate) async fn run(shared: Rc<Shared>, registry: Addr<Registry>, living: Living) {
     let workers = &shared.workers;
+    let Living { containers, writers, leases } = &living;
+    let (gate, lessor) = (&shared.gate, &shared.leases);
     futures::join!(
         sandboxes(&shared, &registry),
-        tell(&shared, filesystem::SERVICE, async || workers.filesystem.reconcile(&own_call(), &live).await),
-        tell(&shared, network::SERVICE, async || workers.network.reconcile(&own_call(), &live).await),
-        tell(&shared, log_collector::SERVICE, async || workers.log_collector.reconcile(&own_call(), &live).await),
+        tell(gate, filesystem::SERVICE, async || workers.filesystem.reconcile(&own_call(), containers).await),
+        tell(gate, network::SERVICE, async || workers.network.reconcile(&own_call(), containers).await),
+        tell(gate, log_collector::SERVICE, async || workers.log_collector.reconcile(&own_call(), writers).await),
+        tell(lessor, image_store::SERVICE, async || workers.image_store.reconcile(&own_call(), leases).await),
     );
     tracing::info!("recovered");
 }
 
-async fn tell(shared: &Shared, worker: &'static str, reconcile: impl AsyncFn() -> Result<(), Failure>) {
+async fn tell(gate: &Gate, worker: &'static str, reconcile: impl AsyncFn() -> Result<(), Failure>) {
     insist(reconcile, |failure| tracing::warn!(worker, %failure, "cannot reconcile")).await;
-    shared.gate.open(worker);
+    gate.open(worker);
 }
 
 async fn sandboxes(shared: &Shared, registry: &Addr<Registry>) {
@@ -40,15 +70,22 @@ async fn sandboxes(shared: &Shared, registry: &Addr<Registry>) {
     // Only sandboxes that were there before any container could be started are looked at: the gate is closed.
     let leftovers = insist(
         async || {
-            let sandboxes = executor.list(&own_call()).await?;
-            kit::actor::ask(registry, Recovered(sandboxes)).await
+            let all = executor.list(&own_call()).await?;
+            let (execs, sandboxes): (Vec<_>, Vec<_>) = all.into_iter().partition(|state| state.exec_of.is_some());
+            let mut leftovers = kit::actor::ask(registry, Recovered(sandboxes)).await?;
+            leftovers.extend(kit::actor::ask(&shared.execs, Sandboxes(execs)).await?);
+            Ok(leftovers)
         },
         warn,
     )
     .await;
+    // Once before the gate opens: a client may ask for an exec again that was given up.
+    for id in &leftovers {
+        tracing::warn!(id = id.short(), "destroying a sandbox that belongs to nobody");
+        executor.destroy(&own_call(), id).await.unwrap_or_else(warn);
+    }
     shared.gate.open(executor::SERVICE);
     for id in leftovers {
-        tracing::warn!(id = id.short(), "destroying the sandbox of a container that does not exist");
         insist(async || executor.destroy(&own_call(), &id).await, warn).await;
     }
 }

@@ -4,6 +4,7 @@
 mod messages;
 
 use crate::container::{ContainerActor, Handle, Shared, Stage, View};
+use crate::exec::ExecHandle;
 use crate::journal::{Damage, Loaded};
 use crate::record::Record;
 use crate::{lookup, names};
@@ -14,7 +15,9 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 
-pub(crate) use messages::{Admit, Damaged, Departed, Discard, Find, Forget, Known, Recovered, Views};
+pub(crate) use messages::{
+    Admit, AllDamaged, Damaged, Departed, Discard, Find, Forget, GiveBack, Known, Recovered, Rename, Views,
+};
 
 /// How many containers that are gone are remembered, for callers who ask again after a lost answer.
 const REMEMBERED: usize = 256;
@@ -28,6 +31,8 @@ pub(crate) struct Registry {
     names: HashMap<String, ContainerId>,
     damaged: BTreeMap<ContainerId, Damage>,
     departed: VecDeque<Arc<Record>>,
+    /// Execs of the containers that were recorded before; taken with them.
+    execs: HashMap<ContainerId, Vec<ExecHandle>>,
 }
 
 struct Entry {
@@ -37,8 +42,8 @@ struct Entry {
 
 impl Registry {
     /// The registry of the containers that the journal holds.
-    pub(crate) fn new(shared: Rc<Shared>, loaded: Loaded) -> Self {
-        let Loaded { records, damaged } = loaded;
+    pub(crate) fn new(shared: Rc<Shared>, loaded: Loaded, execs: HashMap<ContainerId, Vec<ExecHandle>>) -> Self {
+        let Loaded { records, damaged, execs: _ } = loaded;
         Self {
             shared,
             loaded: records,
@@ -46,12 +51,14 @@ impl Registry {
             names: HashMap::new(),
             damaged,
             departed: VecDeque::new(),
+            execs,
         }
     }
 
     fn insert(&mut self, record: Record, stage: Stage, ctx: &mut Context<Self>) -> Handle {
         let (id, name) = (record.id().clone(), record.name().to_owned());
-        let handle = ContainerActor::spawn(record, stage, Rc::clone(&self.shared), ctx.address());
+        let execs = self.execs.remove(&id).unwrap_or_default();
+        let handle = ContainerActor::spawn(record, stage, Rc::clone(&self.shared), ctx.address(), execs);
         self.names.insert(name.clone(), id.clone());
         self.entries.insert(id, Entry { name, handle: handle.clone() });
         handle
@@ -103,21 +110,38 @@ impl Registry {
             let free = names::suggestions(record.id()).find(|name| !self.names.contains_key(name));
             record.container.spec.name = free.unwrap_or_default();
         } else if let Some(holder) = self.names.get(record.name()) {
-            return Err(Failure::already_exists(format_args!(
-                "the name {:?} is in use by container {}",
-                record.name(),
-                holder.short()
-            ))
-            .hint("remove or rename that one, or choose another name"));
+            return Err(taken(record.name(), holder));
         }
         Ok(self.insert(record, Stage::New, ctx))
     }
 
+    /// Takes a name for a container, which then has two until the record has it. Answers the old one.
+    fn rename(&mut self, id: &ContainerId, name: &str) -> Result<String, Failure> {
+        names::check(name)?;
+        let holder = self.names.get(name).filter(|holder| *holder != id);
+        if let Some(holder) = holder {
+            return Err(taken(name, holder));
+        }
+        let entry = self.entries.get_mut(id).ok_or_else(|| lookup::unknown(id.as_str()))?;
+        self.names.insert(name.to_owned(), id.clone());
+        Ok(std::mem::replace(&mut entry.name, name.to_owned()))
+    }
+
+    /// Gives back a name that a container has no more, or did not get.
+    fn give_back(&mut self, id: &ContainerId, name: &str) {
+        if self.names.get(name) == Some(id) {
+            self.names.remove(name);
+        }
+        if let Some(entry) = self.entries.get_mut(id)
+            && entry.name == name
+        {
+            entry.handle.now().record.name().clone_into(&mut entry.name);
+        }
+    }
+
     fn forget(&mut self, record: Arc<Record>) {
         self.entries.remove(record.id());
-        if self.names.get(record.name()) == Some(record.id()) {
-            self.names.remove(record.name());
-        }
+        self.names.retain(|_, holder| holder != record.id());
         self.departed.push_back(record);
         if self.departed.len() > REMEMBERED {
             self.departed.pop_front();
@@ -138,6 +162,11 @@ impl Registry {
     fn views(&self) -> Vec<(Handle, View)> {
         self.listed().map(|(_, entry)| (entry.handle.clone(), entry.handle.now())).collect()
     }
+}
+
+fn taken(name: &str, holder: &ContainerId) -> Failure {
+    Failure::already_exists(format_args!("the name {name:?} is in use by container {}", holder.short()))
+        .hint("remove or rename that one, or choose another name")
 }
 
 impl Actor for Registry {

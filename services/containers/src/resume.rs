@@ -2,6 +2,7 @@
 
 use crate::lifecycle::Phase;
 use crate::record::Record;
+use crate::restart::{Before, is_due_after_reboot};
 use schema::Failure;
 use schema::common::ExitRecord;
 use schema::executor::{self, Started};
@@ -23,6 +24,8 @@ pub(crate) enum Resume {
     Lost,
     /// A sandbox without a process is there that should not be.
     Sweep,
+    /// Start it when its restart policy says.
+    Retry,
     /// Clean up after its run.
     Clean,
     /// Go on removing it.
@@ -42,14 +45,19 @@ pub(crate) fn resume(record: &Record, sandbox: Option<&executor::Phase>) -> Resu
         // PID 1 may have run: it is not run a second time.
         (Phase::Starting, None) if is_assembled => Resume::Lost,
         (Phase::Starting, Some(Sandbox::Parked) | None) => Resume::Assemble,
-        (Phase::Running | Phase::Stopping, Some(Sandbox::Running(_) | Sandbox::Exited(_))) => Resume::Watch,
-        (Phase::Running | Phase::Stopping, Some(Sandbox::Parked) | None) => Resume::Lost,
+        (Phase::Running | Phase::Paused | Phase::Stopping, Some(Sandbox::Running(_) | Sandbox::Exited(_))) => {
+            Resume::Watch
+        }
+        (Phase::Running | Phase::Paused | Phase::Stopping, Some(Sandbox::Parked) | None) => Resume::Lost,
         // The record of the run was damaged, and an older record was used.
-        (Phase::Created | Phase::Exited, Some(Sandbox::Running(started))) => Resume::Adopt(*started),
-        (Phase::Created | Phase::Exited, Some(Sandbox::Exited(exit))) => {
+        (Phase::Created | Phase::Exited | Phase::Restarting, Some(Sandbox::Running(started))) => {
+            Resume::Adopt(*started)
+        }
+        (Phase::Created | Phase::Exited | Phase::Restarting, Some(Sandbox::Exited(exit))) => {
             Resume::Adopt(Started { pid: 0, started_at: exit.finished_at })
         }
-        (Phase::Created | Phase::Exited, Some(Sandbox::Parked)) => Resume::Sweep,
+        (Phase::Created | Phase::Exited | Phase::Restarting, Some(Sandbox::Parked)) => Resume::Sweep,
+        (Phase::Restarting, None) => Resume::Retry,
         (Phase::Created | Phase::Exited, None) => Resume::Rest,
     }
 }
@@ -66,19 +74,36 @@ pub(crate) fn unknown_end(why: &str) -> ExitRecord {
 }
 
 /// Brings a record of an earlier boot up to date: nothing of a container survives the kernel, but for its
-/// writable layer, its log, and perhaps a lease of an address, which is given back.
+/// writable layer, its log, and perhaps a lease of an address, which is given back. Its restart policy may
+/// want it to run. The same again for what was brought up to date.
 pub(crate) fn after_reboot(mut record: Record) -> Result<Record, Failure> {
     const WHY: &str = "the host was restarted";
+    if record.is_to_restart() || record.phase == Phase::Removing {
+        return Ok(record);
+    }
+    let before = before_reboot(&record);
     match record.phase {
         Phase::Starting => record.failed(&Failure::unavailable(WHY).hint("start it again"))?,
-        Phase::Running | Phase::Stopping => record.ended(unknown_end(WHY))?,
-        Phase::Created | Phase::Ending | Phase::Exited | Phase::Removing => {}
+        Phase::Running | Phase::Paused | Phase::Stopping => record.ended(unknown_end(WHY))?,
+        Phase::Created | Phase::Ending | Phase::Exited | Phase::Restarting | Phase::Removing => {}
     }
     // A restart that was under way is not gone on with: whether it still makes sense is for its user to say.
     if let Some(run) = &mut record.run {
         run.stop = None;
     }
+    let is_due = is_due_after_reboot(record.container.spec.restart, before, record.container.restart_count);
+    record.retry_now(is_due)?;
     Ok(record)
+}
+
+fn before_reboot(record: &Record) -> Before {
+    let with_all = record.stop_order().is_some_and(|order| order.with_all);
+    let has_failed = record.container.exit.as_ref().is_some_and(|exit| exit.code != 0);
+    Before {
+        was_started: record.run.is_some(),
+        was_active: record.phase == Phase::Starting || record.phase.is_running() || (with_all && has_failed),
+        was_stopped: record.policy.stopped,
+    }
 }
 
 #[cfg(test)]
@@ -105,7 +130,7 @@ mod tests {
         assert_eq!(resume(&at(Phase::Starting, true), Some(&parked)), Resume::Launch);
         for sandbox in [&running, &exited] {
             assert_eq!(resume(&at(Phase::Starting, true), Some(sandbox)), Resume::Launch);
-            for phase in [Phase::Running, Phase::Stopping] {
+            for phase in [Phase::Running, Phase::Paused, Phase::Stopping] {
                 assert_eq!(resume(&at(phase, true), Some(sandbox)), Resume::Watch);
             }
         }
@@ -113,7 +138,7 @@ mod tests {
 
     #[test]
     fn a_run_without_a_sandbox_is_over() {
-        for phase in [Phase::Starting, Phase::Running, Phase::Stopping] {
+        for phase in [Phase::Starting, Phase::Running, Phase::Paused, Phase::Stopping] {
             assert_eq!(resume(&at(phase, true), None), Resume::Lost);
         }
         assert_eq!(resume(&at(Phase::Exited, true), None), Resume::Rest);
@@ -122,7 +147,7 @@ mod tests {
     #[test]
     fn what_runs_is_never_swept_away() {
         let running = executor::Phase::Running(STARTED);
-        for phase in [Phase::Created, Phase::Exited] {
+        for phase in [Phase::Created, Phase::Exited, Phase::Restarting] {
             assert_eq!(resume(&at(phase, false), Some(&running)), Resume::Adopt(STARTED));
             assert_eq!(resume(&at(phase, false), Some(&executor::Phase::Parked)), Resume::Sweep);
         }
@@ -130,7 +155,7 @@ mod tests {
 
     #[test]
     fn nothing_runs_after_a_reboot() {
-        for phase in [Phase::Running, Phase::Stopping] {
+        for phase in [Phase::Running, Phase::Paused, Phase::Stopping] {
             let record = after_reboot(at(phase, true)).unwrap();
             assert_eq!((record.phase, record.container.state), (Phase::Ending, State::Exited));
             let exit = record.container.exit.unwrap();

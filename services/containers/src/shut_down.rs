@@ -24,7 +24,7 @@ pub(crate) async fn run(
     let views = ask(&registry, Views).await?;
     let known: HashSet<_> = views.iter().map(|(_, view)| view.record.id().clone()).collect();
     let stops = views.into_iter().map(async |(handle, view)| {
-        operations::stop(handle, request, timeout_ms)
+        operations::stop_with_all(handle, request, timeout_ms)
             .await
             .map(drop)
             .map_err(|failure| failure.context(format_args!("stopping container {:?}", view.record.name())))

@@ -2,11 +2,12 @@
 //! error is answered with the value that is wrong, not with a failed start.
 
 mod limits;
+mod resolution;
 
-use crate::{compose, names};
+use crate::{compose, names, signals};
 use schema::Failure;
 use schema::common::{PortBinding, Volume};
-use schema::containers::ContainerSpec;
+use schema::containers::{AutoRemove, ContainerSpec, ExecSpec, RestartKind};
 use schema::network::Mode;
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -32,13 +33,63 @@ pub(crate) fn check(spec: &ContainerSpec, processors: Option<u32>) -> Result<Vec
     working_directory(&spec.working_directory)?;
     volumes(&spec.volumes)?;
     limits::check(&spec.limits, processors)?;
+    resolution::check(spec)?;
+    labels(&spec.labels)?;
+    stop_signal(&spec.stop_signal)?;
+    restart(spec)?;
     ports(spec)
+}
+
+/// Checks what is asked of a further process.
+pub(crate) fn exec(spec: &ExecSpec) -> Result<(), Failure> {
+    let ExecSpec { arguments, environment: entries, user, working_directory: directory, .. } = spec;
+    if arguments.first().is_none_or(String::is_empty) {
+        return Err(Failure::invalid("the command to run is empty").hint("name a program after the container"));
+    }
+    no_nul(arguments.iter().chain(entries).chain([user, directory]))?;
+    environment(entries)?;
+    working_directory(directory)
+}
+
+fn labels(labels: &[String]) -> Result<(), Failure> {
+    match labels.iter().find(|label| compose::key(label).is_none()) {
+        Some(label) => Err(Failure::invalid(format_args!("{label:?} is no label")).hint("write key=value")),
+        None => Ok(()),
+    }
+}
+
+fn stop_signal(text: &str) -> Result<(), Failure> {
+    if text.is_empty() || signals::parse(text).is_some() {
+        return Ok(());
+    }
+    Err(Failure::invalid(format_args!("{text:?} is no signal"))
+        .hint("name one as in TERM, SIGINT or RTMIN+3, or give its number, 1 to 64"))
+}
+
+fn restart(spec: &ContainerSpec) -> Result<(), Failure> {
+    let policy = spec.restart;
+    if policy.kind != RestartKind::No && spec.auto_remove != AutoRemove::Never {
+        return Err(Failure::invalid("a container that is removed at its end cannot be restarted then")
+            .hint("leave out --rm or --restart"));
+    }
+    if policy.maximum != 0 && policy.kind != RestartKind::OnFailure {
+        return Err(Failure::invalid(format_args!(
+            "a bound of {} restarts needs the policy on-failure",
+            policy.maximum
+        ))
+        .hint("write --restart on-failure:N"));
+    }
+    Ok(())
 }
 
 /// No text that becomes an argument of a system call may hold a NUL.
 fn texts(spec: &ContainerSpec) -> Result<(), Failure> {
     let words = spec.command.iter().chain(spec.entrypoint.iter().flatten()).chain(&spec.environment);
-    match words.chain([&spec.user, &spec.working_directory]).find(|text| text.contains('\0')) {
+    no_nul(words.chain([&spec.user, &spec.working_directory]))
+}
+
+fn no_nul<'a>(mut texts: impl Iterator<Item = &'a String>) -> Result<(), Failure> {
+    match texts.find(|text| text.contains('\0')) {
         Some(text) => Err(Failure::invalid(format_args!("{text:?} holds a NUL byte, which no process can be given"))),
         None => Ok(()),
     }
@@ -52,12 +103,6 @@ fn environment(entries: &[String]) -> Result<(), Failure> {
 }
 
 fn hostname(name: &str) -> Result<(), Failure> {
-    let is_label = |label: &str| {
-        (1..=LONGEST_LABEL).contains(&label.len())
-            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-    };
     if name.is_empty() || (name.len() <= LONGEST_HOSTNAME && name.split('.').all(is_label)) {
         return Ok(());
     }
@@ -65,6 +110,14 @@ fn hostname(name: &str) -> Result<(), Failure> {
         "a hostname is at most {LONGEST_HOSTNAME} of letters, digits and `-`, in labels of at most {LONGEST_LABEL} \
          that are separated by dots and neither begin nor end with `-`"
     )))
+}
+
+/// Whether it is one of the dot-separated parts of a hostname, by RFC 1123.
+fn is_label(label: &str) -> bool {
+    (1..=LONGEST_LABEL).contains(&label.len())
+        && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+        && !label.starts_with('-')
+        && !label.ends_with('-')
 }
 
 fn working_directory(path: &str) -> Result<(), Failure> {
@@ -160,6 +213,7 @@ mod tests {
     use proptest::prelude::*;
     use schema::Code;
     use schema::common::Protocol;
+    use schema::containers::RestartPolicy;
 
     fn spec() -> ContainerSpec {
         ContainerSpec { image: "base".to_owned(), ..ContainerSpec::default() }
@@ -208,6 +262,8 @@ mod tests {
         refused(&ContainerSpec { working_directory: "srv".to_owned(), ..spec() }, "srv");
         refused(&ContainerSpec { name: "a/b".to_owned(), ..spec() }, "a/b");
         refused(&ContainerSpec { image: String::new(), ..spec() }, "image");
+        refused(&ContainerSpec { labels: vec!["=x".to_owned()], ..spec() }, "\"=x\"");
+        refused(&ContainerSpec { stop_signal: "SIGNOPE".to_owned(), ..spec() }, "SIGNOPE");
         refused(&ContainerSpec { command: vec!["a\0b".to_owned()], ..spec() }, "NUL");
         for root in ["/", "//", "/.", "/a/.."] {
             refused(&ContainerSpec { volumes: vec![volume(root)], ..spec() }, root);
@@ -233,6 +289,43 @@ mod tests {
         refused(&ContainerSpec { ports: vec![port(None, 80)], network: Mode::None, ..spec() }, "network");
         let host = ContainerSpec { ports: vec![port(None, 80)], network: Mode::Host, ..spec() };
         assert_eq!(check(&host, None).map(|warnings| warnings.len()), Ok(1));
+    }
+
+    #[test]
+    fn what_removes_itself_has_no_restart_policy() {
+        let always = RestartPolicy { kind: RestartKind::Always, maximum: 0 };
+        for auto_remove in [AutoRemove::OnExit, AutoRemove::AfterClient] {
+            refused(&ContainerSpec { restart: always, auto_remove, ..spec() }, "restarted");
+        }
+        refused(&ContainerSpec { restart: RestartPolicy { maximum: 3, ..always }, ..spec() }, "3");
+        let bounded = RestartPolicy { kind: RestartKind::OnFailure, maximum: 3 };
+        for restart in [always, bounded] {
+            assert!(check(&ContainerSpec { restart, ..spec() }, None).is_ok());
+        }
+    }
+
+    #[test]
+    fn a_further_process_needs_a_command_and_good_texts() {
+        let good = ExecSpec {
+            arguments: vec!["sh".to_owned()],
+            environment: vec!["A=1".to_owned()],
+            user: String::new(),
+            working_directory: "/srv".to_owned(),
+            terminal: false,
+            open_stdin: false,
+            rows: 0,
+            columns: 0,
+        };
+        assert_eq!(exec(&good), Ok(()));
+        for bad in [
+            ExecSpec { arguments: vec![], ..good.clone() },
+            ExecSpec { arguments: vec![String::new()], ..good.clone() },
+            ExecSpec { arguments: vec!["a\0".to_owned()], ..good.clone() },
+            ExecSpec { environment: vec!["A".to_owned()], ..good.clone() },
+            ExecSpec { working_directory: "srv".to_owned(), ..good.clone() },
+        ] {
+            assert_eq!(exec(&bad).unwrap_err().code, Code::InvalidArgument, "{bad:?}");
+        }
     }
 
     proptest! {

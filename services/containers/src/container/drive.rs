@@ -1,18 +1,29 @@
 //! How each phase is carried out, and what follows.
 
-use super::{ContainerActor, Shared};
+use super::{ContainerActor, Shared, View};
+use crate::exec::{Evict, Of};
 use crate::journal::Page;
-use crate::lifecycle::Event;
-use crate::plan;
-use crate::record::Record;
+use crate::plan::{self, Assembly};
+use crate::record::{Cause, Record};
 use crate::resume::unknown_end;
 use crate::workers::{STEP, insist, own_call};
 use actix::prelude::*;
 use schema::call::RequestId;
 use schema::common::ExitRecord;
 use schema::containers::AutoRemove;
+use schema::executor::Started;
 use schema::{Call, Code, Failure};
 use std::rc::Rc;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// How long the end of a run waits for the output of its execs.
+const EXECS: Duration = Duration::from_secs(10);
+
+/// Its sandbox is filled; answers the record that says so.
+#[derive(Message)]
+#[rtype(result = "Result<Record, Failure>")]
+struct Assembled(Assembly);
 
 /// A try that did not succeed, of the driver that works on this revision of the record.
 #[derive(Message)]
@@ -24,8 +35,9 @@ struct Trouble {
 
 impl ContainerActor {
     /// Begins a run.
-    pub(super) fn begin(&mut self, request: RequestId, ctx: &mut Context<Self>) -> Result<(), Failure> {
-        self.record.begin(request)?;
+    pub(super) fn begin(&mut self, request: RequestId, cause: Cause, ctx: &mut Context<Self>) -> Result<(), Failure> {
+        self.forget_told();
+        self.record.begin(request, cause)?;
         if let Some(timer) = self.removal.take() {
             ctx.cancel_future(timer);
         }
@@ -38,17 +50,24 @@ impl ContainerActor {
 
     /// Starting: fills the sandbox unless that is done, and executes PID 1.
     pub(super) fn drive_start(&mut self, assembled: bool, ctx: &mut Context<Self>) {
-        let work = start(Rc::clone(&self.shared), self.page.clone(), self.record.clone(), assembled);
-        self.drive(ctx, work, |(record, started), actor, ctx| {
-            actor.record = record;
-            match started {
-                Ok(()) => {
-                    actor.publish();
-                    actor.drive_run(ctx);
-                }
-                Err(failure) => actor.start_failed(&failure, ctx),
-            }
+        let actor = ctx.address();
+        let work = start(Rc::clone(&self.shared), self.page.clone(), self.record.clone(), actor, assembled);
+        self.drive(ctx, work, |started, actor, ctx| match started {
+            Ok(started) => actor.run_started(started, ctx),
+            Err(failure) => actor.start_failed(&failure, ctx),
         });
+    }
+
+    fn run_started(&mut self, started: Started, ctx: &mut Context<Self>) {
+        if self.apply(|record| record.started(started)) {
+            let (page, record) = (self.page.clone(), self.record.clone());
+            // It runs, whatever the disk says: after a crash the executor tells.
+            let work = async move { warn("that it runs", page.write(&record).await) };
+            self.drive(ctx, work, |(), actor, ctx| {
+                actor.publish();
+                actor.drive_run(ctx);
+            });
+        }
     }
 
     fn start_failed(&mut self, failure: &Failure, ctx: &mut Context<Self>) {
@@ -78,10 +97,12 @@ impl ContainerActor {
 
     /// Ending: removes what the run has in the kernel.
     pub(super) fn drive_clean(&mut self, ctx: &mut Context<Self>) {
-        let work = clean(Rc::clone(&self.shared), self.page.clone(), self.record.clone(), self.reporter(ctx));
+        self.frozen.set(false);
+        let (page, record, view) = (self.page.clone(), self.record.clone(), self.view.subscribe());
+        let work = clean(Rc::clone(&self.shared), page, record, view, self.reporter(ctx));
         self.drive(ctx, work, |(), actor, ctx| {
             actor.trouble = None;
-            if actor.apply(|record| record.apply(Event::Cleaned)) {
+            if actor.apply(Record::cleaned) {
                 actor.rest(ctx);
             }
         });
@@ -90,9 +111,14 @@ impl ContainerActor {
     /// Nothing of the run is left: starts again, removes itself, or rests.
     fn rest(&mut self, ctx: &mut Context<Self>) {
         if let Some(order) = self.record.stop_order().filter(|order| order.then_start) {
-            if let Err(failure) = self.begin(RequestId(order.request), ctx) {
+            if let Err(failure) = self.begin(RequestId(order.request), Cause::Restart, ctx) {
                 tracing::error!(%failure, "cannot restart");
             }
+            return;
+        }
+        if self.record.is_to_restart() {
+            self.publish();
+            self.drive_retry(ctx);
             return;
         }
         if self.record.container.spec.auto_remove != AutoRemove::OnExit {
@@ -133,24 +159,33 @@ impl Handler<Trouble> for ContainerActor {
     }
 }
 
-/// Gives the record as far as the start came, also if it failed.
-async fn start(shared: Rc<Shared>, page: Page, mut record: Record, assembled: bool) -> (Record, Result<(), Failure>) {
-    let started = async {
-        let request = RequestId(record.run.as_ref().map_or(0, |run| run.started_by));
-        page.write(&record).await?;
-        if !assembled {
-            shared.gate.pass(STEP).await?;
-            plan::assemble(&shared.workers, request, &mut record).await?;
-            page.write(&record).await?;
-        }
-        let started = plan::launch(&shared.workers, request, &record).await?;
-        record.started(started)?;
-        // It runs, whatever the disk says: after a crash the executor tells.
-        warn("that it runs", page.write(&record).await);
-        Ok(())
+impl Handler<Assembled> for ContainerActor {
+    type Result = Result<Record, Failure>;
+
+    fn handle(&mut self, Assembled(assembly): Assembled, _: &mut Context<Self>) -> Self::Result {
+        let Assembly { sandbox, attachment, position, warnings } = assembly;
+        self.record.assembled(sandbox, attachment, position, warnings);
+        Ok(self.record.clone())
     }
-    .await;
-    (record, started)
+}
+
+async fn start(
+    shared: Rc<Shared>,
+    page: Page,
+    mut record: Record,
+    actor: Addr<ContainerActor>,
+    assembled: bool,
+) -> Result<Started, Failure> {
+    let request = RequestId(record.run.as_ref().map_or(0, |run| run.started_by));
+    page.write(&record).await?;
+    if !assembled {
+        shared.gate.pass(STEP).await?;
+        let assembly = plan::assemble(&shared.workers, request, &record).await?;
+        record = kit::actor::ask(&actor, Assembled(assembly)).await?;
+        plan::name(&shared.workers, &plan::step(request), &record).await?;
+        page.write(&record).await?;
+    }
+    plan::launch(&shared.workers, request, &record).await
 }
 
 /// However often the executor has to be asked: a run whose end is not known is not over.
@@ -163,7 +198,18 @@ async fn end_of_run(shared: Rc<Shared>, record: Record) -> ExitRecord {
     insist(wait, |failure| tracing::warn!(%failure, "cannot wait for the end of the run")).await
 }
 
-async fn clean(shared: Rc<Shared>, page: Page, record: Record, report: impl Fn(Failure)) {
+async fn clean(
+    shared: Rc<Shared>,
+    page: Page,
+    record: Record,
+    mut view: watch::Receiver<View>,
+    report: impl Fn(Failure),
+) {
+    // They have ended with PID 1. Their output goes to their logs before their container's sandbox goes.
+    let have_ended = view.wait_for(|view| view.record.container.execs.is_empty());
+    if tokio::time::timeout(EXECS, have_ended).await.is_err() {
+        tracing::warn!("execs have not ended with their container");
+    }
     let attempt = async || {
         let written = page.write(&record).await;
         if record.container.exit.is_some() {
@@ -183,6 +229,12 @@ async fn remove(shared: Rc<Shared>, page: Page, record: Record, report: impl Fn(
         // On a full disk this fails, and removing containers is how one makes room: a crash would then leave
         // it to its user to remove the rest.
         warn("that it is being removed", page.write(&record).await);
+        for exec in kit::actor::ask(&shared.execs, Of(record.id().clone())).await? {
+            // One that is gone already is as good.
+            let _ = exec.ask(Evict).await;
+            exec.gone().await;
+        }
+        shared.leases.pass(STEP).await?;
         plan::erase(&shared.workers, record.id()).await?;
         page.delete(&record).await
     };
@@ -203,4 +255,13 @@ pub(super) async fn signal(shared: &Shared, record: &Record, signal: i32) {
         answer => answer,
     };
     insist(send, |failure| tracing::warn!(%failure, signal, "cannot send the signal")).await;
+}
+
+/// Stops all its processes where they are, or lets them go on, unless there are none.
+pub(super) async fn freeze(shared: &Shared, record: &Record, frozen: bool) {
+    let freeze = async || match shared.workers.executor.freeze(&own_call(), record.id(), frozen).await {
+        Err(failure) if matches!(failure.code, Code::NotFound | Code::Conflict | Code::Unimplemented) => Ok(()),
+        answer => answer,
+    };
+    insist(freeze, |failure| tracing::warn!(%failure, frozen, "cannot freeze or thaw")).await;
 }

@@ -4,6 +4,7 @@ use super::ContainerActor;
 use super::stopping::order;
 use crate::decide::{self, Verdict};
 use crate::lifecycle::{Event, Phase};
+use crate::record::{Cause, StopOrder};
 use actix::prelude::*;
 use schema::Failure;
 use schema::call::RequestId;
@@ -16,11 +17,13 @@ use tokio::time::Instant;
 pub(crate) struct Start(pub(crate) RequestId);
 
 /// End its run.
-#[derive(Message)]
+#[derive(Clone, Copy, Message)]
 #[rtype(result = "Result<Verdict, Failure>")]
 pub(crate) struct Stop {
     pub(crate) request: RequestId,
     pub(crate) timeout_ms: u32,
+    /// All containers are stopped: no word of a user about this one.
+    pub(crate) with_all: bool,
 }
 
 /// End its run, if it runs, and run it.
@@ -47,7 +50,7 @@ impl Handler<Start> for ContainerActor {
     fn handle(&mut self, Start(request): Start, ctx: &mut Context<Self>) -> Self::Result {
         let verdict = decide::start(&self.record, self.trouble.as_ref(), request)?;
         if verdict == Verdict::Begin {
-            self.begin(request, ctx)?;
+            self.begin(request, Cause::Start, ctx)?;
         }
         Ok(verdict)
     }
@@ -56,10 +59,15 @@ impl Handler<Start> for ContainerActor {
 impl Handler<Stop> for ContainerActor {
     type Result = Result<Verdict, Failure>;
 
-    fn handle(&mut self, Stop { request, timeout_ms }: Stop, ctx: &mut Context<Self>) -> Self::Result {
+    fn handle(&mut self, stop: Stop, ctx: &mut Context<Self>) -> Self::Result {
+        let Stop { request, timeout_ms, with_all } = stop;
         let verdict = decide::stop(&self.record, request);
-        if verdict == Verdict::Begin {
-            self.stop(order(&self.record, request, timeout_ms, false), ctx)?;
+        if verdict == Verdict::Begin && self.record.is_to_restart() {
+            self.cancel_restart(with_all, ctx)?;
+        } else if verdict == Verdict::Begin {
+            self.stop(StopOrder { with_all, ..order(&self.record, request, timeout_ms) }, ctx)?;
+        } else if verdict == Verdict::Done && !with_all {
+            self.remember_stop(ctx);
         }
         Ok(verdict)
     }
@@ -72,9 +80,9 @@ impl Handler<Restart> for ContainerActor {
         let verdict = decide::restart(&self.record, self.trouble.as_ref(), request)?;
         if verdict == Verdict::Begin {
             if self.record.phase.is_running() {
-                self.stop(order(&self.record, request, timeout_ms, true), ctx)?;
+                self.stop(StopOrder { then_start: true, ..order(&self.record, request, timeout_ms) }, ctx)?;
             } else {
-                self.begin(request, ctx)?;
+                self.begin(request, Cause::Restart, ctx)?;
             }
         }
         Ok(verdict)

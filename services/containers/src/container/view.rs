@@ -3,14 +3,14 @@
 use super::ContainerActor;
 use crate::lifecycle::Phase;
 use crate::lookup;
-use crate::record::Record;
+use crate::record::{Cause, Record};
 use actix::dev::ToEnvelope;
 use actix::{Addr, Handler, Message};
 use schema::Failure;
 use schema::call::RequestId;
 use schema::containers::Container;
 use std::sync::Arc;
-use tokio::sync::watch;
+use tokio::sync::{Mutex, MutexGuard, watch};
 
 /// How much is known of a container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,13 +46,15 @@ impl View {
     }
 
     /// Whether nothing happens to it by itself any more, as far as its users have to wait for. What cannot
-    /// be cleaned up is not waited for.
+    /// be cleaned up is not waited for; what will be started again is.
     pub(crate) fn is_settled(&self) -> bool {
         match (self.stage, self.phase()) {
             (Stage::New | Stage::Recovering, _) => false,
             (Stage::Gone, _) => true,
             (Stage::Live, Phase::Created | Phase::Exited) => true,
-            (Stage::Live, Phase::Starting | Phase::Running | Phase::Stopping) => false,
+            (Stage::Live, Phase::Starting | Phase::Running | Phase::Paused | Phase::Stopping | Phase::Restarting) => {
+                false
+            }
             (Stage::Live, Phase::Ending | Phase::Removing) => self.trouble.is_some(),
         }
     }
@@ -60,8 +62,21 @@ impl View {
     /// Whether the start by a request is over, well or not; a failed one is over when it is cleaned up. Also
     /// true when there is no such start to come.
     pub(crate) fn is_start_over(&self, request: RequestId) -> bool {
+        if !self.record.started_by(request) {
+            return self.is_settled();
+        }
         let is_pending = self.phase() == Phase::Starting || self.record.start_failure().is_some();
-        if self.record.started_by(request) && !is_pending { self.stage != Stage::Recovering } else { self.is_settled() }
+        if self.is_restarted() || !is_pending { self.stage != Stage::Recovering } else { self.is_settled() }
+    }
+
+    /// Whether its restart policy began the run: then the start that a user asked for is long over.
+    pub(crate) fn is_restarted(&self) -> bool {
+        self.record.run.as_ref().is_some_and(|run| run.cause == Cause::Policy)
+    }
+
+    /// Whether a run has ended, and nothing of it is left, since `ends` runs had.
+    pub(crate) fn has_ended_since(&self, ends: u64) -> bool {
+        self.stage == Stage::Live && self.record.ends > ends && !matches!(self.phase(), Phase::Ending | Phase::Removing)
     }
 
     /// As its users see it.
@@ -75,11 +90,17 @@ impl View {
 pub(crate) struct Handle {
     actor: Addr<ContainerActor>,
     view: watch::Receiver<View>,
+    freezer: Arc<Mutex<()>>,
 }
 
 impl Handle {
-    pub(super) fn new(actor: Addr<ContainerActor>, view: watch::Receiver<View>) -> Self {
-        Self { actor, view }
+    pub(super) fn new(actor: Addr<ContainerActor>, view: watch::Receiver<View>, freezer: Arc<Mutex<()>>) -> Self {
+        Self { actor, view, freezer }
+    }
+
+    /// Waits for one's turn to stop its processes where they are, or to let them go on.
+    pub(crate) async fn freezer(&self) -> MutexGuard<'_, ()> {
+        self.freezer.lock().await
     }
 
     /// What is now.

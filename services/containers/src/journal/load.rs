@@ -1,14 +1,15 @@
 //! Reading the journal at start.
 
 use super::{Journal, KIND, VERSION, id_of};
+use crate::exec::ExecRecord;
 use crate::record::Record;
 use crate::resume::after_reboot;
 use kit::store::{Durability, Store};
 use schema::{ContainerId, Failure};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// What the journal holds.
 #[derive(Debug, Default)]
@@ -17,6 +18,8 @@ pub(crate) struct Loaded {
     pub(crate) records: BTreeMap<ContainerId, Record>,
     /// Containers of which only damaged records are left.
     pub(crate) damaged: BTreeMap<ContainerId, Damage>,
+    /// Intact records of execs.
+    pub(crate) execs: Vec<ExecRecord>,
 }
 
 /// A container whose record cannot be read.
@@ -31,10 +34,10 @@ impl Journal {
     pub(crate) fn load(&self) -> Result<Loaded, Failure> {
         let mut loaded = Loaded::default();
         read(&self.kept, &mut loaded)?;
-        for directory in self.earlier_boots()? {
-            self.fold(&directory, &mut loaded)?;
-        }
+        self.fold(&mut loaded)?;
         read(&self.passing, &mut loaded)?;
+        loaded.execs = self.execs.load()?.0.into_iter().map(|(_, exec)| exec).collect();
+        self.catch_up(&loaded)?;
         for (id, damage) in std::mem::take(&mut loaded.damaged) {
             if loaded.records.contains_key(&id) {
                 self.discard(&damage)?;
@@ -57,20 +60,51 @@ impl Journal {
         Ok(found)
     }
 
-    /// Takes over what an earlier boot knew of kept containers, and forgets the rest: a container that is
+    /// Takes over what earlier boots knew of kept containers, and forgets the rest: a container that is
     /// removed when its run ends has ended with the host. Damaged records say nothing that is still true.
-    fn fold(&self, directory: &Path, loaded: &mut Loaded) -> Result<(), Failure> {
-        let (records, _) = Store::<Record>::open(directory.to_owned(), KIND, VERSION)?.load()?;
-        for (_, record) in records {
-            let known = loaded.records.get(record.id()).map(|known| known.revision);
-            if known.is_some_and(|known| known < record.revision) {
-                let record = after_reboot(record)?;
-                self.kept.put(record.id().as_str(), &record, Durability::Disk)?;
-                loaded.records.insert(record.id().clone(), record);
+    ///
+    /// All kept records are brought up to date then. If this is cut off, it begins again, and changes nothing
+    /// that it has changed.
+    fn fold(&self, loaded: &mut Loaded) -> Result<(), Failure> {
+        let boots = self.earlier_boots()?;
+        if boots.is_empty() {
+            return Ok(());
+        }
+        let mut newer = HashSet::new();
+        for directory in &boots {
+            let (records, _) = Store::<Record>::open(directory.clone(), KIND, VERSION)?.load()?;
+            for (_, record) in records {
+                let known = loaded.records.get(record.id()).map(|known| known.revision);
+                if known.is_some_and(|known| known < record.revision) {
+                    newer.insert(record.id().clone());
+                    loaded.records.insert(record.id().clone(), record);
+                }
             }
         }
-        fs::remove_dir_all(directory)
-            .map_err(|error| Failure::io(format_args!("removing {}", directory.display()), &error))
+        for record in loaded.records.values_mut() {
+            let now = after_reboot(record.clone())?;
+            if now != *record || newer.contains(now.id()) {
+                self.kept.put(now.id().as_str(), &now, Durability::Disk)?;
+            }
+            *record = now;
+        }
+        boots.iter().try_for_each(|directory| {
+            fs::remove_dir_all(directory)
+                .map_err(|error| Failure::io(format_args!("removing {}", directory.display()), &error))
+        })
+    }
+
+    /// Tells the events that the last process may not have told.
+    fn catch_up(&self, loaded: &Loaded) -> Result<(), Failure> {
+        for record in loaded.records.values() {
+            self.events.catch_up(record.id(), record.id(), &record.noted)?;
+        }
+        for exec in &loaded.execs {
+            self.events.catch_up(&exec.container, &exec.id, &exec.noted)?;
+        }
+        let execs = loaded.execs.iter().map(|exec| exec.id.clone());
+        self.events.retain(&loaded.records.keys().cloned().chain(execs).collect());
+        Ok(())
     }
 }
 
@@ -103,6 +137,7 @@ mod tests {
     use super::*;
     use crate::fixture;
     use crate::lifecycle::Phase;
+    use crate::record::Cause;
     use schema::call::RequestId;
     use schema::containers::AutoRemove;
     use schema::executor::Started;
@@ -125,7 +160,7 @@ mod tests {
     }
 
     fn running(mut record: Record) -> Record {
-        record.begin(RequestId(1)).unwrap();
+        record.begin(RequestId(1), Cause::Start).unwrap();
         record.started(Started { pid: 7, started_at: 1 }).unwrap();
         record
     }

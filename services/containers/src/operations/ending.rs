@@ -1,6 +1,7 @@
 //! Operations that end something.
 
-use crate::container::{Handle, Remove, Stop, View};
+use super::freezing::pause;
+use crate::container::{Handle, Remove, Signalled, Stop, View};
 use crate::decide::{Verdict, not_running};
 use crate::lifecycle::Phase;
 use crate::signals;
@@ -14,7 +15,16 @@ const KILLED: Duration = Duration::from_secs(30);
 
 /// Ends a container's run; answers when nothing of it is left.
 pub(crate) async fn stop(handle: Handle, request: RequestId, timeout_ms: u32) -> Result<View, Failure> {
-    while handle.ask(Stop { request, timeout_ms }).await? == Verdict::Later {
+    end(handle, Stop { request, timeout_ms, with_all: false }).await
+}
+
+/// The same for one of all containers.
+pub(crate) async fn stop_with_all(handle: Handle, request: RequestId, timeout_ms: u32) -> Result<View, Failure> {
+    end(handle, Stop { request, timeout_ms, with_all: true }).await
+}
+
+async fn end(handle: Handle, stop: Stop) -> Result<View, Failure> {
+    while handle.ask(stop).await? == Verdict::Later {
         if passed(&handle).await.is_settled() {
             break;
         }
@@ -35,12 +45,18 @@ pub(crate) async fn kill(handle: Handle, workers: Workers, call: Call, number: i
     }
     handle.until_live().await?;
     let view = handle.until(|view| view.phase() != Phase::Starting).await;
-    if !view.phase().is_running() {
-        return Err(not_running(&view.record));
+    let ends = number == signals::KILL || number == view.record.image.stop_signal;
+    if ends && view.record.is_to_restart() {
+        return stop(handle, call.request, 0).await;
     }
+    handle.ask(Signalled(number)).await?;
     match workers.executor.signal(&call, view.record.id(), number).await {
         Err(failure) if failure.code == Code::NotFound => return Err(not_running(&view.record)),
         answer => answer?,
+    }
+    if ends && handle.now().phase() == Phase::Paused {
+        // It cannot end where it is. It may be on its way to its end already.
+        let _ = pause(&handle, &workers, &call, false).await;
     }
     if number == signals::KILL {
         let _ = tokio::time::timeout(KILLED, handle.until(View::is_settled)).await;
@@ -71,7 +87,7 @@ pub(crate) async fn remove(handle: Handle, request: RequestId, force: bool) -> R
 async fn end_at_once(handle: &Handle, request: RequestId) -> Result<(), Failure> {
     handle.until_live().await?;
     handle.until(|view| view.phase() != Phase::Starting).await;
-    handle.ask(Stop { request, timeout_ms: 0 }).await?;
+    handle.ask(Stop { request, timeout_ms: 0, with_all: false }).await?;
     let ended = handle.until(|view| !view.phase().is_running());
     match tokio::time::timeout(KILLED, ended).await {
         Ok(_) => Ok(()),

@@ -17,7 +17,7 @@ use std::sync::Arc;
 pub(crate) struct Find(pub(crate) String);
 
 /// The container that was made by the same request before.
-#[derive(Message)]
+#[derive(Clone, Message)]
 #[rtype(result = "Result<Option<Handle>, Failure>")]
 pub(crate) struct Known {
     pub(crate) id: ContainerId,
@@ -28,6 +28,27 @@ pub(crate) struct Known {
 #[derive(Message)]
 #[rtype(result = "Result<Handle, Failure>")]
 pub(crate) struct Admit(pub(crate) Record);
+
+/// Take a name for a container, besides the one that it has; answers that one.
+#[derive(Message)]
+#[rtype(result = "Result<String, Failure>")]
+pub(crate) struct Rename {
+    pub(crate) id: ContainerId,
+    pub(crate) name: String,
+}
+
+/// A container has not, or has no more, this name.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct GiveBack {
+    pub(crate) id: ContainerId,
+    pub(crate) name: String,
+}
+
+/// All damaged records.
+#[derive(Message)]
+#[rtype(result = "Result<Vec<(ContainerId, Damage)>, Failure>")]
+pub(crate) struct AllDamaged;
 
 /// A container is gone.
 #[derive(Message)]
@@ -83,6 +104,30 @@ impl Handler<Admit> for Registry {
     }
 }
 
+impl Handler<Rename> for Registry {
+    type Result = Result<String, Failure>;
+
+    fn handle(&mut self, Rename { id, name }: Rename, _: &mut Context<Self>) -> Self::Result {
+        self.rename(&id, &name)
+    }
+}
+
+impl Handler<GiveBack> for Registry {
+    type Result = ();
+
+    fn handle(&mut self, GiveBack { id, name }: GiveBack, _: &mut Context<Self>) {
+        self.give_back(&id, &name);
+    }
+}
+
+impl Handler<AllDamaged> for Registry {
+    type Result = Result<Vec<(ContainerId, Damage)>, Failure>;
+
+    fn handle(&mut self, _: AllDamaged, _: &mut Context<Self>) -> Self::Result {
+        Ok(self.damaged.iter().map(|(id, damage)| (id.clone(), damage.clone())).collect())
+    }
+}
+
 impl Handler<Forget> for Registry {
     type Result = ();
 
@@ -127,9 +172,11 @@ impl Handler<Recovered> for Registry {
     type Result = Result<Vec<ContainerId>, Failure>;
 
     fn handle(&mut self, Recovered(sandboxes): Recovered, _: &mut Context<Self>) -> Self::Result {
-        let mut phases: HashMap<_, _> = sandboxes.into_iter().map(|state| (state.id, state.phase)).collect();
+        let mut phases: HashMap<_, _> =
+            sandboxes.into_iter().map(|state| (state.id, (state.phase, state.frozen))).collect();
         for (id, entry) in &self.entries {
-            entry.handle.tell(Recover { sandbox: phases.remove(id) });
+            let (sandbox, frozen) = phases.remove(id).unzip();
+            entry.handle.tell(Recover { sandbox, frozen: frozen.unwrap_or_default() });
         }
         Ok(phases.into_keys().filter(|id| !self.damaged.contains_key(id)).collect())
     }

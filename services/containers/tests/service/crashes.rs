@@ -6,8 +6,8 @@ use crate::support::{Bench, call, id, spec};
 use schema::ContainerId;
 use schema::containers::{AutoRemove, ContainerSpec, State};
 
-const STEPS: [&str; 12] = [
-    "image-store.resolve",
+const STEPS: [&str; 13] = [
+    "image-store.lease",
     "executor.prepare",
     "filesystem.mount",
     "network.attach",
@@ -19,6 +19,7 @@ const STEPS: [&str; 12] = [
     "executor.destroy",
     "filesystem.release",
     "log-collector.remove",
+    "image-store.release",
 ];
 
 /// Kills the service when a step is reached, and starts it again.
@@ -63,7 +64,9 @@ async fn killed_at_any_step_it_does_all_that_was_asked_once() {
 
 #[actix::test]
 async fn killed_while_it_cleans_up_it_removes_what_removes_itself() {
-    for step in ["network.detach", "executor.destroy", "filesystem.release", "log-collector.remove"] {
+    for step in
+        ["network.detach", "executor.destroy", "filesystem.release", "log-collector.remove", "image-store.release"]
+    {
         for moment in [Moment::Before, Moment::After] {
             let mut bench = Bench::new().await;
             let id = bench.run(&ContainerSpec { auto_remove: AutoRemove::OnExit, ..spec("job") }).await;

@@ -35,7 +35,7 @@ async fn a_second_stop_may_shorten_the_time() {
     bench.world.stubborn.set(true);
     let id = bench.run(&spec("web")).await;
     let client = bench.another_client();
-    let patient = actix::spawn(async move { client.stop(&call(), "web", u32::MAX).await });
+    let patient = actix::spawn(async move { client.stop(&call(), "web", 3_600_000).await });
     bench.eventually("it is stopping", async || bench.inspect(&id).await.state == State::Stopping).await;
     bench.client.stop(&call(), "web", 10).await.unwrap();
     assert_eq!(patient.await.unwrap().unwrap().state, State::Exited);
@@ -87,7 +87,7 @@ async fn a_restart_gives_way_to_a_stop() {
     bench.world.stubborn.set(true);
     let id = bench.run(&spec("web")).await;
     let client = bench.another_client();
-    let restarting = actix::spawn(async move { client.restart(&call(), "web", u32::MAX).await });
+    let restarting = actix::spawn(async move { client.restart(&call(), "web", 3_600_000).await });
     bench.eventually("it is stopping", async || bench.inspect(&id).await.state == State::Stopping).await;
     bench.client.stop(&call(), "web", 0).await.unwrap();
     assert_eq!(restarting.await.unwrap().unwrap_err().code, Code::Conflict);

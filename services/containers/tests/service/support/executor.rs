@@ -2,7 +2,9 @@
 
 use super::world::World;
 use schema::common::{ExitRecord, SandboxRef};
-use schema::executor::{Phase, Prepared, ProcessSpec, SandboxSpec, SandboxState, Server, Started};
+use schema::executor::{
+    ExecSpec, Phase, Prepared, Process, ProcessSpec, SandboxSpec, SandboxState, Server, Started, Stats,
+};
 use schema::{Call, ContainerId, Failure};
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -22,6 +24,13 @@ impl World {
             assert!(matches!(phase, Phase::Running(_)), "{id} does not run");
             *phase = Phase::Exited(exit);
         }
+        let execs = self.execs.borrow().clone().into_iter().filter(|(_, container)| container == id);
+        for (exec, _) in execs {
+            if let Some(phase @ Phase::Running(_)) = self.sandboxes.borrow_mut().get_mut(&exec) {
+                *phase = Phase::Exited(self::exit(137, 9));
+            }
+        }
+        self.frozen.borrow_mut().remove(id);
         self.changed.notify_waiters();
     }
 }
@@ -43,16 +52,19 @@ impl Server for Executor {
         })
     }
 
-    async fn start(&self, _: &Call, id: ContainerId, _: ProcessSpec) -> Result<Started, Failure> {
-        self.0.enter("executor.start", Some(&id)).await?;
-        self.0.require_recorded(&id, "executor.start", &["\"assembled\": true"]);
+    async fn start(&self, _: &Call, id: ContainerId, process: ProcessSpec) -> Result<Started, Failure> {
+        let is_exec = self.0.execs.borrow().contains_key(&id);
+        self.0.enter(if is_exec { "executor.start_exec" } else { "executor.start" }, Some(&id)).await?;
+        self.0.require_recorded(&id, "executor.start", &["\"assembled\": true", "\"phase\": \"assembled\""]);
         let phase = self.0.sandboxes.borrow().get(&id).cloned().ok_or_else(|| gone(&id))?;
         if phase == Phase::Parked {
-            self.0.require(self.0.has(&id) == [true; 4], "started without network, layer or log", &id);
+            let expected = if is_exec { [true, false, false, true] } else { [true; 4] };
+            self.0.require(self.0.has(&id) == expected, "started without network, layer or log", &id);
+            self.0.processes.borrow_mut().insert(id.clone(), process);
             self.0.sandboxes.borrow_mut().insert(id.clone(), Phase::Running(STARTED));
             *self.0.executed.borrow_mut().entry(id.clone()).or_default() += 1;
         }
-        self.0.leave("executor.start").await;
+        self.0.leave(if is_exec { "executor.start_exec" } else { "executor.start" }).await;
         Ok(STARTED)
     }
 
@@ -72,7 +84,10 @@ impl Server for Executor {
     async fn signal(&self, _: &Call, id: ContainerId, signal: i32) -> Result<(), Failure> {
         self.0.enter(if signal == 9 { "executor.kill" } else { "executor.signal" }, Some(&id)).await?;
         let phase = self.0.sandboxes.borrow().get(&id).cloned().ok_or_else(|| gone(&id))?;
-        if matches!(phase, Phase::Running(_)) && (signal == 9 || !self.0.stubborn.get()) {
+        let is_frozen = self.0.frozen.borrow().contains(&id);
+        if is_frozen {
+            self.0.pending.borrow_mut().insert(id.clone(), signal);
+        } else if matches!(phase, Phase::Running(_)) && (signal == 9 || !self.0.stubborn.get()) {
             self.0.end(&id, exit(128 + signal, signal));
         }
         self.0.leave(if signal == 9 { "executor.kill" } else { "executor.signal" }).await;
@@ -90,6 +105,8 @@ impl Server for Executor {
             self.0.require_recorded(&id, "executor.destroy", &[&code, "\"phase\": \"removing\""]);
         }
         self.0.sandboxes.borrow_mut().remove(&id);
+        self.0.execs.borrow_mut().remove(&id);
+        self.0.frozen.borrow_mut().remove(&id);
         self.0.leave("executor.destroy").await;
         Ok(())
     }
@@ -99,7 +116,80 @@ impl Server for Executor {
         let sandboxes = self.0.sandboxes.borrow();
         Ok(sandboxes
             .iter()
-            .map(|(id, phase)| SandboxState { id: id.clone(), phase: phase.clone(), exec_of: None, frozen: false })
+            .map(|(id, phase)| SandboxState {
+                id: id.clone(),
+                phase: phase.clone(),
+                exec_of: self.0.execs.borrow().get(id).cloned(),
+                frozen: self.0.frozen.borrow().contains(id),
+            })
             .collect())
+    }
+
+    async fn prepare_exec(
+        &self,
+        _: &Call,
+        id: ContainerId,
+        exec: ContainerId,
+        _: ExecSpec,
+    ) -> Result<Prepared, Failure> {
+        self.0.enter("executor.prepare_exec", Some(&exec)).await?;
+        self.0.require_recorded(&exec, "executor.prepare_exec", &["\"phase\": \"preparing\""]);
+        match self.0.sandboxes.borrow().get(&id) {
+            None => return Err(gone(&id)),
+            Some(Phase::Running(_)) => {}
+            Some(_) => return Err(Failure::conflict("it does not run")),
+        }
+        self.0.execs.borrow_mut().insert(exec.clone(), id);
+        self.0.sandboxes.borrow_mut().entry(exec.clone()).or_insert(Phase::Parked);
+        self.0.leave("executor.prepare_exec").await;
+        Ok(Prepared {
+            sandbox: SandboxRef { pid: 78, start_time: 1 },
+            directory: PathBuf::from("/sandboxes").join(exec.as_str()),
+            warnings: Vec::new(),
+        })
+    }
+
+    async fn freeze(&self, _: &Call, id: ContainerId, frozen: bool) -> Result<(), Failure> {
+        let step = if frozen { "executor.freeze" } else { "executor.thaw" };
+        self.0.enter(step, Some(&id)).await?;
+        match self.0.sandboxes.borrow().get(&id) {
+            None => return Err(gone(&id)),
+            Some(Phase::Running(_)) => {}
+            Some(_) => return Err(Failure::conflict("nothing runs")),
+        }
+        if frozen {
+            self.0.frozen.borrow_mut().insert(id.clone());
+        } else {
+            self.0.frozen.borrow_mut().remove(&id);
+            // What was sent meanwhile arrives now.
+            let signal = self.0.pending.borrow_mut().remove(&id);
+            if let Some(signal) = signal.filter(|signal| *signal == 9 || !self.0.stubborn.get()) {
+                self.0.end(&id, exit(128 + signal, signal));
+            }
+        }
+        self.0.leave(step).await;
+        Ok(())
+    }
+
+    async fn stats(&self, _: &Call, id: ContainerId) -> Result<Stats, Failure> {
+        self.0.enter("executor.stats", Some(&id)).await?;
+        Ok(Stats { pids: 3, ..Stats::default() })
+    }
+
+    async fn processes(&self, _: &Call, id: ContainerId) -> Result<Vec<Process>, Failure> {
+        self.0.enter("executor.processes", Some(&id)).await?;
+        Ok(vec![Process {
+            pid: STARTED.pid,
+            parent: 1,
+            uid: 0,
+            user: "root".to_owned(),
+            cpu_ns: 0,
+            started_at: STARTED.started_at,
+            terminal: "?".to_owned(),
+            command: "sh".to_owned(),
+            state: "S".to_owned(),
+            memory: 0,
+            cpu_permille: 0,
+        }])
     }
 }

@@ -1,10 +1,13 @@
 //! The other fake workers.
 
 use super::world::World;
-use schema::common::{Layer, SandboxRef};
+use schema::common::{CheckReport, Layer, Problem, SandboxRef};
 use schema::executor::Phase;
-use schema::filesystem::{self, MountSpec, Names};
-use schema::image_store::{self, Blob, Image, ImageConfig, ImportRequest};
+use schema::filesystem::{
+    self, ArchiveChunk, ArchiveRequest, Change, ChangeKind, ChangeList, ExtractRequest, FileKind, MountSpec, Names,
+    PathStat, Place, Usage,
+};
+use schema::image_store::{self, Blob, CommitRequest, Image, ImageConfig, ImportRequest, Lease};
 use schema::log_collector::{self, Chunk, From, InputServer, LogSpec};
 use schema::network::{self, AttachSpec, Attachment, Mode, NetworkInfo};
 use schema::{Call, ContainerId, Digest, Failure};
@@ -30,6 +33,17 @@ impl World {
     }
 }
 
+impl Filesystem {
+    /// Looks into a container; a sandbox that is gone cannot be looked into.
+    async fn look(&self, place: Place) -> Result<(), Failure> {
+        self.0.enter("filesystem.look", Some(&place.id)).await?;
+        let sandbox = self.0.sandboxes.borrow().get(&place.id).cloned();
+        let runs = matches!(sandbox, Some(Phase::Running(_)));
+        self.0.places.borrow_mut().insert(place.id.clone(), place.clone());
+        if place.sandbox.is_some() && !runs { Err(Failure::not_found("the sandbox is gone")) } else { Ok(()) }
+    }
+}
+
 impl filesystem::Server for Filesystem {
     async fn mount(&self, _: &Call, id: ContainerId, _: SandboxRef, spec: MountSpec) -> Result<(), Failure> {
         self.0.enter("filesystem.mount", Some(&id)).await?;
@@ -42,7 +56,9 @@ impl filesystem::Server for Filesystem {
 
     async fn set_names(&self, _: &Call, id: ContainerId, names: Names) -> Result<(), Failure> {
         self.0.enter("filesystem.set_names", Some(&id)).await?;
-        self.0.require(names.hosts[0].address == "10.0.0.2", "named without address", &id);
+        let address = format!("10.0.0.{}", self.0.address.get());
+        self.0.require(names.hosts[0].address == address, "named without address", &id);
+        self.0.names.borrow_mut().insert(id, names);
         self.0.leave("filesystem.set_names").await;
         Ok(())
     }
@@ -62,6 +78,53 @@ impl filesystem::Server for Filesystem {
         self.0.told("filesystem", live);
         Ok(())
     }
+
+    async fn changes(&self, _: &Call, place: Place, _: Vec<u8>, _: u32) -> Result<ChangeList, Failure> {
+        self.look(place).await?;
+        let change = Change { path: b"/new".to_vec(), kind: ChangeKind::Added };
+        Ok(ChangeList { changes: vec![change], more: false })
+    }
+
+    async fn archive(
+        &self,
+        _: &Call,
+        place: Place,
+        _: ArchiveRequest,
+        cursor: Vec<u8>,
+        _: u32,
+    ) -> Result<ArchiveChunk, Failure> {
+        self.look(place).await?;
+        Ok(ArchiveChunk { data: b"tar".to_vec(), next: b"end".to_vec(), ended: cursor == b"end" })
+    }
+
+    async fn extract(&self, _: &Call, place: Place, request: ExtractRequest) -> Result<(), Failure> {
+        self.look(place).await?;
+        if self.0.uploads.borrow().contains(&request.upload) { Ok(()) } else { Err(Failure::not_found("no upload")) }
+    }
+
+    async fn commit_layer(&self, _: &Call, place: Place, upload: String) -> Result<u64, Failure> {
+        self.0.enter("filesystem.commit_layer", Some(&place.id)).await?;
+        let is_still = self.0.frozen.borrow().contains(&place.id) || place.sandbox.is_none();
+        self.0.require(is_still, "a layer is read while its files change", &place.id);
+        self.0.uploads.borrow_mut().insert(upload);
+        self.0.leave("filesystem.commit_layer").await;
+        Ok(1024)
+    }
+
+    async fn usage(&self, _: &Call, id: ContainerId) -> Result<Usage, Failure> {
+        self.0.enter("filesystem.usage", Some(&id)).await?;
+        Ok(Usage { bytes: 4096, inodes: 1 })
+    }
+
+    async fn stat(&self, _: &Call, place: Place, _: String) -> Result<PathStat, Failure> {
+        self.look(place).await?;
+        Ok(PathStat { kind: FileKind::File, mode: 0o644, size: 3, modified_at: 5, link_target: Vec::new() })
+    }
+
+    async fn check(&self, _: &Call) -> Result<CheckReport, Failure> {
+        let layer = Problem { object: "layer 1".to_owned(), message: "torn".to_owned(), hint: String::new() };
+        Ok(CheckReport { examined: 7, bytes: 70, problems: vec![layer] })
+    }
 }
 
 impl network::Server for Network {
@@ -69,10 +132,12 @@ impl network::Server for Network {
         self.0.enter("network.attach", Some(&id)).await?;
         self.0.need_sandbox(&id)?;
         self.0.require(spec.mode == Mode::Bridge, "attached to another network", &id);
-        self.0.leases.borrow_mut().insert(id);
+        if self.0.leases.borrow_mut().insert(id) {
+            self.0.address.set(self.0.address.get().max(1) + 1);
+        }
         self.0.leave("network.attach").await;
         Ok(Attachment {
-            address: Some(Ipv4Addr::new(10, 0, 0, 2)),
+            address: Some(Ipv4Addr::new(10, 0, 0, self.0.address.get())),
             prefix_length: 24,
             gateway: Some(Ipv4Addr::new(10, 0, 0, 1)),
             mac: "02:00:00:00:00:02".to_owned(),
@@ -166,28 +231,76 @@ impl log_collector::Server for LogCollector {
     }
 }
 
+/// An image of one layer that runs `sh`.
+fn image(number: u8) -> Image {
+    let digest = Digest::from_sha256(&[1; 32]);
+    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+    Image {
+        id: Digest::from_sha256(&[number; 32]),
+        references: vec!["base:latest".to_owned()],
+        created_at: 1,
+        size: 2,
+        layers: vec![Layer { digest: digest.clone(), diff_id: digest, media_type: String::new(), size: 2 }],
+        config: ImageConfig {
+            command: words(&["sh"]),
+            environment: words(&["FROM=image"]),
+            labels: words(&["maker=image"]),
+            ..ImageConfig::default()
+        },
+        manifest: Digest::from_sha256(&[8; 32]),
+        repository_digests: Vec::new(),
+        parent: None,
+        container: None,
+        author: String::new(),
+        holders: Vec::new(),
+    }
+}
+
 impl image_store::Server for ImageStore {
     async fn resolve(&self, _: &Call, reference: String) -> Result<Image, Failure> {
         self.0.enter("image-store.resolve", None).await?;
+        if reference != image(9).id.as_str() {
+            return Err(Failure::not_found(format_args!("no image {reference:?}")));
+        }
+        Ok(image(9))
+    }
+
+    async fn lease(&self, _: &Call, holder: String, reference: String) -> Result<Image, Failure> {
+        self.0.enter("image-store.lease", None).await?;
         if reference != "base" {
             return Err(Failure::not_found(format_args!("no image {reference:?}")));
         }
-        self.0.leave("image-store.resolve").await;
-        let digest = Digest::from_sha256(&[1; 32]);
-        Ok(Image {
-            id: Digest::from_sha256(&[9; 32]),
-            references: vec!["base:latest".to_owned()],
-            created_at: 1,
-            size: 2,
-            layers: vec![Layer { digest: digest.clone(), diff_id: digest, media_type: String::new(), size: 2 }],
-            config: ImageConfig { command: vec!["sh".to_owned()], ..ImageConfig::default() },
-            manifest: Digest::from_sha256(&[8; 32]),
-            repository_digests: Vec::new(),
-            parent: None,
-            container: None,
-            author: String::new(),
-            holders: Vec::new(),
-        })
+        self.0.images.borrow_mut().insert(holder, image(9).id.to_string());
+        self.0.leave("image-store.lease").await;
+        Ok(image(9))
+    }
+
+    async fn release(&self, _: &Call, holder: String) -> Result<(), Failure> {
+        let id: ContainerId = holder.parse().unwrap();
+        self.0.enter("image-store.release", Some(&id)).await?;
+        self.0.require(!self.0.has(&id)[2], "released before its writable layer is gone", &id);
+        self.0.images.borrow_mut().remove(&holder);
+        self.0.leave("image-store.release").await;
+        Ok(())
+    }
+
+    async fn reconcile(&self, _: &Call, leases: Vec<Lease>) -> Result<(), Failure> {
+        self.0.enter("image-store.reconcile", None).await?;
+        let leases = leases.into_iter().map(|lease| (lease.holder, lease.image.to_string()));
+        *self.0.images.borrow_mut() = leases.collect();
+        self.0.changed.notify_waiters();
+        Ok(())
+    }
+
+    async fn commit_upload(&self, _: &Call, upload: String, request: CommitRequest) -> Result<Image, Failure> {
+        self.0.enter("image-store.commit_upload", None).await?;
+        let is_whole = self.0.uploads.borrow().contains(&upload);
+        if !is_whole {
+            return Err(Failure::not_found(format_args!("no upload {upload:?}")));
+        }
+        self.0.commits.borrow_mut().insert(upload, request);
+        self.0.leave("image-store.commit_upload").await;
+        Ok(image(10))
     }
 
     async fn list(&self, _: &Call) -> Result<Vec<Image>, Failure> {
@@ -206,7 +319,9 @@ impl image_store::Server for ImageStore {
         Err(Failure::unimplemented("import"))
     }
 
-    async fn abandon(&self, _: &Call, _: String) -> Result<(), Failure> {
-        Err(Failure::unimplemented("abandon"))
+    async fn abandon(&self, _: &Call, upload: String) -> Result<(), Failure> {
+        self.0.enter("image-store.abandon", None).await?;
+        self.0.uploads.borrow_mut().remove(&upload);
+        Ok(())
     }
 }

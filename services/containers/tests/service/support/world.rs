@@ -1,6 +1,8 @@
 //! What the fake workers have, and how they misbehave.
 
-use schema::executor::Phase;
+use schema::executor::{Phase, ProcessSpec};
+use schema::filesystem::{Names, Place};
+use schema::image_store::CommitRequest;
 use schema::{ContainerId, Failure};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,6 +17,23 @@ pub(crate) struct World {
     pub(crate) leases: RefCell<BTreeSet<ContainerId>>,
     pub(crate) layers: RefCell<BTreeSet<ContainerId>>,
     pub(crate) logs: RefCell<BTreeSet<ContainerId>>,
+    /// Execs, and the container that each runs in.
+    pub(crate) execs: RefCell<BTreeMap<ContainerId, ContainerId>>,
+    pub(crate) frozen: RefCell<BTreeSet<ContainerId>>,
+    /// Signals that wait for a frozen PID 1 to go on.
+    pub(crate) pending: RefCell<BTreeMap<ContainerId, i32>>,
+    /// Holders of leases of images.
+    pub(crate) images: RefCell<BTreeMap<String, String>>,
+    /// Images by the upload that they were made of.
+    pub(crate) commits: RefCell<BTreeMap<String, CommitRequest>>,
+    /// Uploads that hold a layer.
+    pub(crate) uploads: RefCell<BTreeSet<String>>,
+    /// What was last executed, written to /etc and looked at of each container or exec.
+    pub(crate) processes: RefCell<BTreeMap<ContainerId, ProcessSpec>>,
+    pub(crate) names: RefCell<BTreeMap<ContainerId, Names>>,
+    pub(crate) places: RefCell<BTreeMap<ContainerId, Place>>,
+    /// Last part of the address that was leased last.
+    pub(crate) address: Cell<u8>,
     /// How often PID 1 was executed.
     pub(crate) executed: RefCell<BTreeMap<ContainerId, u32>>,
     /// The ids that a worker was last told to be live.
@@ -62,7 +81,7 @@ impl World {
         if damaged.iter().any(|directory| directory.join(format!("{id}.json")).exists()) {
             return;
         }
-        let records = [self.state.join("kept"), boot]
+        let records = [self.state.join("kept"), boot.join("execs"), boot]
             .map(|directory| std::fs::read_to_string(directory.join(format!("{id}.json"))).unwrap_or_default());
         let is_recorded = words.iter().any(|word| records.iter().any(|record| record.contains(word)));
         self.require(is_recorded, &format!("{step} before {words:?} is recorded"), id);
@@ -167,7 +186,7 @@ impl World {
     pub(crate) fn assert_empty(&self) {
         self.assert_kept();
         let left = (self.sandboxes.borrow(), self.leases.borrow(), self.layers.borrow(), self.logs.borrow());
-        let counts = [left.0.len(), left.1.len(), left.2.len(), left.3.len()];
-        assert_eq!(counts, [0; 4], "sandboxes, leases, layers or logs are left\n{}", self.story());
+        let counts = [left.0.len(), left.1.len(), left.2.len(), left.3.len(), self.images.borrow().len()];
+        assert_eq!(counts, [0; 5], "sandboxes, leases, layers, logs or images are left\n{}", self.story());
     }
 }

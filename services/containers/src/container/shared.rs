@@ -1,0 +1,34 @@
+//! What all containers and execs use.
+
+use crate::exec::Execs;
+use crate::gate::Gate;
+use crate::journal::Journal;
+use crate::workers::Workers;
+use actix::Addr;
+use std::ops::Deref;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// What containers and execs use.
+pub(crate) struct Parts {
+    pub(crate) workers: Workers,
+    pub(crate) journal: Arc<Journal>,
+    /// Nothing is started before the workers know which containers there are.
+    pub(crate) gate: Gate,
+    /// Nothing is leased before the image store knows which leases there are.
+    pub(crate) leases: Gate,
+}
+
+/// What containers use.
+pub(crate) struct Shared {
+    pub(crate) parts: Rc<Parts>,
+    pub(crate) execs: Addr<Execs>,
+}
+
+impl Deref for Shared {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.parts
+    }
+}

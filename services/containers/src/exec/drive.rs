@@ -1,0 +1,185 @@
+//! How an exec is carried out.
+
+use super::owner::Forget;
+use super::{ExecActor, ExecPhase, ExecRecord, ExecStage, GRACE};
+use crate::container::Parts;
+use crate::plan;
+use crate::resume::unknown_end;
+use crate::workers::{STEP, insist, own_call};
+use actix::prelude::*;
+use kit::actor::on_thread;
+use schema::common::ExitRecord;
+use schema::executor::{Phase as Sandbox, Started};
+use schema::{Code, Failure};
+use std::rc::Rc;
+use std::sync::Arc;
+use tokio::time::Instant;
+use tracing::Instrument;
+
+impl ExecActor {
+    /// Lets `work` carry out what comes next, in place of what went before.
+    fn drive<T: 'static>(
+        &mut self,
+        ctx: &mut Context<Self>,
+        work: impl Future<Output = T> + 'static,
+        done: impl FnOnce(T, &mut Self, &mut Context<Self>) + 'static,
+    ) {
+        if let Some(previous) = self.driver.take() {
+            ctx.cancel_future(previous);
+        }
+        let span = tracing::info_span!("exec", id = self.record.id.short(), container = self.record.container.short());
+        let driven = work.instrument(span).into_actor(self).map(move |result, actor, ctx| {
+            actor.driver = None;
+            done(result, actor, ctx);
+        });
+        self.driver = Some(ctx.spawn(driven));
+    }
+
+    /// Prepares it and starts it.
+    pub(super) fn begin(&mut self, ctx: &mut Context<Self>) {
+        let work = begin(Rc::clone(&self.parts), self.record.clone());
+        self.drive(ctx, work, |(record, begun), actor, ctx| {
+            actor.record = record;
+            match begun {
+                Ok(()) => {
+                    actor.publish();
+                    actor.watch(ctx);
+                }
+                Err(failure) => {
+                    tracing::info!(exec = actor.record.id.short(), %failure, "cannot start");
+                    actor.failure = Some(failure);
+                    actor.erase(ctx);
+                }
+            }
+        });
+    }
+
+    /// Goes on after a restart of this service.
+    pub(super) fn resume(&mut self, sandbox: Option<&Sandbox>, ctx: &mut Context<Self>) {
+        match (self.record.phase, sandbox) {
+            (ExecPhase::Ended, _) => self.clean(ctx),
+            (ExecPhase::Running, Some(Sandbox::Running(_) | Sandbox::Exited(_))) => self.watch(ctx),
+            // It may have run: it is not run a second time.
+            (ExecPhase::Running | ExecPhase::Assembled, None) | (ExecPhase::Running, Some(Sandbox::Parked)) => {
+                self.ended(unknown_end("its sandbox is gone"), ctx);
+            }
+            // Each step recognises what is there.
+            (ExecPhase::Preparing | ExecPhase::Assembled, _) => self.begin(ctx),
+        }
+    }
+
+    /// Running: waits for its end.
+    fn watch(&mut self, ctx: &mut Context<Self>) {
+        let work = end(Rc::clone(&self.parts), self.record.clone());
+        self.drive(ctx, work, |exit, actor, ctx| actor.ended(exit, ctx));
+    }
+
+    fn ended(&mut self, exit: ExitRecord, ctx: &mut Context<Self>) {
+        if self.record.phase == ExecPhase::Assembled {
+            self.record.started(Started { pid: 0, started_at: exit.finished_at });
+        }
+        self.record.ended(exit);
+        self.clean(ctx);
+    }
+
+    /// Ended: records how, tells everybody, and removes what it has in the kernel.
+    fn clean(&mut self, ctx: &mut Context<Self>) {
+        self.publish();
+        let work = clean(Rc::clone(&self.parts), self.record.clone());
+        self.drive(ctx, work, |(), actor, ctx| {
+            let lease = actor.lease.map_or_else(Instant::now, |lease| lease.max(Instant::now()));
+            actor.wait_for_client(lease + GRACE, ctx);
+        });
+    }
+
+    /// Forgets it when nobody wants its output any more. A lease that is renewed meanwhile makes it wait again.
+    fn wait_for_client(&mut self, due: Instant, ctx: &mut Context<Self>) {
+        self.drive(ctx, tokio::time::sleep_until(due), move |(), actor, ctx| {
+            match actor.lease.map(|lease| lease + GRACE).filter(|later| *later > due) {
+                Some(later) => actor.wait_for_client(later, ctx),
+                None => actor.erase(ctx),
+            }
+        });
+    }
+
+    /// Removes all that there is of it, and its record.
+    pub(super) fn erase(&mut self, ctx: &mut Context<Self>) {
+        self.drive(ctx, erase(Rc::clone(&self.parts), self.record.clone()), |(), actor, ctx| actor.depart(ctx));
+    }
+
+    fn depart(&mut self, ctx: &mut Context<Self>) {
+        let forget = Forget { record: Arc::new(self.record.clone()), failure: self.failure.clone() };
+        let told = self.owner.send(forget).into_actor(self).map(|_, actor, ctx| {
+            actor.stage = ExecStage::Gone;
+            actor.publish();
+            ctx.stop();
+        });
+        ctx.spawn(told);
+    }
+}
+
+async fn write(parts: &Parts, record: &ExecRecord) -> Result<(), Failure> {
+    let (journal, record) = (Arc::clone(&parts.journal), record.clone());
+    on_thread(move || journal.write_exec(&record)).await
+}
+
+/// Gives the record as far as the start came, also if it failed.
+async fn begin(parts: Rc<Parts>, mut record: ExecRecord) -> (ExecRecord, Result<(), Failure>) {
+    let begun = async {
+        let workers = &parts.workers;
+        write(&parts, &record).await?;
+        parts.gate.pass(STEP).await?;
+        let sandbox = record.sandbox();
+        let prepared = workers.executor.prepare_exec(&own_call(), &record.container, &record.id, &sandbox).await?;
+        record.log.directory = prepared.directory;
+        let opened = workers.log_collector.open(&own_call(), &record.id, &record.log).await;
+        record.position = opened.map_err(|failure| failure.context("opening the log"))?;
+        record.phase = ExecPhase::Assembled;
+        write(&parts, &record).await?;
+        let started = workers.executor.start(&own_call(), &record.id, &record.process).await?;
+        record.started(started);
+        // It runs, whatever the disk says: after a crash the executor tells.
+        warn("that it runs", write(&parts, &record).await);
+        Ok(())
+    }
+    .await;
+    (record, begun)
+}
+
+/// However often the executor has to be asked: an exec whose end is not known is not over.
+async fn end(parts: Rc<Parts>, record: ExecRecord) -> ExitRecord {
+    let call = own_call().unbounded();
+    let wait = async || match parts.workers.executor.wait(&call, &record.id).await {
+        Err(failure) if failure.code == Code::NotFound => Ok(unknown_end("its sandbox is gone")),
+        answer => answer,
+    };
+    insist(wait, |failure| tracing::warn!(%failure, "cannot wait for the end of the exec")).await
+}
+
+async fn clean(parts: Rc<Parts>, record: ExecRecord) {
+    let attempt = async || {
+        // The sandbox holds the only other copy of the exit code.
+        write(&parts, &record).await?;
+        plan::drained(&parts.workers, &record.id).await?;
+        parts.workers.executor.destroy(&own_call(), &record.id).await
+    };
+    insist(attempt, |failure| tracing::warn!(%failure, "cannot clean up the exec yet")).await;
+}
+
+async fn erase(parts: Rc<Parts>, record: ExecRecord) {
+    let attempt = async || {
+        // First: what is left of an exec without a record is removed after a crash, and no one takes it for one
+        // that ran.
+        let (journal, id) = (Arc::clone(&parts.journal), record.id.clone());
+        on_thread(move || journal.delete_exec(&id)).await?;
+        parts.workers.executor.destroy(&own_call(), &record.id).await?;
+        parts.workers.log_collector.remove(&own_call(), &record.id).await
+    };
+    insist(attempt, |failure| tracing::warn!(%failure, "cannot remove the exec yet")).await;
+}
+
+fn warn(what: &str, written: Result<(), Failure>) {
+    if let Err(failure) = written {
+        tracing::warn!(%failure, "cannot record {what}");
+    }
+}
