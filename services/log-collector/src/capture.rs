@@ -1,4 +1,4 @@
-//! One thread that captures the output of all containers.
+//! One thread that captures the output of all containers, and one more for those that must never wait.
 //!
 //! It waits for all FIFOs at once (epoll, level-triggered) and takes at most one chunk from each that has
 //! something, turn by turn: a container that writes without end slows nobody's capture by more than a chunk.
@@ -7,13 +7,14 @@
 //! restarted while a run ends may open it after the last writer is gone, with bytes still in it. So a FIFO is fresh,
 //! and taken from without an event, until it was found empty with a writer, or at its end.
 
+use crate::mover::Mover;
 use crate::run::Run;
 use crate::writer::Taken;
 use crate::{entry, files::BOTH};
 use rustix::buffer::spare_capacity;
 use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
 use rustix::io::Errno;
-use schema::log_collector::Stream;
+use schema::log_collector::{LogMode, Stream};
 use schema::{ContainerId, Failure};
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -34,16 +35,54 @@ enum Command {
     Release(ContainerId, oneshot::Sender<()>),
 }
 
-/// The handle of the thread.
+/// The handle of the threads: runs in mode `drop` have one of their own, which touches no disk.
 #[derive(Clone, Debug)]
 pub(crate) struct Capture {
+    block: Handle,
+    drop: Handle,
+    mover: Mover,
+}
+
+/// The handle of a thread.
+#[derive(Clone, Debug)]
+struct Handle {
     commands: mpsc::Sender<Command>,
     bell: Arc<OwnedFd>,
 }
 
 impl Capture {
-    /// Starts the thread.
+    /// Starts the threads.
     pub(crate) fn start() -> Result<Self, Failure> {
+        let mover = Mover::start()?;
+        Ok(Self { block: Handle::start("capture", &mover)?, drop: Handle::start("capture-drop", &mover)?, mover })
+    }
+
+    /// Captures a run to its end.
+    pub(crate) fn add(&self, mut run: Box<Run>) {
+        match run.moving.take() {
+            None => self.block.send(Command::Add(run)),
+            Some(moving) => {
+                self.mover.add(run.place.id.clone(), moving);
+                self.drop.send(Command::Add(run));
+            }
+        }
+    }
+
+    /// Takes what a container's run has left, and ends it. Answers when nothing of it is held any more; at once
+    /// if it had ended.
+    pub(crate) async fn release(&self, id: &ContainerId) {
+        for handle in [&self.block, &self.drop] {
+            let (done, released) = oneshot::channel();
+            handle.send(Command::Release(id.clone(), done));
+            // The thread lives as long as the process, and drops no sender without answering.
+            let _ = released.await;
+        }
+        self.mover.release(id).await;
+    }
+}
+
+impl Handle {
+    fn start(name: &str, mover: &Mover) -> Result<Self, Failure> {
         let failed = |error: io::Error| Failure::io("starting to capture", &error);
         let (sender, commands) = mpsc::channel();
         let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(|error| failed(error.into()))?;
@@ -54,27 +93,14 @@ impl Capture {
             poll,
             bell: Arc::clone(&bell),
             commands,
+            mover: mover.clone(),
             runs: HashMap::new(),
             last: 0,
             fresh: VecDeque::new(),
             held: Vec::new(),
         };
-        std::thread::Builder::new().name("capture".into()).spawn(move || worker.work()).map_err(failed)?;
+        std::thread::Builder::new().name(name.into()).spawn(move || worker.work()).map_err(failed)?;
         Ok(Self { commands: sender, bell })
-    }
-
-    /// Captures a run to its end.
-    pub(crate) fn add(&self, run: Box<Run>) {
-        self.send(Command::Add(run));
-    }
-
-    /// Takes what a container's run has left, and ends it. Answers when nothing of it is held any more; at once
-    /// if it had ended.
-    pub(crate) async fn release(&self, id: &ContainerId) {
-        let (done, released) = oneshot::channel();
-        self.send(Command::Release(id.clone(), done));
-        // The thread lives as long as the process, and drops no sender without answering.
-        let _ = released.await;
     }
 
     fn send(&self, command: Command) {
@@ -100,6 +126,7 @@ struct Worker {
     poll: OwnedFd,
     bell: Arc<OwnedFd>,
     commands: mpsc::Receiver<Command>,
+    mover: Mover,
     runs: HashMap<u64, Box<Run>>,
     /// The number that was given to a run last; the keys of its FIFOs are twice that and one more.
     last: u64,
@@ -202,6 +229,9 @@ impl Worker {
     fn take(&mut self, number: u64, stream: Stream) -> Taken {
         let Some(run) = self.runs.get_mut(&number) else { return Taken::End };
         let taken = run.take(stream);
+        if run.record.spec.mode == LogMode::Drop {
+            self.mover.wake();
+        }
         match taken {
             Taken::End if run.is_drained() => self.finish(number),
             // Its end would be an event for ever: one-shot events are off until they are asked for again.
@@ -217,8 +247,10 @@ impl Worker {
     }
 
     fn finish(&mut self, number: u64) {
-        if let Some(run) = self.runs.remove(&number) {
-            run.finish();
+        let Some(run) = self.runs.remove(&number) else { return };
+        match run.record.spec.mode {
+            LogMode::Block => run.finish().finish(),
+            LogMode::Drop => self.mover.end(run.finish()),
         }
     }
 

@@ -56,12 +56,6 @@ impl Compressor {
         Ok(Self(sender))
     }
 
-    /// The handle of a thread that has ended: a test compresses when it wants to.
-    #[cfg(test)]
-    pub(crate) fn absent() -> Self {
-        Self(mpsc::channel().0)
-    }
-
     /// Compresses the sealed segments of a log soon.
     pub(crate) fn look_at(&self, shared: &Arc<Shared>) {
         if !shared.turn.waiting.swap(true, Ordering::AcqRel) {

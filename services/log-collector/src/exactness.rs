@@ -2,7 +2,7 @@
 //! read is what was written.
 
 use crate::bounds::Bounds;
-use crate::compress::{Compressor, compress_sealed};
+use crate::compress::compress_sealed;
 use crate::entry::number;
 use crate::files::{BOTH, name, packed, unfinished};
 use crate::packed::pack;
@@ -60,7 +60,7 @@ struct Bench {
 
 impl Bench {
     fn new(directory: &Path, bounds: Bounds) -> Self {
-        let shared = Shared::new(directory.to_owned(), Compressor::absent());
+        let shared = Shared::new(directory.to_owned(), None);
         let pipe = || {
             let (reader, writer) = rustix::pipe::pipe().unwrap();
             rustix::pipe::fcntl_setpipe_size(&writer, 1 << 20).unwrap();

@@ -3,6 +3,7 @@
 //!
 //! * Capture: `capture` is one thread that splices from all FIFOs into the files of `writer`; `run` takes
 //!   hold of a run, `recover` finds out where a log stands.
+//! * Mode `drop`: capture goes into a `stage` in memory, and `mover` is one thread that moves it on.
 //! * Sealed segments: `compress` is one thread that replaces them by their `packed` form; `bytes` reads both.
 //! * Retrieval: `view` is what readers see of a log; `reader` and `locate` answer from the files.
 //! * Input: `input`, through a staging pipe and a journal.
@@ -30,6 +31,7 @@ mod input;
 mod locate;
 mod log;
 mod logs;
+mod mover;
 mod packed;
 mod reader;
 mod record;
@@ -37,6 +39,7 @@ mod recover;
 mod run;
 mod segment;
 mod source;
+mod stage;
 mod startup;
 mod view;
 mod writer;

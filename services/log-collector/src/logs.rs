@@ -68,7 +68,7 @@ pub(crate) struct Others(pub(crate) Vec<ContainerId>);
 impl Logs {
     /// Where a container's log is.
     pub(crate) fn place(&self, id: ContainerId) -> Place {
-        let shared = Shared::new(self.directory.join(id.as_str()), self.compressor.clone());
+        let shared = Shared::new(self.directory.join(id.as_str()), Some(self.compressor.clone()));
         Place { id, shared, store: Arc::clone(&self.store) }
     }
 

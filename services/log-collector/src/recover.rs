@@ -8,6 +8,7 @@ use crate::index::Index;
 use crate::segment::Segment;
 use crate::view::{self, Shared};
 use crate::writer::Writer;
+use schema::log_collector::LogMode;
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
@@ -28,6 +29,7 @@ pub(crate) fn recover(shared: &Arc<Shared>, bounds: Bounds, run: Option<RunMark>
     let mut writer = Writer {
         shared: Arc::clone(shared),
         bounds,
+        mode: LogMode::Block,
         run: run.map_or(0, |run| run.number),
         live: None,
         end: floor,

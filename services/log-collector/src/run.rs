@@ -5,12 +5,13 @@ use crate::files::{BOTH, name, unless_gone};
 use crate::record::{Identity, LogRecord};
 use crate::recover::{RunMark, recover};
 use crate::source::{CHUNK, Losses, Pipe, Spill};
+use crate::stage::{self, Moving};
 use crate::view::{Phase, Shared};
 use crate::writer::{Taken, Writer};
 use kit::store::{Durability, Store};
 use rustix::fs::{FileType, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
-use schema::log_collector::{LogSpec, Stream};
+use schema::log_collector::{LogMode, LogSpec, Stream};
 use schema::{ContainerId, Failure};
 use std::fs::File;
 use std::io;
@@ -48,8 +49,20 @@ pub(crate) struct Run {
     pub(crate) pipes: [Option<Pipe>; 2],
     writer: Writer,
     lost: Losses,
+    /// In mode `drop`: how its output gets from where `writer` puts it into the log.
+    pub(crate) moving: Option<Box<Moving>>,
     /// As long as this is open, the monitor leaves the FIFOs to us.
-    _lock: File,
+    lock: File,
+}
+
+/// A run of which everything is captured.
+#[derive(Debug)]
+pub(crate) struct Ending {
+    /// Whose run it was.
+    pub(crate) place: Place,
+    record: LogRecord,
+    /// In mode `block`, the monitor goes on when the log is complete. In mode `drop` it does not wait for a slow log.
+    _lock: Option<File>,
 }
 
 /// What came of it.
@@ -95,7 +108,7 @@ pub(crate) fn identify(spec: &LogSpec) -> Result<Identity, Failure> {
 pub(crate) fn hold(place: &Place, record: &mut LogRecord, wait: Wait) -> Result<Hold, Failure> {
     let directory = record.spec.directory.clone();
     let failed = |error: io::Error| Failure::io(format_args!("capturing from {}", directory.display()), &error);
-    let Some(lock) = open_lock(&directory, record.sandbox).map_err(failed)? else { return Ok(Hold::Gone) };
+    let Some(lock) = openlock(&directory, record.sandbox).map_err(failed)? else { return Ok(Hold::Gone) };
     if !acquire(&lock, wait).map_err(failed)? {
         return Ok(Hold::Busy);
     }
@@ -103,19 +116,28 @@ pub(crate) fn hold(place: &Place, record: &mut LogRecord, wait: Wait) -> Result<
     let mark = RunMark { number: record.run, first: record.first };
     let mut writer = recover(&place.shared, bounds, Some(mark)).map_err(failed)?;
     place.shared.enter(Phase::Running);
+    writer.begin();
+    let moving;
+    (writer, moving) = match record.spec.mode {
+        LogMode::Block => (writer, None),
+        LogMode::Drop => match unless_gone(stage::open(writer, &directory, mark)).map_err(failed)? {
+            Some((writer, moving)) => (writer, Some(Box::new(moving))),
+            None => return Ok(Hold::Gone),
+        },
+    };
     let Some(mut lost) = unless_gone(Losses::open(&directory)).map_err(failed)? else {
         return Ok(Hold::Gone);
     };
-    writer.begin();
     if let Err(error) = writer.account(lost.totals()) {
         tracing::warn!(%error, "a gap waits for its entry");
     }
     adopt(place, record, &mut writer, &mut lost)?;
     let pipes = open_pipes(record).map_err(failed)?;
-    Ok(Hold::Taken(Box::new(Run { place: place.clone(), record: record.clone(), pipes, writer, lost, _lock: lock })))
+    let (place, record) = (place.clone(), record.clone());
+    Ok(Hold::Taken(Box::new(Run { place, record, pipes, writer, lost, moving, lock })))
 }
 
-fn open_lock(directory: &Path, expected: Identity) -> io::Result<Option<File>> {
+fn openlock(directory: &Path, expected: Identity) -> io::Result<Option<File>> {
     let opened =
         rustix::fs::open(directory.join(LOCK), OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty());
     let Some(lock) = unless_gone(opened.map_err(io::Error::from))?.map(File::from) else { return Ok(None) };
@@ -195,18 +217,26 @@ impl Run {
         self.pipes.iter().all(Option::is_none)
     }
 
-    /// Everything is captured: says so, durably and to the readers, and lets the monitor go on.
-    pub(crate) fn finish(mut self) {
+    /// Everything is captured.
+    pub(crate) fn finish(mut self) -> Ending {
         if let Err(error) = self.writer.account(self.lost.totals()) {
             tracing::error!(%error, id = %self.place.id, lost = ?self.lost.totals(), "cannot say in the log what was lost");
         }
         self.writer.publish();
+        let lock = (self.record.spec.mode == LogMode::Block).then_some(self.lock);
+        Ending { place: self.place, record: self.record, _lock: lock }
+    }
+}
+
+impl Ending {
+    /// Everything is in the log: says so, durably and to the readers, and lets the monitor go on.
+    pub(crate) fn finish(mut self) {
         self.record.ended = true;
         if let Err(failure) = self.place.put(&self.record) {
             // The next start finds the sandbox gone or at its end, and comes to the same conclusion.
             tracing::warn!(%failure, id = %self.place.id, "cannot record the end of a run");
         }
         self.place.shared.end();
-        tracing::debug!(id = %self.place.id, end = self.writer.end, "captured a whole run");
+        tracing::debug!(id = %self.place.id, end = self.place.shared.view().end, "captured a whole run");
     }
 }

@@ -69,12 +69,13 @@ pub(crate) struct Shared {
     pub(crate) holds: Holds,
     /// What keeps compression and rotation out of each other's way.
     pub(crate) turn: Turn,
-    compressor: Compressor,
+    /// None: what is sealed here stays as it is.
+    compressor: Option<Compressor>,
 }
 
 impl Shared {
     /// A log in this directory, of which nothing is known yet.
-    pub(crate) fn new(directory: PathBuf, compressor: Compressor) -> Arc<Self> {
+    pub(crate) fn new(directory: PathBuf, compressor: Option<Compressor>) -> Arc<Self> {
         let view = View { segments: Arc::default(), entries: 0, last: None, end: 0, phase: Phase::Absent };
         Arc::new(Self {
             files: Files::new(directory),
@@ -87,7 +88,9 @@ impl Shared {
 
     /// Has what is sealed compressed soon.
     pub(crate) fn compress(self: &Arc<Self>) {
-        self.compressor.look_at(self);
+        if let Some(compressor) = &self.compressor {
+            compressor.look_at(self);
+        }
     }
 
     /// Removes the files of a segment, which readers no longer see.

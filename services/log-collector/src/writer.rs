@@ -14,9 +14,10 @@ use crate::segment::Segment;
 use crate::source::{CHUNK, Losses, Source};
 use crate::view::{self, Shared};
 use rustix::io::Errno;
-use schema::log_collector::Stream;
+use schema::log_collector::{LogMode, Record, Stream};
 use std::collections::VecDeque;
 use std::io;
+use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 /// Entries of one stream that follow each other within this time are one: nanoseconds.
@@ -42,6 +43,8 @@ pub(crate) enum Taken {
 pub(crate) struct Writer {
     pub(crate) shared: Arc<Shared>,
     pub(crate) bounds: Bounds,
+    /// What becomes of bytes for which something would have to go that is still needed.
+    pub(crate) mode: LogMode,
     /// Number of the run.
     pub(crate) run: u64,
     /// What exists, oldest first. The last one is `live`, if that is there.
@@ -60,7 +63,7 @@ pub(crate) struct Writer {
 impl Writer {
     /// Takes what there is, at most a chunk. Whatever goes wrong, the source is not left full.
     pub(crate) fn take(&mut self, source: &mut dyn Source, stream: Stream, lost: &mut Losses) -> Taken {
-        if self.must_wait() {
+        if self.mode == LogMode::Block && self.must_wait() {
             return Taken::Held;
         }
         self.take_at_once(source, stream, lost)
@@ -72,9 +75,13 @@ impl Writer {
         full && self.shared.holds.need(self.segments.get(1).map_or(self.end, |second| second.start))
     }
 
-    /// The same, whoever is overtaken.
+    /// The same, whoever is overtaken; in mode `drop`, nobody is.
     pub(crate) fn take_at_once(&mut self, source: &mut dyn Source, stream: Stream, lost: &mut Losses) -> Taken {
-        let taken = match self.store(source, stream, lost.totals()) {
+        let stored = match self.mode {
+            LogMode::Drop if self.must_wait() => Err(Errno::NOBUFS),
+            _ => self.store(source, stream, lost.totals()),
+        };
+        let taken = match stored {
             Ok(taken) => {
                 self.recovered(taken > 0, lost);
                 Ok(taken)
@@ -94,7 +101,7 @@ impl Writer {
     }
 
     fn recovered(&mut self, stored: bool, lost: &Losses) {
-        if stored && std::mem::take(&mut self.failing) {
+        if stored && std::mem::take(&mut self.failing) && self.mode == LogMode::Block {
             tracing::info!(log = %self.shared.files.directory().display(), lost = ?lost.totals(), "storing again");
         }
     }
@@ -114,7 +121,7 @@ impl Writer {
     }
 
     /// Sees to it that bytes may be stored: answers how many.
-    fn prepare(&mut self, lost: [u64; 2]) -> io::Result<u64> {
+    pub(crate) fn prepare(&mut self, lost: [u64; 2]) -> io::Result<u64> {
         self.index_all()?;
         let room = self.room();
         if room == 0 {
@@ -164,9 +171,48 @@ impl Writer {
         Ok(())
     }
 
+    /// Appends bytes that were captured before.
+    pub(crate) fn put(&mut self, record: &Record) -> io::Result<()> {
+        let mut data = &record.data[..];
+        while !data.is_empty() {
+            let room = usize::try_from(self.prepare(self.accounted)?).unwrap_or(CHUNK).min(CHUNK);
+            let Some(live) = &mut self.live else { return Err(Errno::NOSPC.into()) };
+            let (file, length) = live.target(&self.shared.files, record.stream)?;
+            let written = file.write_at(&data[..room.min(data.len())], length)?;
+            if written == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+            live.stored_more(record.stream, written as u64);
+            self.append_at(record.at, Kind::Data(record.stream), length, written as u32)?;
+            data = &data[written..];
+        }
+        Ok(())
+    }
+
+    /// Says that bytes are missing here.
+    pub(crate) fn leave_gap(&mut self, at: i64, stream: Stream, mut bytes: u64) -> io::Result<()> {
+        while bytes > 0 {
+            let full = self.live.as_ref().is_none_or(|live| {
+                live.index_length() >= self.bounds.size && live.last.is_none_or(|last| last.kind != Kind::Gap(stream))
+            });
+            if full {
+                self.rotate()?;
+            }
+            let length = u32::try_from(bytes).unwrap_or(u32::MAX);
+            self.append_at(at, Kind::Gap(stream), self.accounted[number(stream)], length)?;
+            self.accounted[number(stream)] += u64::from(length);
+            bytes -= u64::from(length);
+        }
+        Ok(())
+    }
+
     fn append(&mut self, kind: Kind, offset: u64, length: u32) -> io::Result<()> {
+        self.append_at(kit::process::now(), kind, offset, length)
+    }
+
+    fn append_at(&mut self, at: i64, kind: Kind, offset: u64, length: u32) -> io::Result<()> {
         let Some(live) = &mut self.live else { return Ok(()) };
-        let at = kit::process::now().max(self.at);
+        let at = at.max(self.at);
         let extended = live.last.and_then(|last| extend(last, at, kind, offset, length));
         let entry = extended.unwrap_or(Entry { at, start: self.end, offset, length, kind });
         live.write(entry, extended.is_some())?;
@@ -229,7 +275,7 @@ impl Writer {
         lost: &mut Losses,
         error: Errno,
     ) -> Result<usize, Errno> {
-        if !std::mem::replace(&mut self.failing, true) {
+        if !std::mem::replace(&mut self.failing, true) && self.mode == LogMode::Block {
             tracing::error!(%error, log = %self.shared.files.directory().display(), "cannot store output: it is lost");
         }
         let taken = source.discard(lost.of(stream))?;

@@ -9,7 +9,7 @@ mod harness;
 mod disk_full {
     use crate::harness::*;
     use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
-    use schema::log_collector::Stream;
+    use schema::log_collector::{LogMode, LogSpec, Stream};
     use std::fs;
     use std::io::Write;
     use std::path::{Path, PathBuf};
@@ -35,14 +35,19 @@ mod disk_full {
     }
 
     /// Writes 4 MB through a disk of 1 MiB, with the collector killed now and then; then there is space again.
-    fn a_full_disk_loses_what_it_must_and_says_how_much(full: impl Fn(&Path) -> (PathBuf, PathBuf), kills: bool) {
+    fn a_full_disk_loses_what_it_must_and_says_how_much(
+        full: impl Fn(&Path) -> (PathBuf, PathBuf),
+        kills: bool,
+        mode: LogMode,
+    ) {
         let directory = tempfile::tempdir().unwrap();
         let disk = Disk::new(directory.path().join("disk"), "1m");
         let (root, run) = full(directory.path());
         let mut service = Service::start_at(directory, &root, &run);
         let id = id();
         let mut sandbox = Sandbox::new(&service, &id, true, false);
-        block_on(service.client().open(&call(), &id, &sandbox.spec(64 << 10, 1000))).unwrap();
+        let spec = LogSpec { mode, ..sandbox.spec(64 << 10, 1000) };
+        block_on(service.client().open(&call(), &id, &spec)).unwrap();
         let ballast = disk.0.join("ballast");
         fs::write(&ballast, vec![1; 200 << 10]).unwrap();
 
@@ -66,7 +71,7 @@ mod disk_full {
         assert!(started.elapsed() < Duration::from_secs(50), "the container was held up");
 
         // All of it is taken, then there is space again.
-        wait_until_taken(&sandbox);
+        block_on(read_until(&service.client(), &id, 0, first.len() as u64));
         fs::remove_file(&ballast).unwrap();
         sandbox.writer("stdout").write_all(rest).unwrap();
         wait_until_taken(&sandbox);
@@ -116,18 +121,158 @@ mod disk_full {
     #[test]
     fn of_the_state_directory() {
         let full = |directory: &Path| (directory.join("disk/root"), directory.join("run"));
-        a_full_disk_loses_what_it_must_and_says_how_much(full, false);
+        a_full_disk_loses_what_it_must_and_says_how_much(full, false, LogMode::Block);
     }
 
     #[test]
     fn of_the_state_directory_while_the_collector_is_killed() {
         let full = |directory: &Path| (directory.join("disk/root"), directory.join("run"));
-        a_full_disk_loses_what_it_must_and_says_how_much(full, true);
+        a_full_disk_loses_what_it_must_and_says_how_much(full, true, LogMode::Block);
     }
 
     #[test]
     fn of_everything() {
         let full = |directory: &Path| (directory.join("disk/root"), directory.join("disk/run"));
-        a_full_disk_loses_what_it_must_and_says_how_much(full, false);
+        a_full_disk_loses_what_it_must_and_says_how_much(full, false, LogMode::Block);
+    }
+    #[test]
+    fn of_the_state_directory_in_mode_drop() {
+        let full = |directory: &Path| (directory.join("disk/root"), directory.join("run"));
+        a_full_disk_loses_what_it_must_and_says_how_much(full, false, LogMode::Drop);
+    }
+
+    #[test]
+    fn of_the_state_directory_in_mode_drop_while_the_collector_is_killed() {
+        let full = |directory: &Path| (directory.join("disk/root"), directory.join("run"));
+        a_full_disk_loses_what_it_must_and_says_how_much(full, true, LogMode::Drop);
+    }
+
+    /// A container writes to both streams until a follower has seen the gap: while the disk is still full.
+    #[test]
+    fn a_follower_is_told_of_a_gap_while_the_disk_is_full() {
+        for mode in [LogMode::Block, LogMode::Drop] {
+            let directory = tempfile::tempdir().unwrap();
+            let disk = Disk::new(directory.path().join("disk"), "512k");
+            let (root, run) = (directory.path().join("disk/root"), directory.path().join("run"));
+            let service = Service::start_at(directory, &root, &run);
+            let id = id();
+            let sandbox = Sandbox::new(&service, &id, false, false);
+            block_on(async {
+                let client = service.client();
+                client.open(&call(), &id, &LogSpec { mode, ..sandbox.spec(64 << 10, 1000) }).await.unwrap();
+                let (mut stdout, mut stderr) = (sandbox.writer("stdout"), sandbox.writer("stderr"));
+                let (mut output, block, mut written) = (Output::default(), noise(30_000), 0);
+                let seen = |output: &Output| [Stream::Stdout, Stream::Stderr].map(|stream| output.dropped(stream));
+                while seen(&output).contains(&0) {
+                    assert!(written < 40 << 20, "no gap after {written} bytes: {:?}", seen(&output));
+                    stdout.write_all(&block).unwrap();
+                    stderr.write_all(&block).unwrap();
+                    written += 2 * block.len() as u64;
+                    output.add(client.read(&call(), &id, output.next, 0, 20).await.unwrap());
+                }
+                assert_eq!(output.lost, 0);
+            });
+            drop(service);
+            drop(disk);
+        }
+    }
+}
+
+#[cfg(test)]
+mod disk_slow {
+    use crate::harness::*;
+    use schema::log_collector::{LogMode, LogSpec, Stream};
+    use std::fs;
+    use std::io::Write;
+    use std::path::{Path, PathBuf};
+    use std::process::Command;
+    use std::time::{Duration, Instant};
+
+    fn run(program: &str, arguments: &[&std::ffi::OsStr]) {
+        let output = Command::new(program).args(arguments).output().unwrap();
+        assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// A filesystem on which writes can be made to wait. Gone at the end.
+    struct Disk(PathBuf);
+
+    impl Disk {
+        fn new(image: &Path, path: &Path) -> Self {
+            fs::create_dir_all(path).unwrap();
+            fs::File::create(image).unwrap().set_len(64 << 20).unwrap();
+            run("mkfs.ext4", &["-q".as_ref(), image.as_ref()]);
+            run("mount", &["-o".as_ref(), "loop".as_ref(), image.as_ref(), path.as_ref()]);
+            Self(path.to_owned())
+        }
+
+        /// From now on whoever writes waits.
+        fn freeze(&self) {
+            run("fsfreeze", &["--freeze".as_ref(), self.0.as_ref()]);
+        }
+
+        fn thaw(&self) {
+            run("fsfreeze", &["--unfreeze".as_ref(), self.0.as_ref()]);
+        }
+    }
+
+    impl Drop for Disk {
+        fn drop(&mut self) {
+            // Fails if it is not frozen.
+            let _ = Command::new("fsfreeze").arg("--unfreeze").arg(&self.0).output();
+            run("umount", &["-l".as_ref(), self.0.as_ref()]);
+        }
+    }
+
+    #[test]
+    fn a_container_in_mode_drop_never_waits_for_its_log() {
+        let directory = tempfile::tempdir().unwrap();
+        let (root, run) = (directory.path().join("root"), directory.path().join("run"));
+        let disk = Disk::new(&directory.path().join("image"), &root.join("log-collector"));
+        let service = Service::start_at(directory, &root, &run);
+        let id = id();
+        let mut sandbox = Sandbox::new(&service, &id, false, false);
+        let spec = LogSpec { mode: LogMode::Drop, ..sandbox.spec(1 << 20, 1000) };
+        block_on(service.client().open(&call(), &id, &spec)).unwrap();
+        let texts = [lines(0..3_000_000), lines(0..1_000_000)];
+        let write = |name: &str, text: &[u8]| {
+            let mut writer = sandbox.writer(name);
+            text.chunks(10_000).for_each(|block| writer.write_all(block).unwrap());
+        };
+        let (first, last) = (&texts[0][..100_000], &texts[0][texts[0].len() - 100_000..]);
+        write("stdout", first);
+        block_on(read_until(&service.client(), &id, 0, 100_000));
+
+        disk.freeze();
+        let started = Instant::now();
+        std::thread::scope(|scope| {
+            scope.spawn(|| write("stdout", &texts[0][100_000..texts[0].len() - 100_000]));
+            scope.spawn(|| write("stderr", &texts[1]));
+        });
+        let took = started.elapsed();
+        // All the time, nothing could be stored.
+        disk.thaw();
+        assert!(took < Duration::from_secs(20), "the container was held up for {took:?}");
+        // What is in memory is moved first.
+        std::thread::sleep(Duration::from_millis(500));
+        write("stdout", last);
+        sandbox.end();
+
+        let output = block_on(async { read_all(&service.client(), &id, 0).await.unwrap() });
+        let dropped = [Stream::Stdout, Stream::Stderr].map(|stream| output.dropped(stream));
+        eprintln!("{} bytes in {took:?} past a log that stood still, {dropped:?} of them dropped", output.next);
+        assert_eq!(output.lost, 0);
+        assert!(dropped[0] > 5_000_000 && dropped[1] > 1_000_000);
+        for (stream, text) in [Stream::Stdout, Stream::Stderr].into_iter().zip(&texts) {
+            let mut at = 0;
+            for record in output.records.iter().filter(|record| record.stream == stream) {
+                at += record.dropped as usize;
+                assert_same(&record.data, &text[at..at + record.data.len()]);
+                at += record.data.len();
+            }
+            assert_eq!(at, text.len());
+        }
+        assert!(output.of(Stream::Stdout).ends_with(last), "what came after the gap is there");
+        drop(service);
+        drop(disk);
     }
 }

@@ -1,7 +1,7 @@
 //! Capture: whatever happens to the collector, each byte once and in order.
 
 use crate::harness::*;
-use schema::log_collector::Stream;
+use schema::log_collector::{LogMode, LogSpec, Stream};
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -191,6 +191,44 @@ fn a_follower_misses_nothing_when_segments_are_rotated() {
     let late = block_on(async { read_all(&service.client(), &id, 0).await.unwrap() });
     assert!(late.lost > 0);
     assert!(lines(0..LINES).ends_with(&late.of(Stream::Stdout)));
+}
+
+#[test]
+fn in_mode_drop_nobody_is_waited_for_and_each_byte_is_kept_or_counted_whenever_the_collector_is_killed() {
+    const LINES: u64 = 2_000_000;
+    let mut service = Service::start();
+    let id = id();
+    let mut sandbox = Sandbox::new(&service, &id, false, false);
+    let spec = LogSpec { mode: LogMode::Drop, ..sandbox.spec(256 << 10, 1000) };
+    block_on(async {
+        let client = service.client();
+        client.open(&call(), &id, &spec).await.unwrap();
+        // A client that is attached and does not read on.
+        client.read_attached(&call(), &id, 0, 0, 0, 7).await.unwrap();
+    });
+    let writing = [("stdout", 977), ("stderr", 40_960)].map(|(name, per_write)| {
+        let writer = sandbox.writer(name);
+        std::thread::spawn(move || write_lines(writer, 0..LINES, per_write))
+    });
+    let started = Instant::now();
+    service.torment(60, || writing.iter().any(|writing| !writing.is_finished()) && started.elapsed().as_secs() < 60);
+    writing.into_iter().for_each(|writing| writing.join().unwrap());
+    sandbox.end();
+    assert_eq!(block_on(service.client().open(&call(), &id, &spec)), Ok(0));
+    let output = block_on(async { read_all(&service.client(), &id, 0).await.unwrap() });
+    eprintln!("{} kills, {} bytes", service.kills, output.next);
+    let expected = lines(0..LINES);
+    assert_eq!((output.lost, output.next), (0, 2 * expected.len() as u64));
+    for stream in [Stream::Stdout, Stream::Stderr] {
+        let mut at = 0;
+        for record in output.records.iter().filter(|record| record.stream == stream) {
+            at += record.dropped as usize;
+            assert_same(&record.data, &expected[at..at + record.data.len()]);
+            at += record.data.len();
+        }
+        assert_eq!(at, expected.len());
+    }
+    assert!(service.kills >= 3, "only {} kills", service.kills);
 }
 
 /// Bytes of output on the disk.
