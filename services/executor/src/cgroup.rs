@@ -6,10 +6,11 @@
 //! for children whatever processes it has itself; so it does not matter in which cgroup the executor runs.
 
 mod apply;
+mod check;
 mod freeze;
 mod layout;
 mod plan;
 mod usage;
 
 pub(crate) use apply::Cgroups;
-pub(crate) use plan::check;
+pub(crate) use check::check;

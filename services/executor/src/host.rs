@@ -1,24 +1,19 @@
 //! What this program finds out about itself and its host when it starts.
 
 use crate::cgroup::Cgroups;
+use crate::program::Program;
 use crate::{plan, seccomp};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use schema::{ContainerId, Failure, Instance};
-use std::env;
 use std::fs;
 use std::path::PathBuf;
-
-/// Where the monitor's program is looked for, if it does not lie beside this one.
-const LIBEXEC: &str = "CCTL_LIBEXEC";
-const MONITOR: &str = "cctl-shim";
 
 /// Facts that do not change while this program runs.
 pub(crate) struct Host {
     pub(crate) instance: Instance,
     /// Tells a boot of the kernel from another.
     pub(crate) boot: String,
-    /// The monitor's program.
-    pub(crate) monitor: PathBuf,
+    pub(crate) monitor: Program,
     pub(crate) cgroups: Cgroups,
     /// What plans depend on.
     pub(crate) plan: plan::Host,
@@ -38,29 +33,12 @@ impl Host {
             oom_protected: read("/proc/self/oom_score_adj")?.trim().starts_with('-'),
         };
         let boot = kit::process::boot_id().map_err(|error| Failure::io("reading the boot id", &error))?;
-        Ok(Self { instance, boot, monitor: monitor_program()?, cgroups, plan, descriptors: raise_descriptors() })
+        Ok(Self { instance, boot, monitor: Program::find()?, cgroups, plan, descriptors: raise_descriptors() })
     }
 
     /// The directory of a sandbox.
     pub(crate) fn directory(&self, id: &ContainerId) -> PathBuf {
         self.instance.sandboxes().join(id.as_str())
-    }
-}
-
-fn monitor_program() -> Result<PathBuf, Failure> {
-    let directory = match env::var_os(LIBEXEC) {
-        Some(directory) => PathBuf::from(directory),
-        None => {
-            let own = env::current_exe().map_err(|error| Failure::io("finding this program's own file", &error))?;
-            own.parent().map(PathBuf::from).unwrap_or_default()
-        }
-    };
-    let program = directory.join(MONITOR);
-    if program.is_file() {
-        Ok(program)
-    } else {
-        Err(Failure::internal(format_args!("the monitor's program {} is missing", program.display()))
-            .hint(format_args!("install it there, or set {LIBEXEC} to the directory that has it")))
     }
 }
 

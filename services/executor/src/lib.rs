@@ -15,6 +15,7 @@ mod host;
 mod plan;
 mod process;
 mod procfs;
+mod program;
 mod registry;
 mod sandbox;
 mod seccomp;

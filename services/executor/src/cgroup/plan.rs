@@ -1,17 +1,9 @@
 //! What is written where, so that a container has its limits.
 
 use super::layout::{Controller, Hierarchy, Layout};
-use schema::Failure;
 use schema::common::Limits;
-use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
-/// Bytes below which nothing useful runs; Docker's minimum.
-const LEAST_MEMORY: u64 = 6 << 20;
-/// Billionths of a CPU below which the kernel refuses.
-const LEAST_CPUS: u64 = 10_000_000;
-/// Weights that the kernel knows (`cpu.shares` of v1).
-const SHARES: RangeInclusive<u64> = 2..=262_144;
 /// Microseconds in which a CPU quota is counted.
 const CPU_PERIOD: u64 = 100_000;
 /// Billionths of a CPU in a microsecond of quota.
@@ -44,44 +36,6 @@ pub(super) struct Plan {
     pub(super) places: Vec<Place>,
     /// Limits for which the host has no controller.
     pub(super) warnings: Vec<String>,
-}
-
-/// Whether limits can be meant. The kernel's own refusals come later.
-pub(crate) fn check(limits: &Limits) -> Result<(), Failure> {
-    let Limits { memory, memory_swap, nano_cpus, pids: _, cpu_shares } = *limits;
-    if memory != 0 && memory < LEAST_MEMORY {
-        return Err(Failure::invalid(format_args!(
-            "a memory limit of {memory} bytes is below the minimum of {LEAST_MEMORY} (6m)"
-        ))
-        .hint("raise the limit, or leave it out"));
-    }
-    if memory_swap < -1 {
-        return Err(Failure::invalid(format_args!("{memory_swap} is not a limit of memory and swap"))
-            .hint("use -1 for unlimited swap"));
-    }
-    if let Ok(both @ 1..) = u64::try_from(memory_swap) {
-        if memory == 0 {
-            return Err(Failure::invalid(format_args!(
-                "a limit of memory and swap ({both} bytes) needs a memory limit"
-            )));
-        }
-        if both < memory {
-            return Err(Failure::invalid(format_args!(
-                "the limit of memory and swap together ({both} bytes) is below that of memory ({memory} bytes)"
-            )));
-        }
-    }
-    if nano_cpus != 0 && nano_cpus < LEAST_CPUS {
-        return Err(Failure::invalid(format_args!("{} CPUs are below the minimum of 0.01", nano_cpus as f64 / 1e9)));
-    }
-    if cpu_shares != 0 && !SHARES.contains(&cpu_shares) {
-        return Err(Failure::invalid(format_args!("{cpu_shares} is not a weight of CPU time")).hint(format_args!(
-            "use {} to {}; 1024 is what everybody else has",
-            SHARES.start(),
-            SHARES.end()
-        )));
-    }
-    Ok(())
 }
 
 /// What these limits need in this host. One hierarchy is always joined ([`Layout::home`]).
@@ -223,8 +177,8 @@ fn cpu(unified: bool, nano_cpus: u64, limit: &str) -> Vec<Setting> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cgroup::check::{LEAST_CPUS, LEAST_MEMORY, SHARES};
     use proptest::prelude::*;
-    use schema::Code;
 
     const ALL: [Controller; 3] = [Controller::Memory, Controller::Cpu, Controller::Pids];
 
@@ -330,25 +284,6 @@ mod tests {
             assert_eq!(weight(shares), wanted, "{shares}");
         }
         assert!((2..262_144).all(|shares| weight(shares) <= weight(shares + 1)));
-    }
-
-    #[test]
-    fn senseless_limits_are_refused_by_name() {
-        let refused = |limits: Limits, named: &str| {
-            let failure = check(&limits).unwrap_err();
-            assert_eq!(failure.code, Code::InvalidArgument);
-            assert!(failure.message.contains(named), "{failure}");
-        };
-        let memory = 64 << 20;
-        refused(Limits { memory: 4 << 20, ..Limits::default() }, "4194304");
-        refused(Limits { memory, memory_swap: 1 << 20, ..Limits::default() }, "1048576");
-        refused(Limits { memory_swap: 1 << 20, ..Limits::default() }, "1048576");
-        refused(Limits { memory, memory_swap: -2, ..Limits::default() }, "-2");
-        refused(Limits { nano_cpus: 1_000_000, ..Limits::default() }, "0.001");
-        refused(Limits { cpu_shares: 1, ..Limits::default() }, "1 is not a weight");
-        refused(Limits { cpu_shares: 262_145, ..Limits::default() }, "262145");
-        assert_eq!(check(&LIMITS), Ok(()));
-        assert_eq!(check(&Limits { memory_swap: -1, ..LIMITS }), Ok(()));
     }
 
     proptest! {

@@ -10,6 +10,7 @@ use schema::common::SandboxRef;
 use shim_protocol::layout;
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
 /// Seconds that a monitor may take to make its namespaces.
@@ -30,9 +31,10 @@ pub(super) fn spawn(
     listener: OwnedFd,
 ) -> Result<Started, Failure> {
     let program = &host.monitor;
-    let failed = |error: io::Error| Failure::io(format_args!("starting {}", program.display()), &error);
+    let failed = |error: io::Error| Failure::io(format_args!("starting {}", program.path().display()), &error);
     let (status, theirs) = io::pipe().map_err(failed)?;
-    let child = Command::new(program)
+    let child = Command::new(program.executable())
+        .arg0(program.path())
         .args([id.short(), name(spec), &flags(spec)])
         .env_clear()
         .current_dir("/")

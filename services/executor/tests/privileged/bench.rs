@@ -303,6 +303,13 @@ impl Bench {
         id
     }
 
+    /// The monitor of a sandbox.
+    pub(crate) fn monitor_of(&self, id: &ContainerId) -> i32 {
+        let record = fs::read(self.sandbox_directory(id).join("sandbox.json")).unwrap();
+        let record: serde_json::Value = serde_json::from_slice(&record).unwrap();
+        i32::try_from(record["monitor"]["pid"].as_i64().unwrap()).unwrap()
+    }
+
     /// Runs a further process in a container to its end: how it ended, and all it wrote.
     pub(crate) async fn exec(
         &self,

@@ -1,6 +1,6 @@
 //! What a container costs.
 
-use crate::bench::{command, on_bench, random_id, sh, spec};
+use crate::bench::{EXEC, command, on_bench, random_id, sh, spec};
 use crate::capture::Capture;
 use std::time::{Duration, Instant};
 
@@ -19,6 +19,31 @@ fn a_monitor_is_small() {
         let resident = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap_or_default();
         println!("monitor: PSS {} KiB parked, {} KiB running; {resident}", parked >> 10, running >> 10);
         assert!(parked < MONITOR && running < MONITOR, "{parked} {running}");
+        bench.destroy(&id).await;
+    });
+}
+
+#[test]
+fn an_exec_costs_as_little() {
+    on_bench(async |bench| {
+        let id = bench.idle(&spec()).await;
+        let exec = random_id();
+        let prepared = bench.client.prepare_exec(&bench.call(), &id, &exec, &EXEC).await.unwrap();
+        let parked = kit::process::memory(prepared.sandbox.pid).unwrap();
+        bench.start(&exec, &command(&["sleep", "1000"])).await.unwrap();
+        let running = kit::process::memory(prepared.sandbox.pid).unwrap();
+        bench.destroy(&exec).await;
+        let mut times: Vec<Duration> = Vec::new();
+        for _ in 0..30 {
+            let began = Instant::now();
+            assert_eq!(bench.exec(&id, EXEC, &command(&["true"])).await.unwrap().0.code, 0);
+            times.push(began.elapsed());
+        }
+        times.sort();
+        println!("exec: PSS {} KiB parked, {} KiB running", parked >> 10, running >> 10);
+        println!("exec, whole: min {:?}, median {:?}", times[0], times[times.len() / 2]);
+        assert!(parked < MONITOR && running < MONITOR, "{parked} {running}");
+        assert!(times[times.len() / 2] < Duration::from_millis(500));
         bench.destroy(&id).await;
     });
 }

@@ -1,6 +1,6 @@
 //! What a container sees and may do.
 
-use crate::bench::{command, on_bench, sh, spec};
+use crate::bench::{EXEC, command, on_bench, random_id, sh, spec};
 use schema::Code;
 use schema::executor::SandboxSpec;
 
@@ -81,6 +81,23 @@ fn what_is_dangerous_is_refused() {
             assert_ne!(exit.code, 0, "{script}");
             assert!(captured.stderr.contains(complaint), "{script}: {captured:?}");
         }
+    });
+}
+
+#[test]
+fn the_monitors_program_cannot_be_written_through_its_processes() {
+    on_bench(async |bench| {
+        let id = bench.idle(&spec()).await;
+        let exec = random_id();
+        let prepared = bench.client.prepare_exec(&bench.call(), &id, &exec, &EXEC).await.unwrap();
+        for monitor in [prepared.sandbox.pid, bench.monitor_of(&id)] {
+            let program = std::fs::File::options().write(true).truncate(true).open(format!("/proc/{monitor}/exe"));
+            assert_eq!(program.unwrap_err().kind(), std::io::ErrorKind::ReadOnlyFilesystem);
+            let name = std::fs::read_to_string(format!("/proc/{monitor}/comm")).unwrap();
+            assert_eq!(name, "cctl-shim\n");
+        }
+        bench.destroy(&exec).await;
+        bench.destroy(&id).await;
     });
 }
 
