@@ -59,8 +59,11 @@ fn processes() -> Vec<String> {
         let program = fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default();
         let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
         let text = String::from_utf8_lossy(&environment);
+        // Monitors have no environment.
+        let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let monitor = command.split(|byte| *byte == 0).next().is_some_and(|name| name.ends_with(b"/cctl-shim"));
         // The test runner has the variable too, perhaps: only what was started for an instance counts.
-        of_container || (text.contains("CCTL_RUN=") && !program.starts_with("/usr"))
+        of_container || monitor || (text.contains("CCTL_RUN=") && !program.starts_with("/usr"))
     };
     numbers("/proc")
         .filter(|pid| ours(pid))
