@@ -40,16 +40,8 @@ pub struct Damaged {
 /// The records that are intact, sorted by name, and those that are not.
 pub type Loaded<T> = (Vec<(String, T)>, Vec<Damaged>);
 
-/// What is in a store, read and not touched.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Verified {
-    /// Intact records.
-    pub intact: u64,
-    /// Bytes of all records.
-    pub bytes: u64,
-    /// Names of damaged records, and what is wrong with each; sorted.
-    pub damaged: Vec<(String, String)>,
-}
+/// Name, bytes and content of each record, or what is wrong with it; sorted by name.
+pub type Verified<T> = Vec<(String, u64, Result<T, String>)>;
 
 /// Whether a record must survive a power cut, or only the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,29 +113,6 @@ impl<T: Serialize + DeserializeOwned> Store<T> {
         }
     }
 
-    /// Reads all records and leaves them where they are, also the damaged ones. Records may be written meanwhile.
-    pub fn verify(&self) -> Result<Verified, Failure> {
-        let failed = |error: io::Error| Failure::io(format_args!("reading {}", self.directory.display()), &error);
-        let mut found = Verified::default();
-        for entry in fs::read_dir(&self.directory).map_err(failed)? {
-            let path = entry.map_err(failed)?.path();
-            let file_name = path.file_name().unwrap_or_default().to_string_lossy();
-            let Some(name) = file_name.strip_suffix(ENDING) else { continue };
-            let content = match fs::read(&path) {
-                // It was removed since the directory was read.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                content => content.map_err(failed)?,
-            };
-            found.bytes += content.len() as u64;
-            match self.parse(&content) {
-                Ok(_) => found.intact += 1,
-                Err(reason) => found.damaged.push((name.to_owned(), reason)),
-            }
-        }
-        found.damaged.sort();
-        Ok(found)
-    }
-
     /// Names and files of all records that `load` ever moved aside and nobody has removed since, by name.
     pub fn quarantined(&self) -> Result<Vec<(String, PathBuf)>, Failure> {
         let directory = self.directory.join(QUARANTINE);
@@ -166,7 +135,7 @@ impl<T: Serialize + DeserializeOwned> Store<T> {
 
     /// Reads all records as [`load`](Self::load) does, but leaves damaged ones where they are. Gives each record's
     /// name and bytes, and what is wrong with it.
-    pub fn verify(&self) -> Result<Vec<(String, u64, Result<T, String>)>, Failure> {
+    pub fn verify(&self) -> Result<Verified<T>, Failure> {
         let failed = |error: io::Error| Failure::io(format_args!("reading {}", self.directory.display()), &error);
         let mut found = Vec::new();
         for entry in fs::read_dir(&self.directory).map_err(failed)? {
@@ -264,22 +233,6 @@ mod tests {
             assert_eq!(damaged[0].name, "bad");
             assert!(damaged[0].kept.exists() && !path.exists());
             assert_eq!(lists.quarantined().unwrap(), [("bad".to_owned(), damaged[0].kept.clone())]);
-        }
-    }
-
-    #[test]
-    fn verifying_names_damage_and_touches_nothing() {
-        let directory = tempfile::tempdir().unwrap();
-        let lists = store(directory.path());
-        for name in ["good", "bad"] {
-            lists.put(name, &vec![1], Durability::Process).unwrap();
-        }
-        let path = directory.path().join("records/bad.json");
-        fs::write(&path, "junk").unwrap();
-        for _ in 0..2 {
-            let found = lists.verify().unwrap();
-            assert_eq!((found.intact, found.damaged.len(), found.damaged[0].0.as_str()), (1, 1, "bad"));
-            assert!(path.exists());
         }
     }
 

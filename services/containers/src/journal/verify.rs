@@ -1,6 +1,7 @@
 //! Reading everything once more.
 
 use super::Journal;
+use kit::store::Verified;
 use schema::Failure;
 use schema::common::{CheckReport, Problem};
 
@@ -9,17 +10,9 @@ impl Journal {
     /// Blocks.
     pub(crate) fn verify(&self) -> Result<CheckReport, Failure> {
         let mut report = CheckReport::default();
-        let stores =
-            [("container", self.kept.verify()?), ("container", self.passing.verify()?), ("exec", self.execs.verify()?)];
-        for (kind, found) in stores {
-            report.examined += found.intact;
-            report.bytes += found.bytes;
-            report.problems.extend(found.damaged.into_iter().map(|(name, reason)| Problem {
-                object: format!("record of {kind} {name}"),
-                message: reason,
-                hint: "it is written anew when the container changes: start or stop it".to_owned(),
-            }));
-        }
+        collect("container", self.kept.verify()?, &mut report);
+        collect("container", self.passing.verify()?, &mut report);
+        collect("exec", self.execs.verify()?, &mut report);
         let (events, bytes, damaged) = self.events.check()?;
         report.examined += events;
         report.bytes += bytes;
@@ -29,5 +22,19 @@ impl Journal {
             hint: "they are left out; newer events are not affected".to_owned(),
         }));
         Ok(report)
+    }
+}
+
+fn collect<T>(kind: &str, records: Verified<T>, report: &mut CheckReport) {
+    for (name, bytes, record) in records {
+        report.examined += 1;
+        report.bytes += bytes;
+        if let Err(reason) = record {
+            report.problems.push(Problem {
+                object: format!("record of {kind} {name}"),
+                message: reason,
+                hint: "it is written anew when the container changes: start or stop it".to_owned(),
+            });
+        }
     }
 }
