@@ -13,7 +13,7 @@ use shim_protocol::exit::Exit;
 const SIGKILL: i32 = 9;
 
 /// Nanoseconds that an exec's output may take to end after its process: somebody else may hold it. Docker's time
-/// (`StreamConfig.Wait` in moby's daemon/monitor.go).
+/// (`ProcessEvent` in moby's daemon/monitor.go).
 const GRACE: i64 = 2_000_000_000;
 
 /// How far the sandbox is.

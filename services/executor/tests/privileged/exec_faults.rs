@@ -107,6 +107,27 @@ fn a_killed_monitor_of_an_exec_harms_the_container_in_nothing() {
 }
 
 #[test]
+fn a_container_whose_monitor_was_killed_can_be_joined() {
+    on_bench(async |bench| {
+        let id = bench.idle(&spec()).await;
+        let monitor = bench.monitor_of(&id);
+        let start = kit::process::start_time(monitor).unwrap();
+        kill_process(Pid::from_raw(monitor).unwrap(), Signal::KILL).unwrap();
+        until("the monitor is gone", || !kit::process::is_alive(monitor, start)).await;
+        for restarted in [false, true] {
+            if restarted {
+                bench.kill_executor();
+            }
+            assert_eq!(bench.exec_script(&id, "id -un; hostname").await, "root\nbox\n");
+        }
+        bench.client.freeze(&bench.call(), &id, true).await.unwrap();
+        bench.client.freeze(&bench.call(), &id, false).await.unwrap();
+        assert!(bench.client.stats(&bench.call(), &id).await.unwrap().pids >= 2);
+        bench.destroy(&id).await;
+    });
+}
+
+#[test]
 fn an_exec_whose_monitor_was_killed_can_be_destroyed() {
     on_bench(async |bench| {
         let id = bench.idle(&spec()).await;

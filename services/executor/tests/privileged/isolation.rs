@@ -31,6 +31,23 @@ fn it_sees_only_itself() {
 }
 
 #[test]
+fn kernel_filesystems_are_mounted_with_care() {
+    on_bench(async |bench| {
+        let mounts = bench.script("grep -E ' /(proc|sys|dev/pts) ' /proc/mounts | cut -d' ' -f2,4").await;
+        for (place, options) in [
+            ("/proc ", ["nosuid", "nodev", "noexec"].as_slice()),
+            ("/sys ", &["ro", "nosuid", "nodev", "noexec"]),
+            ("/dev/pts ", &["nosuid", "noexec", "ptmxmode=666", "gid=5"]),
+        ] {
+            let line = mounts.lines().find_map(|line| line.strip_prefix(place)).unwrap_or_default();
+            assert!(options.iter().all(|option| line.split(',').any(|word| word == *option)), "{place}: {mounts}");
+        }
+        // Its terminals are its own: none of the host is there.
+        assert_eq!(bench.script("ls /dev/pts; ls -l /sbin/init 2>&1 | wc -l").await, "ptmx\n1\n");
+    });
+}
+
+#[test]
 fn the_hosts_network_is_shared_if_wanted() {
     on_bench(async |bench| {
         let spec = SandboxSpec { host_network: true, ..spec() };

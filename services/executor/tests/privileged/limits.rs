@@ -21,6 +21,32 @@ fn too_much_memory_kills_and_is_told() {
 }
 
 #[test]
+fn the_cgroups_have_the_values_that_were_asked_for() {
+    on_bench(async |bench| {
+        let id = random_id();
+        // Any number of pages; the kernel counts in those.
+        let memory = (64 << 20) + u64::from(std::process::id() % 1000) * (64 << 10);
+        let limits = Limits { memory, memory_swap: 0, nano_cpus: 1_500_000_000, pids: 77, cpu_shares: 512 };
+        bench.client.prepare(&bench.call(), &id, &limited(limits)).await.unwrap();
+        let (unified, swap) = (memory.to_string(), (2 * memory).to_string());
+        for (v1, of_v1, v2, of_v2) in [
+            ("memory.limit_in_bytes", unified.as_str(), "memory.max", unified.as_str()),
+            ("memory.memsw.limit_in_bytes", swap.as_str(), "memory.swap.max", unified.as_str()),
+            ("cpu.cfs_quota_us", "150000", "cpu.max", "150000 100000"),
+            ("cpu.shares", "512", "cpu.weight", "59"),
+            ("pids.max", "77", "pids.max", "77"),
+        ] {
+            let values = |file: &str| -> Vec<String> {
+                let files = bench.cgroups().into_iter().map(|cgroup| cgroup.join(id.as_str()).join(file));
+                files.filter_map(|file| std::fs::read_to_string(file).ok()).map(|text| text.trim().to_owned()).collect()
+            };
+            assert!(values(v1) == [of_v1] || values(v2) == [of_v2], "{v1} {:?}, {v2} {:?}", values(v1), values(v2));
+        }
+        bench.destroy(&id).await;
+    });
+}
+
+#[test]
 fn processes_are_counted() {
     on_bench(async |bench| {
         let spec = limited(Limits { pids: 5, ..Limits::default() });
