@@ -13,6 +13,8 @@ use std::path::Path;
 const MOST_LINKS: u32 = 40;
 /// The kernel answers EAGAIN when something was renamed while it resolved a `..`.
 const MOST_RETRIES: u32 = 64;
+/// Bytes of a path that are given to the kernel at once, which takes 4095.
+const LONGEST_PART: usize = 4000;
 const DIRECTORY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 /// Where a path leads: a name in an open directory, and what it names now, which is no link.
@@ -33,7 +35,10 @@ pub(crate) fn plain_directory(parent: BorrowedFd<'_>, name: &OsStr, found: Optio
         return Err(Errno::NOTDIR);
     }
     rustix::fs::mkdirat(parent, name, Mode::from_raw_mode(0o755))?;
-    rustix::fs::chmodat(parent, name, Mode::from_raw_mode(0o755), AtFlags::empty())
+    // Not by name: a container may have put a link in its place meanwhile, which would be followed.
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let made = rustix::fs::openat(parent, name, flags, Mode::empty())?;
+    rustix::fs::fchmod(made, Mode::from_raw_mode(0o755))
 }
 
 /// Opens a directory to begin from.
@@ -54,6 +59,29 @@ pub(crate) fn open_directory(root: BorrowedFd<'_>, path: &OsStr) -> Result<Owned
     Err(Errno::AGAIN)
 }
 
+/// Opens a directory that is at this very path, through no link, to be listed. The path may be longer than
+/// the kernel takes at once.
+pub(crate) fn open_exact(root: BorrowedFd<'_>, path: &[u8]) -> Result<OwnedFd> {
+    const LIST: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+    let open = |from: BorrowedFd<'_>, part: &[u8], flags: OFlags| {
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+        loop {
+            match rustix::fs::openat2(from, OsStr::from_bytes(part), flags, Mode::empty(), resolve) {
+                Err(Errno::AGAIN | Errno::INTR) => {}
+                other => return other,
+            }
+        }
+    };
+    let mut here: Option<OwnedFd> = None;
+    let mut left = path;
+    while left.len() > LONGEST_PART {
+        let slash = left[..LONGEST_PART].iter().rposition(|byte| *byte == b'/').ok_or(Errno::NAMETOOLONG)?;
+        here = Some(open(here.as_ref().map_or(root, AsFd::as_fd), &left[..slash], DIRECTORY)?);
+        left = &left[slash + 1..];
+    }
+    open(here.as_ref().map_or(root, AsFd::as_fd), if left.is_empty() { b"." } else { left }, LIST)
+}
+
 /// The same, and makes what is missing on the way.
 pub(crate) fn make_directories(root: BorrowedFd<'_>, path: &OsStr, make: MakeDirectory<'_>) -> Result<OwnedFd> {
     match open_directory(root, path) {
@@ -66,6 +94,21 @@ pub(crate) fn make_directories(root: BorrowedFd<'_>, path: &OsStr, make: MakeDir
         found => make(place.parent.as_fd(), &place.name, found.as_ref())?,
     }
     enter(place.parent.as_fd(), &place.name)
+}
+
+/// The names from the root to the directory that a path leads to; none of them is a link or a dot.
+pub(crate) fn real_path(root: BorrowedFd<'_>, path: &OsStr) -> Result<Vec<u8>> {
+    let mut walk = Walk { root, way: Vec::new(), here: root.try_clone_to_owned().map_err(from_io)?, links: 0 };
+    let mut left: VecDeque<OsString> = components(path).collect();
+    while let Some(name) = left.pop_front() {
+        match lookup(walk.here.as_fd(), &name)? {
+            _ if name == ".." => walk.up()?,
+            Some(stat) if is_link(&stat) => walk.follow(&name, &mut left)?,
+            Some(_) => walk.down(name)?,
+            None => return Err(Errno::NOENT),
+        }
+    }
+    Ok(walk.way.iter().map(|name| name.as_bytes()).collect::<Vec<_>>().join(&b'/'))
 }
 
 /// Finds where a path leads, through all links, also through a last one that leads to nothing. Directories

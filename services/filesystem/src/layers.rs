@@ -3,7 +3,7 @@
 use crate::layout::{Layout, make_directory};
 use crate::trash::Trash;
 use crate::unpack::unpack;
-use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, ResponseFuture, WrapFuture};
+use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, ResponseFuture, WrapFuture};
 use kit::actor::on_thread;
 use rustix::fs::{Mode, OFlags};
 use schema::common::Layer;
@@ -27,6 +27,9 @@ pub(crate) struct Layers {
     trash: Arc<Trash>,
     images: Client,
     table: HashMap<Digest, State>,
+    users: HashMap<Digest, Users>,
+    /// Grows with every use of a layer.
+    clock: u64,
     /// Bounds how many are unpacked at a time.
     slots: Arc<Semaphore>,
     attempts: u64,
@@ -37,9 +40,34 @@ enum State {
     Unpacking(Vec<oneshot::Sender<Result<(), Failure>>>),
 }
 
-/// See to it that this layer is unpacked.
+/// Who needs a layer for the moment.
+#[derive(Default)]
+struct Users {
+    pins: u32,
+    /// When the last one came or went.
+    last: u64,
+}
+
+/// Keeps a layer from being removed.
+#[derive(Debug)]
+pub(crate) struct Pin {
+    layers: Addr<Layers>,
+    diff_id: Digest,
+}
+
+impl Drop for Pin {
+    fn drop(&mut self) {
+        self.layers.do_send(Unpin(self.diff_id.clone()));
+    }
+}
+
 #[derive(Debug, Message)]
-#[rtype(result = "Result<(), Failure>")]
+#[rtype(result = "()")]
+struct Unpin(Digest);
+
+/// See to it that this layer is unpacked, and stays as long as the answer is kept.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Pin, Failure>")]
 pub(crate) struct Ensure {
     pub(crate) call: Call,
     pub(crate) layer: Layer,
@@ -58,7 +86,28 @@ impl Layers {
             }
         }
         let slots = std::thread::available_parallelism().map_or(1, usize::from);
-        Ok(Self { layout, trash, images, table, slots: Arc::new(Semaphore::new(slots)), attempts: 0 })
+        Ok(Self {
+            layout,
+            trash,
+            images,
+            table,
+            users: HashMap::new(),
+            clock: 0,
+            slots: Arc::new(Semaphore::new(slots)),
+            attempts: 0,
+        })
+    }
+
+    fn pin(&mut self, diff_id: &Digest, layers: Addr<Self>) -> Pin {
+        let clock = self.tick();
+        let users = self.users.entry(diff_id.clone()).or_default();
+        (users.pins, users.last) = (users.pins + 1, clock);
+        Pin { layers, diff_id: diff_id.clone() }
+    }
+
+    fn tick(&mut self) -> u64 {
+        self.clock += 1;
+        self.clock
     }
 
     /// The work belongs to the actor, not to the call: it goes on when the caller is gone.
@@ -99,21 +148,34 @@ impl Actor for Layers {
 }
 
 impl Handler<Ensure> for Layers {
-    type Result = ResponseFuture<Result<(), Failure>>;
+    type Result = ResponseFuture<Result<Pin, Failure>>;
 
     fn handle(&mut self, Ensure { call, layer }: Ensure, context: &mut Self::Context) -> Self::Result {
+        let pin = self.pin(&layer.diff_id, context.address());
         let (waiter, answer) = oneshot::channel();
         match self.table.get_mut(&layer.diff_id) {
-            Some(State::Ready) => return Box::pin(std::future::ready(Ok(()))),
+            Some(State::Ready) => return Box::pin(std::future::ready(Ok(pin))),
             Some(State::Unpacking(waiters)) => waiters.push(waiter),
             None => {
                 self.table.insert(layer.diff_id.clone(), State::Unpacking(vec![waiter]));
                 self.begin(call, layer, context);
             }
         }
-        Box::pin(
-            async move { answer.await.unwrap_or_else(|_| Err(Failure::internal("unpacking ended without an answer"))) },
-        )
+        Box::pin(async move {
+            let unpacked = answer.await;
+            unpacked.unwrap_or_else(|_| Err(Failure::internal("unpacking ended without an answer"))).map(|()| pin)
+        })
+    }
+}
+
+impl Handler<Unpin> for Layers {
+    type Result = ();
+
+    fn handle(&mut self, Unpin(diff_id): Unpin, _: &mut Self::Context) {
+        let clock = self.tick();
+        if let Some(users) = self.users.get_mut(&diff_id) {
+            (users.pins, users.last) = (users.pins.saturating_sub(1), clock);
+        }
     }
 }
 

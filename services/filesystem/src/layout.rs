@@ -7,26 +7,45 @@
 //! containers/<id>/lower/             short names of the layers, where overlayfs takes them as one string
 //! containers/<id>/etc/               hostname, hosts, resolv.conf
 //! containers/<id>/holder.json        the sandbox that has the writable layer
+//! empty/                             nothing
+//! views/<number>/                    short names of layers, while they are being mounted to be read
 //! trash/                             what is being removed
 //! ```
 
 use schema::{ContainerId, Digest, Failure};
 use std::fs;
+use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The service's state directory.
 #[derive(Clone, Debug)]
 pub(crate) struct Layout {
     state: PathBuf,
+    views: Arc<AtomicU64>,
 }
 
+const VIEWS: &str = "views";
+
 impl Layout {
+    /// A directory with nothing in it, relative to the state directory.
+    pub(crate) const EMPTY: &str = "empty";
+
     /// Makes the directories that are missing.
     pub(crate) fn open(state: PathBuf) -> Result<Self, Failure> {
-        let layout = Self { state };
+        let layout = Self { state, views: Arc::default() };
         make_directory(&layout.layers())?;
         make_directory(&layout.containers())?;
+        make_directory(&layout.state.join(Self::EMPTY))?;
+        let views = layout.state.join(VIEWS);
+        match fs::remove_dir_all(&views) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(Failure::io(format_args!("removing {}", views.display()), &error));
+            }
+            _ => {}
+        }
         Ok(layout)
     }
 
@@ -48,6 +67,15 @@ impl Layout {
 
     pub(crate) fn container(&self, id: &ContainerId) -> PathBuf {
         self.containers().join(id.as_str())
+    }
+
+    pub(crate) fn upper(&self, id: &ContainerId) -> PathBuf {
+        self.container(id).join("upper")
+    }
+
+    /// A name for a directory of short names, another one each time.
+    pub(crate) fn view(&self) -> PathBuf {
+        self.state.join(VIEWS).join(self.views.fetch_add(1, Ordering::Relaxed).to_string())
     }
 
     pub(crate) fn trash(&self) -> PathBuf {

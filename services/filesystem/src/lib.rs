@@ -8,22 +8,31 @@ mod beneath;
 mod containers;
 mod layers;
 mod layout;
+mod look;
 mod mount;
 mod names;
+mod pack;
 mod sys;
 mod trash;
 pub mod unpack;
+mod upper;
+mod walk;
+mod xattrs;
 
 pub use mount::Mechanism;
 
 use actix::{Actor, Addr};
-use containers::{Containers, Mount, Reconcile, Release, SetNames};
+use containers::{
+    Archive, Changes, CommitLayer, Containers, Extract, Look, Measure, Mount, Reconcile, Release, SetNames,
+};
 use kit::actor::{ask, on_thread};
 use layers::Layers;
 use layout::Layout;
 use schema::bindings::filesystem_capnp::filesystem as bootstrap;
 use schema::common::SandboxRef;
-use schema::filesystem::{MountSpec, Names, SERVICE, Server};
+use schema::filesystem::{
+    ArchiveChunk, ArchiveRequest, ChangeList, ExtractRequest, MountSpec, Names, PathStat, Place, SERVICE, Server, Usage,
+};
 use schema::{Call, ContainerId, Failure};
 use std::sync::Arc;
 use trash::Trash;
@@ -44,9 +53,9 @@ pub fn start_with(context: kit::Context, mechanism: Mechanism) -> Result<bootstr
     let layout = Layout::open(context.state()?)?;
     let trash = Arc::new(Trash::open(layout.trash())?);
     let images = schema::image_store::Client::new(&context.instance);
-    let layers = Layers::recover(layout.clone(), Arc::clone(&trash), images)?.start();
+    let layers = Layers::recover(layout.clone(), Arc::clone(&trash), images.clone())?.start();
     empty(&trash)?;
-    let containers = Containers::new(layout, trash, mechanism, layers).start();
+    let containers = Containers::new(layout, trash, mechanism, layers, images).start();
     Ok(schema::filesystem::serve(context.about(), Api { containers }))
 }
 
@@ -83,5 +92,35 @@ impl Server for Api {
 
     async fn reconcile(&self, _call: &Call, live: Vec<ContainerId>) -> Result<(), Failure> {
         ask(&self.containers, Reconcile(live)).await
+    }
+    async fn changes(&self, call: &Call, place: Place, after: Vec<u8>, most: u32) -> Result<ChangeList, Failure> {
+        ask(&self.containers, Changes { call: *call, place, after, most }).await
+    }
+
+    async fn archive(
+        &self,
+        call: &Call,
+        place: Place,
+        request: ArchiveRequest,
+        cursor: Vec<u8>,
+        max_bytes: u32,
+    ) -> Result<ArchiveChunk, Failure> {
+        ask(&self.containers, Archive { call: *call, place, request, cursor, most: max_bytes }).await
+    }
+
+    async fn extract(&self, call: &Call, place: Place, request: ExtractRequest) -> Result<(), Failure> {
+        ask(&self.containers, Extract { call: *call, place, request }).await
+    }
+
+    async fn commit_layer(&self, call: &Call, place: Place, upload: String) -> Result<u64, Failure> {
+        ask(&self.containers, CommitLayer { call: *call, place, upload }).await
+    }
+
+    async fn usage(&self, _call: &Call, id: ContainerId) -> Result<Usage, Failure> {
+        ask(&self.containers, Measure(id)).await
+    }
+
+    async fn stat(&self, call: &Call, place: Place, path: String) -> Result<PathStat, Failure> {
+        ask(&self.containers, Look { call: *call, place, path }).await
     }
 }

@@ -14,7 +14,7 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 const DIRECTORY: &str = "etc";
-const FILES: [&str; 3] = ["hostname", "hosts", "resolv.conf"];
+pub(crate) const FILES: [&str; 3] = ["hostname", "hosts", "resolv.conf"];
 const LOCALHOST: &str = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n";
 const LONGEST_HOSTNAME: usize = 253;
 /// The host's own, and what systemd-resolved forwards to when the first names only its stub on loopback.

@@ -16,10 +16,23 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// Gives the writable layer to a sandbox, when no other has it any more. The container's directory exists.
 pub(super) fn take(directory: &Path, sandbox: &SandboxRef) -> Result<(), Failure> {
     let path = directory.join(FILE);
-    let failed = |error: io::Error| Failure::io(format_args!("recording the sandbox in {}", path.display()), &error);
+    let boot = free(&path, Some(sandbox))?;
+    let SandboxRef { pid, start_time } = sandbox;
+    kit::file::write_atomically(&path, format!("{boot} {pid} {start_time}\n").as_bytes())
+        .map_err(|error| recording(&path, &error))
+}
+
+/// Waits until no sandbox has the writable layer.
+pub(super) fn wait(directory: &Path) -> Result<(), Failure> {
+    free(&directory.join(FILE), None).map(drop)
+}
+
+/// Waits until no other sandbox has the writable layer. Gives the id of this boot.
+fn free(path: &Path, sandbox: Option<&SandboxRef>) -> Result<String, Failure> {
+    let failed = |error: io::Error| recording(path, &error);
     let boot = kit::process::boot_id().map_err(failed)?;
     let until = Instant::now() + PATIENCE;
-    while let Some(other) = holder(&path, &boot).map_err(failed)?.filter(|other| other != sandbox) {
+    while let Some(other) = holder(path, &boot).map_err(failed)?.filter(|other| Some(other) != sandbox) {
         if !kit::process::is_alive(other.pid, other.start_time) {
             break;
         }
@@ -32,8 +45,11 @@ pub(super) fn take(directory: &Path, sandbox: &SandboxRef) -> Result<(), Failure
         }
         sleep(PAUSE);
     }
-    let SandboxRef { pid, start_time } = sandbox;
-    kit::file::write_atomically(&path, format!("{boot} {pid} {start_time}\n").as_bytes()).map_err(failed)
+    Ok(boot)
+}
+
+fn recording(path: &Path, error: &io::Error) -> Failure {
+    Failure::io(format_args!("recording the sandbox in {}", path.display()), error)
 }
 
 /// The recorded sandbox, if it is one of this boot.

@@ -11,9 +11,11 @@ mod mountinfo;
 mod overlay;
 mod sandbox;
 mod tree;
+mod view;
 
 pub use overlay::Mechanism;
 pub(crate) use tree::{Tree, of_file};
+pub(crate) use view::{View, open};
 
 use crate::layout::{Layout, make_directory};
 use crate::names;
@@ -40,7 +42,7 @@ pub(crate) fn mount(
     make_directory(&directory)?;
     holder::take(&directory, sandbox.reference())?;
     attach::leave_shared_state()?;
-    let overlay = overlay::build(layout, mechanism, id, spec)?;
+    let overlay = overlay::build(layout, mechanism, id, &spec.layers)?;
     let mut trees: Vec<Tree> = spec.volumes.iter().map(tree::of_volume).collect::<Result<_, _>>()?;
     trees.extend(names::trees(&directory, &spec.volumes)?);
     attach::attach(&sandbox, overlay, &trees)

@@ -6,8 +6,8 @@ use super::ATTRIBUTES;
 use crate::layout::{Layout, make_directory};
 use rustix::fs::{Gid, Mode, Uid};
 use rustix::io::{Errno, Result as OsResult};
-use rustix::mount::{FsMountFlags, FsOpenFlags, fsconfig_create, fsconfig_set_string, fsmount, fsopen};
-use schema::filesystem::MountSpec;
+use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_string, fsmount, fsopen};
+use schema::common::Layer;
 use schema::{ContainerId, Failure};
 use std::fs;
 use std::io;
@@ -58,34 +58,65 @@ pub(super) fn build(
     layout: &Layout,
     mechanism: Mechanism,
     id: &ContainerId,
-    spec: &MountSpec,
+    layers: &[Layer],
 ) -> Result<OwnedFd, Failure> {
     let directory = layout.container(id);
-    writable_layer(layout, &directory, spec)?;
+    writable_layer(layout, &directory, layers)?;
     let strings = match mechanism {
-        Mechanism::Each => lower::each(id, &spec.layers),
-        Mechanism::Joined => lower::joined(&directory, &spec.layers)?,
+        Mechanism::Each => lower::each(id, layers),
+        Mechanism::Joined => lower::joined(&directory, layers)?,
     };
     let base = match mechanism {
         Mechanism::Each => layout.state().to_owned(),
         Mechanism::Joined => lower::directory(&directory),
     };
-    rustix::process::chdir(&base)
-        .map_err(|error| Failure::io(format_args!("entering {}", base.display()), &error.into()))?;
-    mount(&strings).map_err(|error| error.context(format_args!("mounting the layers of container {}", id.short())))
+    mount(&base, &strings, ATTRIBUTES)
+        .map_err(|error| error.context(format_args!("mounting the layers of container {}", id.short())))
 }
 
-fn mount(strings: &[(&str, String)]) -> Result<OwnedFd, Failure> {
+/// A read-only overlay of these directories, which are named relative to the state directory, the topmost
+/// first. It takes nothing for itself: others may have it mounted at the same time. Changes the thread's
+/// current directory.
+pub(super) fn read_only(layout: &Layout, mechanism: Mechanism, directories: &[String]) -> Result<OwnedFd, Failure> {
+    const FLAGS: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_RDONLY
+        .union(MountAttrFlags::MOUNT_ATTR_NOSUID)
+        .union(MountAttrFlags::MOUNT_ATTR_NOEXEC);
+    // One directory alone is no overlay.
+    let directories = || directories.iter().map(String::as_str).chain(std::iter::once(Layout::EMPTY));
+    match mechanism {
+        Mechanism::Each => {
+            let strings: Vec<_> = directories().map(|directory| ("lowerdir+", directory.to_owned())).collect();
+            mount(layout.state(), &strings, ATTRIBUTES | FLAGS)
+        }
+        Mechanism::Joined => {
+            let names = layout.view();
+            let targets: Vec<_> = directories().map(|directory| Path::new("../..").join(directory)).collect();
+            let lower = lower::linked(&names, targets.into_iter());
+            let mounted = lower.and_then(|lower| mount(&names, &[("lowerdir", lower)], ATTRIBUTES | FLAGS));
+            fs::remove_dir_all(&names).map_err(|error| Failure::io(names.display(), &error))?;
+            mounted
+        }
+    }
+}
+
+/// The name of a layer's directory for [`read_only`].
+pub(super) fn of_layer(layer: &Layer) -> String {
+    lower::of_layer(layer)
+}
+
+fn mount(base: &Path, strings: &[(&str, String)], attributes: MountAttrFlags) -> Result<OwnedFd, Failure> {
+    rustix::process::chdir(base)
+        .map_err(|error| Failure::io(format_args!("entering {}", base.display()), &error.into()))?;
     let context = fsopen(FILESYSTEM, FsOpenFlags::FSOPEN_CLOEXEC)
         .map_err(|error| Failure::io("opening overlayfs", &error.into()))?;
-    configure(context.as_fd(), strings).map_err(|error| {
+    configure(context.as_fd(), strings, attributes).map_err(|error| {
         let why = complaints(&context);
         let failure = Failure::io("overlayfs", &error.into());
         if why.is_empty() { failure } else { failure.context(why) }
     })
 }
 
-fn configure(context: BorrowedFd<'_>, strings: &[(&str, String)]) -> OsResult<OwnedFd> {
+fn configure(context: BorrowedFd<'_>, strings: &[(&str, String)], attributes: MountAttrFlags) -> OsResult<OwnedFd> {
     fsconfig_set_string(context, "source", SOURCE)?;
     for (key, value) in OPTIONS {
         fsconfig_set_string(context, key, value)?;
@@ -94,7 +125,7 @@ fn configure(context: BorrowedFd<'_>, strings: &[(&str, String)]) -> OsResult<Ow
         fsconfig_set_string(context, *key, value.as_str())?;
     }
     fsconfig_create(context)?;
-    fsmount(context, FsMountFlags::FSMOUNT_CLOEXEC, ATTRIBUTES)
+    fsmount(context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)
 }
 
 /// What the kernel has to say about a failed configuration, one line a read.
@@ -108,13 +139,13 @@ fn complaints(context: &OwnedFd) -> String {
 }
 
 /// The root of the overlay looks as the writable layer does: as the topmost layer did.
-fn writable_layer(layout: &Layout, directory: &Path, spec: &MountSpec) -> Result<(), Failure> {
+fn writable_layer(layout: &Layout, directory: &Path, layers: &[Layer]) -> Result<(), Failure> {
     let upper = directory.join("upper");
     make_directory(&directory.join("work"))?;
     if upper.exists() {
         return Ok(());
     }
-    let Some(top) = spec.layers.last() else { return Err(Failure::invalid("a root filesystem without layers")) };
+    let Some(top) = layers.last() else { return Err(Failure::invalid("a root filesystem without layers")) };
     let failed = |error: io::Error| Failure::io(format_args!("making {}", upper.display()), &error);
     let like = fs::metadata(layout.layer(&top.diff_id)).map_err(failed)?;
     let unfinished = directory.join("upper.tmp");

@@ -42,12 +42,17 @@ impl Sandbox {
         self.namespace.as_fd()
     }
 
-    /// Whether a root filesystem is mounted: at its place, or at `/` once the sandbox has been started.
+    /// Whether a root filesystem is mounted.
     pub(super) fn is_mounted(&self) -> Result<bool, Failure> {
+        Ok(self.mount_point()?.is_some())
+    }
+
+    /// Where the root filesystem is mounted, if it is: at its place, or at `/` once the sandbox has been started.
+    pub(super) fn mount_point(&self) -> Result<Option<&'static str>, Failure> {
         let pid = self.reference.pid;
         let mountinfo = fs::read(format!("/proc/{pid}/mountinfo")).map_err(|error| entering(pid, &error))?;
         let mountinfo = String::from_utf8_lossy(&mountinfo);
-        Ok(has_overlay(&mountinfo, ROOTFS) || has_overlay(&mountinfo, "/"))
+        Ok([ROOTFS, "/"].into_iter().find(|point| has_overlay(&mountinfo, point)))
     }
 }
 

@@ -3,7 +3,7 @@
 use super::ATTRIBUTES;
 use crate::beneath::{self, Place, is_directory};
 use crate::sys;
-use rustix::fs::{CWD, Mode, OFlags, Stat};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, Stat, Timespec, Timestamps};
 use rustix::io::Errno;
 use rustix::mount::{MountAttrFlags, MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
 use schema::Failure;
@@ -91,7 +91,23 @@ impl Tree {
         Ok(parent.st_dev == root.st_dev)
     }
 
+    /// Makes the mount point. That one of our own files is mounted is no change of the container's: the time of
+    /// the directory stays.
     fn make(&self, place: &Place) -> Result<(), Errno> {
+        let before = rustix::fs::fstat(&place.parent)?;
+        self.make_point(place)?;
+        if self.purpose == Purpose::Names {
+            let time = |seconds, nanoseconds: u64| Timespec { tv_sec: seconds, tv_nsec: nanoseconds.cast_signed() };
+            let times = Timestamps {
+                last_access: time(before.st_atime, before.st_atime_nsec),
+                last_modification: time(before.st_mtime, before.st_mtime_nsec),
+            };
+            rustix::fs::utimensat(&place.parent, ".", &times, AtFlags::empty())?;
+        }
+        Ok(())
+    }
+
+    fn make_point(&self, place: &Place) -> Result<(), Errno> {
         if self.is_directory {
             return beneath::plain_directory(place.parent.as_fd(), &place.name, None);
         }

@@ -1,13 +1,14 @@
 //! Owner, mode, extended attributes and times of what was unpacked, in the order in which they must be set:
 //! a change of owner clears set-user-id and capabilities.
 
+use crate::xattrs::through_descriptor;
 use layer_archive::Member;
-use rustix::fs::{AtFlags, Gid, Mode, Timespec, Timestamps, Uid, XattrFlags};
+use rustix::fs::{AtFlags, Gid, Mode, OFlags, Timespec, Timestamps, Uid, XattrFlags};
 use rustix::io::{Errno, Result};
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// The attribute with which overlayfs hides what lower layers have in a directory.
 const OPAQUE: &str = "trusted.overlay.opaque";
@@ -28,7 +29,11 @@ pub(super) fn set_at(parent: BorrowedFd<'_>, name: &OsStr, member: &Member, is_l
     let owner = (Some(Uid::from_raw(member.uid)), Some(Gid::from_raw(member.gid)));
     rustix::fs::chownat(parent, name, owner.0, owner.1, AtFlags::SYMLINK_NOFOLLOW)?;
     if !is_link {
-        rustix::fs::chmodat(parent, name, Mode::from_raw_mode(member.mode), AtFlags::empty())?;
+        // Not by name: a container may have put a link in its place meanwhile, which would be followed.
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let node = rustix::fs::openat(parent, name, flags, Mode::empty())?;
+        let itself = Path::new("/proc/self/fd").join(node.as_raw_fd().to_string());
+        rustix::fs::chmod(itself, Mode::from_raw_mode(member.mode))?;
     }
     for (attribute, value) in &member.xattrs {
         let path = through_descriptor(parent, name);
@@ -56,11 +61,6 @@ pub(super) fn make_opaque(directory: impl AsFd) -> Result<()> {
 fn times((seconds, nanoseconds): (i64, u32)) -> Timestamps {
     let time = Timespec { tv_sec: seconds, tv_nsec: nanoseconds.into() };
     Timestamps { last_access: time, last_modification: time }
-}
-
-/// There is no `lsetxattrat` before Linux 6.13: the directory is named by its descriptor.
-fn through_descriptor(parent: BorrowedFd<'_>, name: &OsStr) -> PathBuf {
-    Path::new("/proc/self/fd").join(parent.as_raw_fd().to_string()).join(name)
 }
 
 /// An attribute that the filesystem does not have, or not for this kind of file, is left out with a warning,

@@ -3,7 +3,7 @@
 use super::attributes::{make_opaque, set, set_at, set_time, set_time_of};
 use super::unreadable;
 use crate::beneath::{self, is_directory, lookup};
-use crate::trash;
+use crate::{trash, walk};
 use layer_archive::{Kind, Member, MemberPath, Members, Piece, Whiteout};
 use rustix::fs::{AtFlags, CWD, Dev, FileType, Mode, OFlags, Stat, makedev};
 use rustix::io::{Errno, Result as OsResult};
@@ -18,9 +18,24 @@ use std::path::Path;
 
 const CHUNK: usize = 256 << 10;
 
+/// What an archive is unpacked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// A layer: whiteouts have their meaning, and a later member of a name takes the place of an earlier one.
+    Layer,
+    /// Files for a tree that exists. A directory and anything else do not take each other's place.
+    Files {
+        /// Where in the tree.
+        below: MemberPath,
+        /// Whether files belong to whom the archive says, or to root.
+        keep_owner: bool,
+    },
+}
+
 /// A directory that is being filled.
 pub(super) struct Extractor {
     root: OwnedFd,
+    purpose: Purpose,
     /// The directory that the last member was put in: the next one is likely to go there too.
     last: Option<(MemberPath, OwnedFd)>,
     /// Directories get their time when nothing is put into them any more.
@@ -29,29 +44,52 @@ pub(super) struct Extractor {
 }
 
 impl Extractor {
-    /// Fills this directory, which is empty.
-    pub(super) fn new(target: &Path) -> Result<Self, Failure> {
+    /// Fills this directory, which is empty, with a layer.
+    pub(super) fn layer(target: &Path) -> Result<Self, Failure> {
         let open = || -> OsResult<OwnedFd> {
             let root = rustix::fs::openat(CWD, target, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
             rustix::fs::fchmod(&root, Mode::from_raw_mode(0o755))?;
             Ok(root)
         };
         let root = open().map_err(|error| Failure::io(format_args!("opening {}", target.display()), &error.into()))?;
-        Ok(Self { root, last: None, times: HashMap::new(), buffer: vec![0; CHUNK] })
+        Ok(Self::new(root, Purpose::Layer))
+    }
+
+    /// Adds to the tree beneath this root.
+    pub(super) fn files(root: OwnedFd, below: MemberPath, keep_owner: bool) -> Self {
+        Self::new(root, Purpose::Files { below, keep_owner })
+    }
+
+    fn new(root: OwnedFd, purpose: Purpose) -> Self {
+        Self { root, purpose, last: None, times: HashMap::new(), buffer: vec![0; CHUNK] }
     }
 
     /// Makes a member. Its data is read from `members`.
-    pub(super) fn add<R: Read>(&mut self, member: &Member, members: &mut Members<R>) -> Result<(), Failure> {
-        match member.path.whiteout().map_err(unreadable)? {
-            Some(Whiteout::Bookkeeping) => return Ok(()),
-            Some(Whiteout::Hide(path)) => return self.hide(&path).map_err(|error| failed(&path, error)),
-            Some(Whiteout::Opaque(path)) => return self.opaque(&path).map_err(|error| failed(&path, error)),
-            None => {}
+    pub(super) fn add<R: Read>(&mut self, mut member: Member, members: &mut Members<R>) -> Result<(), Failure> {
+        if let Purpose::Files { below, keep_owner } = &self.purpose {
+            // The directory that is filled stays as it is.
+            if member.path.is_root() {
+                return Ok(());
+            }
+            member.path = member.path.below(below);
+            if let Kind::HardLink(target) = &mut member.kind {
+                *target = target.below(below);
+            }
+            if !keep_owner {
+                (member.uid, member.gid) = (0, 0);
+            }
+        } else {
+            match member.path.whiteout().map_err(unreadable)? {
+                Some(Whiteout::Bookkeeping) => return Ok(()),
+                Some(Whiteout::Hide(path)) => return self.hide(&path).map_err(|error| failed(&path, error)),
+                Some(Whiteout::Opaque(path)) => return self.opaque(&path).map_err(|error| failed(&path, error)),
+                None => {}
+            }
         }
         match &member.kind {
-            Kind::File => self.file(member, &[Piece { offset: 0, length: member.size }], members),
-            Kind::Sparse(pieces) => self.file(member, pieces, members),
-            _ => self.special(member).map_err(|error| failed(&member.path, error)),
+            Kind::File => self.file(&member, &[Piece { offset: 0, length: member.size }], members),
+            Kind::Sparse(pieces) => self.file(&member, pieces, members),
+            _ => self.special(&member).map_err(|error| failed(&member.path, error)),
         }
     }
 
@@ -126,7 +164,7 @@ impl Extractor {
         let found = lookup(parent.as_fd(), name)?;
         if !found.as_ref().is_some_and(is_directory) {
             self.last = None;
-            make_directory(parent.as_fd(), name, found.as_ref(), true)?;
+            make_directory(parent.as_fd(), name, found.as_ref(), self.purpose == Purpose::Layer)?;
         }
         set(&open_to_change(parent.as_fd(), name)?, member)?;
         self.times.insert(member.path.clone(), member.mtime);
@@ -187,6 +225,7 @@ impl Extractor {
     fn clear(&mut self, parent: BorrowedFd<'_>, name: &OsStr) -> OsResult<()> {
         match lookup(parent, name)? {
             None => Ok(()),
+            Some(stat) if is_directory(&stat) && self.purpose != Purpose::Layer => Err(Errno::ISDIR),
             Some(stat) if is_directory(&stat) => {
                 self.last = None;
                 trash::remove_tree(parent, name)
@@ -209,6 +248,9 @@ impl Extractor {
                     make_directory(parent, name, found, false)
                 };
                 let directory = beneath::make_directories(self.root.as_fd(), path.as_os_str(), &mut make)?;
+                if self.purpose != Purpose::Layer && walk::is_kernels(directory.as_fd())? {
+                    return Err(Errno::OPNOTSUPP);
+                }
                 self.last = Some((path.clone(), copy(&directory)?));
                 Ok(directory)
             }
@@ -254,6 +296,10 @@ fn failed(path: &MemberPath, error: Errno) -> Failure {
         Errno::ISDIR | Errno::EXIST => invalid("a directory is in its place"),
         Errno::NAMETOOLONG => invalid("its name is too long for the filesystem"),
         Errno::INVAL => invalid("the filesystem cannot hold it"),
+        Errno::XDEV => invalid("it is a link to a file of another filesystem"),
+        Errno::MLINK => invalid("the filesystem has no more links for one file"),
+        Errno::OPNOTSUPP => invalid("its directory shows the kernel's state, it is not for files"),
+        Errno::ROFS => invalid("its directory is read-only"),
         _ => Failure::io(format_args!("making {path}"), &error.into()),
     }
 }

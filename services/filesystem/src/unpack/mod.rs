@@ -7,12 +7,17 @@
 mod attributes;
 mod extract;
 
+use crate::{beneath, look, walk};
 use extract::Extractor;
-use layer_archive::{Bounded, Compression, Error, Hashed, Members, decoder, expanded_limit};
+use layer_archive::{Bounded, Compression, Error, Hashed, MemberPath, Members, decoder, expanded_limit};
+use rustix::io::Errno;
 use schema::common::Layer;
 use schema::{Digest, Failure};
+use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 const BUFFER: usize = 256 << 10;
@@ -42,18 +47,47 @@ fn extract(layer: &Layer, blob: &Path, target: &Path) -> Result<Digest, Failure>
     let compression = Compression::of_media_type(&layer.media_type).ok_or_else(|| {
         Failure::unimplemented(format_args!("a layer of the unknown media type {:?}", layer.media_type))
     })?;
-    let file = open(blob)?;
-    let length = file.metadata().map_err(|error| reading(blob, &error))?.len();
-    let compressed = BufReader::with_capacity(BUFFER, file);
-    let expanded = decoder(compression, compressed).map_err(|error| reading(blob, &error))?;
-    let mut hashed = Hashed::new(Bounded::new(expanded, expanded_limit(length)));
+    let mut hashed = Hashed::new(expand(blob, Some(compression))?);
     let mut members = Members::new(&mut hashed);
-    let mut extractor = Extractor::new(target)?;
-    while let Some(member) = members.next().map_err(unreadable)? {
-        extractor.add(&member, &mut members)?;
-    }
-    extractor.finish()?;
+    fill(Extractor::layer(target)?, &mut members)?;
     Ok(Digest::from_sha256(&hashed.finish().0))
+}
+
+/// Unpacks an archive, however it is compressed, below a directory of an existing tree. It is read twice: one
+/// that is damaged or hostile is refused before anything is written.
+///
+/// Fails with `notFound` if there is no such directory, and `invalidArgument` for an archive that would leave
+/// the tree, or that does not fit into it.
+pub(crate) fn unpack_files(root: OwnedFd, directory: &str, archive: &Path, keep_owner: bool) -> Result<(), Failure> {
+    let failed = |error: Errno| look::failed(directory, error);
+    let below = beneath::real_path(root.as_fd(), OsStr::new(directory)).map_err(failed)?;
+    let opened = beneath::open_directory(root.as_fd(), OsStr::from_bytes(&below)).map_err(failed)?;
+    if walk::is_kernels(opened.as_fd()).map_err(failed)? {
+        return Err(Failure::invalid(format_args!("{directory} shows the kernel's state, it is not for files")));
+    }
+    let below = MemberPath::parse(&below).map_err(unreadable)?;
+    let mut members = Members::plain(expand(archive, None)?);
+    while members.next().map_err(unreadable)?.is_some() {}
+    fill(Extractor::files(root, below, keep_owner), &mut Members::plain(expand(archive, None)?))
+}
+
+fn fill<R: Read>(mut extractor: Extractor, members: &mut Members<R>) -> Result<(), Failure> {
+    while let Some(member) = members.next().map_err(unreadable)? {
+        extractor.add(member, members)?;
+    }
+    extractor.finish()
+}
+
+/// What an archive's file holds, bounded. Without a compression being told, the file's first bytes tell it.
+fn expand(path: &Path, compression: Option<Compression>) -> Result<impl Read + use<>, Failure> {
+    let failed = |error: io::Error| reading(path, &error);
+    let file = open(path)?;
+    let length = file.metadata().map_err(failed)?.len();
+    let mut compressed = BufReader::with_capacity(BUFFER, file);
+    let beginning = compressed.fill_buf().map_err(failed)?;
+    let compression = compression.unwrap_or_else(|| Compression::detect(beginning));
+    let expanded = decoder(compression, compressed).map_err(failed)?;
+    Ok(Bounded::new(expanded, expanded_limit(length)))
 }
 
 fn hash(blob: &Path) -> Result<Digest, Failure> {
@@ -77,6 +111,6 @@ fn reading(blob: &Path, error: &io::Error) -> Failure {
 fn unreadable(error: Error) -> Failure {
     match error {
         Error::Invalid(reason) => Failure::invalid(reason),
-        Error::Io(error) => Failure::io("reading the blob", &error),
+        Error::Io(error) => Failure::io("reading the archive", &error),
     }
 }

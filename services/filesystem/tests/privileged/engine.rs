@@ -4,7 +4,7 @@ use crate::archive::Archive;
 use filesystem::Mechanism;
 use kit::Context;
 use schema::common::{Layer, Volume};
-use schema::filesystem::{Client, MountSpec};
+use schema::filesystem::{Client, MountSpec, Place};
 use schema::image_store::ImportRequest;
 use schema::{Call, ContainerId, Failure, Instance};
 use std::path::PathBuf;
@@ -16,6 +16,7 @@ pub(crate) struct Engine {
     images: schema::image_store::Client,
     instance: Instance,
     uploads: std::cell::Cell<u32>,
+    mechanism: Mechanism,
 }
 
 pub(crate) fn call() -> Call {
@@ -61,7 +62,26 @@ impl Engine {
             images: schema::image_store::Client::new(&instance),
             instance,
             uploads: std::cell::Cell::new(0),
+            mechanism,
         }
+    }
+
+    /// A client of another process of the filesystem service on the same state.
+    pub(crate) async fn another(&self) -> Client {
+        let run = self.instance.run().join(self.upload_name());
+        std::fs::create_dir_all(&run).unwrap();
+        let socket = |service| Instance::new(self.instance.root(), &run).socket(service);
+        std::os::unix::fs::symlink(
+            self.instance.socket(schema::image_store::SERVICE),
+            socket(schema::image_store::SERVICE),
+        )
+        .unwrap();
+        let instance = Instance::new(self.instance.root(), &run);
+        let context = Context { identity: filesystem::IDENTITY, instance: instance.clone(), epoch: 2 };
+        let served = filesystem::start_with(context, self.mechanism).unwrap();
+        let listener = UnixListener::bind(socket(schema::filesystem::SERVICE)).unwrap();
+        actix::spawn(kit::serve::serve(listener, served));
+        Client::new(&instance)
     }
 
     /// A path in the state directory of the filesystem service.
@@ -71,9 +91,49 @@ impl Engine {
 
     /// Imports an archive and gives its layer.
     pub(crate) async fn layer(&self, archive: Archive) -> Layer {
+        self.layer_of(&archive.bytes()).await
+    }
+
+    /// A name that no upload had yet.
+    pub(crate) fn upload_name(&self) -> String {
         self.uploads.set(self.uploads.get() + 1);
-        let upload = format!("upload{}", self.uploads.get());
-        self.images.upload(&call(), &upload, 0, &archive.bytes()).await.unwrap();
+        format!("upload{}", self.uploads.get())
+    }
+
+    /// Uploads bytes, and gives the upload's name.
+    pub(crate) async fn upload(&self, bytes: &[u8]) -> String {
+        let upload = self.upload_name();
+        let mut offset = 0;
+        for part in bytes.chunks(1 << 20) {
+            offset = self.images.upload(&call(), &upload, offset, part).await.unwrap();
+        }
+        upload
+    }
+
+    /// Where a container's files are.
+    pub(crate) fn place(&self, number: u8, layers: &[Layer], sandbox: Option<&crate::sandbox::Sandbox>) -> Place {
+        let sandbox = sandbox.map(|sandbox| sandbox.reference.clone());
+        Place { id: id(number), layers: layers.to_vec(), sandbox }
+    }
+
+    /// The layer that a container is committed to.
+    pub(crate) async fn commit(
+        &self,
+        number: u8,
+        layers: &[Layer],
+        sandbox: Option<&crate::sandbox::Sandbox>,
+    ) -> Result<Vec<u8>, Failure> {
+        let (place, upload) = (self.place(number, layers, sandbox), self.upload_name());
+        let length = self.filesystem.commit_layer(&call(), &place, &upload).await?;
+        let file = self.images.upload_file(&call(), &upload).await?;
+        let bytes = std::fs::read(file.path).unwrap();
+        assert_eq!(bytes.len() as u64, length);
+        Ok(bytes)
+    }
+
+    /// Imports the bytes of an archive and gives their layer.
+    pub(crate) async fn layer_of(&self, bytes: &[u8]) -> Layer {
+        let upload = self.upload(bytes).await;
         let request = ImportRequest {
             reference: String::new(),
             source: "test".to_owned(),

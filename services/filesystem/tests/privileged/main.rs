@@ -3,9 +3,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)] // helpers of tests
 
 mod archive;
+mod changes;
+mod copying;
 mod engine;
 mod hostile;
 mod mounting;
 mod sandbox;
+mod tools;
 mod unpacking;
 mod volumes;

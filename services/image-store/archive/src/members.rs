@@ -64,6 +64,8 @@ pub struct Members<R> {
     /// Bytes of the current member that were not read yet, and the padding behind them.
     left: u64,
     padding: u64,
+    /// Names that begin with `.wh.` mean what they do in a layer.
+    is_layer: bool,
 }
 
 /// What precedes a member and describes it.
@@ -75,9 +77,14 @@ struct Preface {
 }
 
 impl<R: Read> Members<R> {
-    /// Of an uncompressed archive.
+    /// Of a layer: an uncompressed archive in which some names are whiteouts.
     pub fn new(reader: R) -> Self {
-        Self { source: Source::new(reader), count: 0, left: 0, padding: 0 }
+        Self { source: Source::new(reader), count: 0, left: 0, padding: 0, is_layer: true }
+    }
+
+    /// Of any uncompressed archive: all names are those of files.
+    pub fn plain(reader: R) -> Self {
+        Self { is_layer: false, ..Self::new(reader) }
     }
 
     /// The next member; none at the end, when the reader was read to its end. Data of the member before
@@ -180,7 +187,9 @@ impl<R: Read> Members<R> {
         let name = extended.path.or(name).unwrap_or_else(|| header.path_bytes().into_owned());
         let link = extended.link.or(link).or_else(|| header.link_name_bytes().map(|bytes| bytes.into_owned()));
         let path = MemberPath::parse(&name)?;
-        path.whiteout()?;
+        if self.is_layer {
+            path.whiteout()?;
+        }
         check_attributes(&path, &extended.xattrs)?;
         let stored = match extended.size {
             Some(size) => size,

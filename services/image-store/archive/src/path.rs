@@ -100,6 +100,12 @@ impl MemberPath {
         }
     }
 
+    /// The same path beneath another one.
+    #[must_use]
+    pub fn below(&self, other: &Self) -> Self {
+        if self.is_root() { other.clone() } else { other.clone().join(&self.0) }
+    }
+
     fn join(mut self, name: &[u8]) -> Self {
         if !self.0.is_empty() {
             self.0.push(b'/');

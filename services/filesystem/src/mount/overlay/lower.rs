@@ -13,11 +13,15 @@ use std::path::{Path, PathBuf};
 const LONGEST: usize = 255;
 const DIGITS: &[u8; 62] = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
 
+/// Relative to the state directory: where a layer is.
+pub(super) fn of_layer(layer: &Layer) -> String {
+    format!("layers/{}", layer.diff_id.hex())
+}
+
 /// Relative to the state directory: every layer in a string of its own, the topmost first.
 pub(super) fn each(id: &ContainerId, layers: &[Layer]) -> Vec<(&'static str, String)> {
     let container = format!("containers/{id}");
-    let mut strings: Vec<_> =
-        layers.iter().rev().map(|layer| ("lowerdir+", format!("layers/{}", layer.diff_id.hex()))).collect();
+    let mut strings: Vec<_> = layers.iter().rev().map(|layer| ("lowerdir+", of_layer(layer))).collect();
     strings.push(("upperdir", format!("{container}/upper")));
     strings.push(("workdir", format!("{container}/work")));
     strings
@@ -26,20 +30,25 @@ pub(super) fn each(id: &ContainerId, layers: &[Layer]) -> Vec<(&'static str, Str
 /// Relative to [`directory`]: all layers in one string, by short names that are made there. Fails with
 /// `unimplemented` if there are too many for one string.
 pub(super) fn joined(container: &Path, layers: &[Layer]) -> Result<Vec<(&'static str, String)>, Failure> {
-    let names: Vec<String> = (0..layers.len()).map(short_name).collect();
+    let targets = layers.iter().rev().map(|layer| Path::new("../../..").join(of_layer(layer)));
+    let lower = linked(&directory(container), targets)?;
+    Ok(vec![("lowerdir", lower), ("upperdir", "../upper".to_owned()), ("workdir", "../work".to_owned())])
+}
+
+/// Makes a short name in a directory for each of these, the topmost first, and gives the string of all.
+pub(super) fn linked(directory: &Path, targets: impl ExactSizeIterator<Item = PathBuf>) -> Result<String, Failure> {
+    let names: Vec<String> = (0..targets.len()).map(short_name).collect();
     let lower = names.join(":");
     if lower.len() > LONGEST {
-        return Err(Failure::unimplemented(format_args!("this kernel cannot mount {} layers", layers.len()))
+        return Err(Failure::unimplemented(format_args!("this kernel cannot mount {} layers", names.len()))
             .hint("Linux 6.8 and newer can"));
     }
-    let directory = directory(container);
-    make_directory(&directory)?;
-    for (name, layer) in names.iter().zip(layers.iter().rev()) {
-        let target = format!("../../../layers/{}", layer.diff_id.hex());
-        link(&directory.join(name), Path::new(&target))
+    make_directory(directory)?;
+    for (name, target) in names.iter().zip(targets) {
+        link(&directory.join(name), &target)
             .map_err(|error| Failure::io(format_args!("naming the layers in {}", directory.display()), &error))?;
     }
-    Ok(vec![("lowerdir", lower), ("upperdir", "../upper".to_owned()), ("workdir", "../work".to_owned())])
+    Ok(lower)
 }
 
 /// Where the short names of a container's layers are.

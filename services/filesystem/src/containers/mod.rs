@@ -1,21 +1,29 @@
 //! The owner of the containers' writable layers. What concerns one container is done one after the other;
 //! different containers do not wait for each other.
 
-use crate::layers::{Ensure, Layers};
+mod look;
+mod write;
+
+pub(crate) use look::{Archive, Changes, CommitLayer, Look, Measure};
+pub(crate) use write::Extract;
+
+use crate::layers::{Ensure, Layers, Pin};
 use crate::layout::Layout;
 use crate::mount::{self, Mechanism};
 use crate::names;
+use crate::pack::Archives;
 use crate::trash::Trash;
-use actix::{Actor, Addr, Context, Handler, Message, ResponseFuture};
+use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, ResponseFuture};
 use futures::future::try_join_all;
 use kit::actor::{ask, on_thread};
-use schema::common::SandboxRef;
+use schema::common::{Layer, SandboxRef};
 use schema::filesystem::{MountSpec, Names};
 use schema::{Call, ContainerId, Failure};
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::sync::Arc;
-use tokio::sync::{Mutex, oneshot};
+use std::time::Duration;
+use tokio::sync::{RwLock, oneshot};
 use tracing::Instrument;
 
 /// The actor.
@@ -24,9 +32,18 @@ pub(crate) struct Containers {
     trash: Arc<Trash>,
     mechanism: Mechanism,
     layers: Addr<Layers>,
-    /// Held while something is done to a container.
-    turns: HashMap<ContainerId, Arc<Mutex<()>>>,
+    images: schema::image_store::Client,
+    /// Held while something is done to a container; shared by those who only read.
+    turns: HashMap<ContainerId, Turn>,
+    archives: Archives,
+    /// Numbers the parts of archives.
+    count: u64,
 }
+
+type Turn = Arc<RwLock<()>>;
+
+/// How often archives that nobody asks for are dropped.
+const TIDY: Duration = Duration::from_secs(5);
 
 /// Mount a container's root filesystem.
 #[derive(Debug, Message)]
@@ -57,21 +74,30 @@ pub(crate) struct Release(pub(crate) ContainerId);
 pub(crate) struct Reconcile(pub(crate) Vec<ContainerId>);
 
 impl Containers {
-    pub(crate) fn new(layout: Layout, trash: Arc<Trash>, mechanism: Mechanism, layers: Addr<Layers>) -> Self {
-        Self { layout, trash, mechanism, layers, turns: HashMap::new() }
+    pub(crate) fn new(
+        layout: Layout,
+        trash: Arc<Trash>,
+        mechanism: Mechanism,
+        layers: Addr<Layers>,
+        images: schema::image_store::Client,
+    ) -> Self {
+        // Cursors of a process before this one name no archive of this one.
+        let (turns, archives, count) = (HashMap::new(), Archives::default(), schema::call::RequestId::random().0);
+        Self { layout, trash, mechanism, layers, images, turns, archives, count }
     }
 
     /// The lock of a container. Locks that nobody holds or waits for are forgotten.
-    fn turn(&mut self, id: &ContainerId) -> Arc<Mutex<()>> {
+    fn turn(&mut self, id: &ContainerId) -> Turn {
         self.turns.retain(|_, turn| Arc::strong_count(turn) > 1);
         Arc::clone(self.turns.entry(id.clone()).or_default())
     }
 
     /// Has a container's directory removed, in the container's turn.
     fn release(&mut self, id: &ContainerId) -> impl Future<Output = Result<(), Failure>> + use<> {
+        self.archives.forget(id);
         let (turn, trash, directory) = (self.turn(id), Arc::clone(&self.trash), self.layout.container(id));
         async move {
-            let _turn = turn.lock_owned().await;
+            let _turn = turn.write_owned().await;
             on_thread(move || trash.discard(&directory)).await
         }
     }
@@ -79,6 +105,10 @@ impl Containers {
 
 impl Actor for Containers {
     type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        context.run_interval(TIDY, |containers, _| containers.archives.expire());
+    }
 }
 
 impl Handler<Mount> for Containers {
@@ -86,13 +116,14 @@ impl Handler<Mount> for Containers {
 
     fn handle(&mut self, message: Mount, _: &mut Self::Context) -> Self::Result {
         let Mount { call, id, sandbox, spec } = message;
+        // An archive of it, which nobody may ask for any more, would hold on to what is mounted anew.
+        self.archives.forget(&id);
         let turn = self.turn(&id);
         let (layout, mechanism, layers) = (self.layout.clone(), self.mechanism, self.layers.clone());
         let span = call.span("mount");
         let work = async move {
-            let each = spec.layers.iter().map(|layer| ask(&layers, Ensure { call, layer: layer.clone() }));
-            try_join_all(each).await?;
-            let _turn = turn.lock_owned().await;
+            let _pins = ensure(&layers, call, &spec.layers).await?;
+            let _turn = turn.write_owned().await;
             on_own_thread(move || mount::mount(&layout, mechanism, &id, &sandbox, &spec)).await
         };
         finished(work.instrument(span))
@@ -105,7 +136,7 @@ impl Handler<SetNames> for Containers {
     fn handle(&mut self, SetNames { id, names }: SetNames, _: &mut Self::Context) -> Self::Result {
         let (turn, directory) = (self.turn(&id), self.layout.container(&id));
         finished(async move {
-            let _turn = turn.lock_owned().await;
+            let _turn = turn.write_owned().await;
             on_thread(move || names::write(&directory, &names)).await
         })
     }
@@ -145,6 +176,11 @@ fn known(layout: &Layout) -> Result<Vec<ContainerId>, Failure> {
     Ok(known)
 }
 
+/// Has layers unpacked, and keeps them.
+async fn ensure(layers: &Addr<Layers>, call: Call, wanted: &[Layer]) -> Result<Vec<Pin>, Failure> {
+    try_join_all(wanted.iter().map(|layer| ask(layers, Ensure { call, layer: layer.clone() }))).await
+}
+
 /// Lets work be finished also when its caller is gone.
 fn finished<T: 'static>(
     work: impl Future<Output = Result<T, Failure>> + 'static,
@@ -154,7 +190,9 @@ fn finished<T: 'static>(
 }
 
 /// Runs work that leaves its thread unfit for anything else.
-async fn on_own_thread(work: impl FnOnce() -> Result<(), Failure> + Send + 'static) -> Result<(), Failure> {
+async fn on_own_thread<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
     let (sender, answer) = oneshot::channel();
     let span = tracing::Span::current();
     let thread = std::thread::Builder::new().name("mount".to_owned()).spawn(move || {

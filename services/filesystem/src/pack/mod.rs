@@ -1,0 +1,10 @@
+//! From files to tar archives.
+
+mod archive;
+mod cache;
+mod cursor;
+mod describe;
+
+pub(crate) use archive::Archive;
+pub(crate) use cache::Archives;
+pub(crate) use describe::{Described, Describer};
