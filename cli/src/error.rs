@@ -4,9 +4,9 @@ use crate::args::Command;
 use crate::console;
 use schema::{Code, Failure};
 
-/// The command line cannot be understood.
-pub(crate) const USAGE: u8 = 2;
-/// The engine could not run the container at all.
+/// Words of the command line are missing, too many, or no verb.
+pub(crate) const USAGE: u8 = 1;
+/// The engine could not run the container at all, or a flag cannot be understood.
 pub(crate) const ENGINE: u8 = 125;
 const NOT_EXECUTABLE: u8 = 126;
 const COMMAND_NOT_FOUND: u8 = 127;
@@ -20,6 +20,8 @@ pub(crate) enum Error {
     Failure(Failure),
     /// Whoever read our output has gone: nobody is left to be told anything.
     Closed,
+    /// A signal has ended what was being done; the exit status says which.
+    Signalled(u8),
 }
 
 /// What most functions of this crate answer.
@@ -36,6 +38,8 @@ impl From<Failure> for Error {
 pub(crate) enum Kind {
     /// The container's own, and 125 to 127 for those of the engine.
     Run,
+    /// The process's own, 126 and 127 as with `Run`, and 1 for all else of the engine.
+    Exec,
     /// 0 or 1.
     Plain,
 }
@@ -43,7 +47,11 @@ pub(crate) enum Kind {
 impl Kind {
     /// Of a command.
     pub(crate) fn of(command: &Command) -> Self {
-        if matches!(command, Command::Run(_)) { Self::Run } else { Self::Plain }
+        match command {
+            Command::Run(_) => Self::Run,
+            Command::Exec(_) => Self::Exec,
+            _ => Self::Plain,
+        }
     }
 }
 
@@ -52,6 +60,7 @@ impl Error {
     pub(crate) fn answer(&self, kind: Kind) -> u8 {
         match self {
             Self::Closed => BROKEN_PIPE,
+            Self::Signalled(status) => *status,
             Self::Failure(failure) => {
                 console::complain(failure);
                 status(failure.code, kind)
@@ -63,9 +72,9 @@ impl Error {
 /// The exit status that a kind of failure has.
 fn status(code: Code, kind: Kind) -> u8 {
     match (kind, code) {
-        (Kind::Plain, _) => 1,
-        (Kind::Run, Code::NotExecutable) => NOT_EXECUTABLE,
-        (Kind::Run, Code::CommandNotFound) => COMMAND_NOT_FOUND,
+        (Kind::Run | Kind::Exec, Code::NotExecutable) => NOT_EXECUTABLE,
+        (Kind::Run | Kind::Exec, Code::CommandNotFound) => COMMAND_NOT_FOUND,
+        (Kind::Plain | Kind::Exec, _) => 1,
         (Kind::Run, _) => ENGINE,
     }
 }
@@ -85,6 +94,8 @@ mod tests {
         assert_eq!(status(Code::NotExecutable, Kind::Run), 126);
         assert_eq!(status(Code::NotFound, Kind::Run), 125);
         assert_eq!(status(Code::CommandNotFound, Kind::Plain), 1);
+        assert_eq!(status(Code::CommandNotFound, Kind::Exec), 127);
+        assert_eq!(status(Code::Conflict, Kind::Exec), 1);
     }
 
     #[test]

@@ -5,15 +5,19 @@
 //! everything that leaves this process goes through [`console`].
 
 mod args;
+mod auth;
 mod commands;
 mod console;
 mod engine;
 mod error;
 mod parse;
 mod render;
+mod select;
 mod session;
 mod sys;
+mod template;
 mod terminal;
+mod transfer;
 
 use error::Result;
 use std::future::Future;

@@ -1,11 +1,12 @@
-//! The caller's terminal: raw mode, which always ends, and its size.
+//! The caller's terminal: raw mode and hidden input, which always end, and its size.
 
-use rustix::stdio::{stdin, stdout};
-use rustix::termios::{OptionalActions, Termios, isatty, tcgetattr, tcgetwinsize, tcsetattr};
+use rustix::stdio::{stderr, stdin, stdout};
+use rustix::termios::{LocalModes, OptionalActions, Termios, isatty, tcgetattr, tcgetwinsize, tcsetattr};
 use schema::Failure;
+use schema::log_collector::Stream;
 use std::sync::Mutex;
 
-/// The terminal's settings before raw mode, while it is on.
+/// The terminal's settings before they were changed, while they are.
 static ORIGINAL: Mutex<Option<Termios>> = Mutex::new(None);
 
 /// Rows and columns.
@@ -22,10 +23,35 @@ pub(crate) fn on_stdin() -> bool {
     isatty(stdin())
 }
 
+/// Whether one of our output streams is a terminal.
+pub(crate) fn is_on(stream: Stream) -> bool {
+    match stream {
+        Stream::Stdout => isatty(stdout()),
+        Stream::Stderr => isatty(stderr()),
+    }
+}
+
 /// The size of the terminal on stdout, else of that on stdin; none without one.
 pub(crate) fn size() -> Option<Size> {
     let size = tcgetwinsize(stdout()).or_else(|_| tcgetwinsize(stdin())).ok()?;
     Some(Size { rows: size.ws_row, columns: size.ws_col })
+}
+
+/// What is typed does not show; dropping it ends that.
+pub(crate) struct Hidden(());
+
+impl Hidden {
+    /// Hides what is typed on stdin's terminal.
+    pub(crate) fn enter() -> Result<Self, Failure> {
+        change("hiding what is typed", |settings| settings.local_modes.remove(LocalModes::ECHO))?;
+        Ok(Self(()))
+    }
+}
+
+impl Drop for Hidden {
+    fn drop(&mut self) {
+        restore();
+    }
 }
 
 /// Raw mode of the terminal on stdin; dropping it restores what was before.
@@ -34,14 +60,7 @@ pub(crate) struct Raw(());
 impl Raw {
     /// Makes every key go to the container, Ctrl-C as well.
     pub(crate) fn enter() -> Result<Self, Failure> {
-        let failed = |errno: rustix::io::Errno| Failure::io("setting the terminal to raw mode", &errno.into());
-        let before = tcgetattr(stdin()).map_err(failed)?;
-        let mut raw = before.clone();
-        raw.make_raw();
-        if let Ok(mut original) = ORIGINAL.lock() {
-            *original = Some(before);
-        }
-        tcsetattr(stdin(), OptionalActions::Now, &raw).map_err(failed)?;
+        change("setting the terminal to raw mode", Termios::make_raw)?;
         Ok(Self(()))
     }
 }
@@ -52,7 +71,19 @@ impl Drop for Raw {
     }
 }
 
-/// Ends raw mode, if it is on.
+/// Changes the settings of the terminal on stdin, and remembers what was before.
+fn change(doing: &str, change: impl FnOnce(&mut Termios)) -> Result<(), Failure> {
+    let failed = |errno: rustix::io::Errno| Failure::io(doing, &errno.into());
+    let before = tcgetattr(stdin()).map_err(failed)?;
+    let mut changed = before.clone();
+    change(&mut changed);
+    if let Ok(mut original) = ORIGINAL.lock() {
+        *original = Some(before);
+    }
+    tcsetattr(stdin(), OptionalActions::Now, &changed).map_err(failed)
+}
+
+/// Ends raw mode and hidden input, if they are on.
 pub(crate) fn restore() {
     // In a panic the lock may be held by the code that panicked: then waiting would hang.
     let Ok(mut original) = ORIGINAL.try_lock() else { return };

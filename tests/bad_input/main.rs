@@ -70,11 +70,11 @@ fn unknown_objects_are_named() {
         assert_ne!(cctl.cctl(&[verb, ""]).code, 0, "{verb} with an empty name");
     }
     let id = cctl.cctl(&["run", "-d", "base", "sleep", "600"]).ok();
-    cctl.cctl(&["kill", "-s", "NOSUCH", &id]).fails(2, &["NOSUCH"]);
-    cctl.cctl(&["stop", "-t", "soon", &id]).fails(2, &["soon"]);
+    cctl.cctl(&["kill", "-s", "NOSUCH", &id]).fails(125, &["NOSUCH"]);
+    cctl.cctl(&["stop", "-t", "soon", &id]).fails(125, &["soon"]);
     cctl.cctl(&["port", &id, "81"]).fails(1, &["81"]);
     cctl.cctl(&["start", &id]).fails(1, &["running"]);
-    cctl.cctl(&["frobnicate"]).fails(2, &["frobnicate"]);
+    cctl.cctl(&["frobnicate"]).fails(1, &["frobnicate"]);
     cctl.cctl(&["system", "restart", "nobody"]).fails(1, &["nobody"]);
     cctl.cctl(&["rm", "-f", &id]).ok();
 }

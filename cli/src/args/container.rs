@@ -1,6 +1,5 @@
 //! The verbs of containers that exist.
 
-use super::Format;
 use crate::parse::Parsed;
 use crate::parse::number::seconds;
 use crate::parse::port::private;
@@ -9,26 +8,6 @@ use crate::parse::time::{Since, since};
 use crate::session::DetachKeys;
 use clap::{ArgAction, Args};
 use schema::common::Protocol;
-
-/// Arguments of `ps`.
-#[derive(Debug, Args)]
-pub(crate) struct Ps {
-    /// Also those that do not run
-    #[arg(short, long)]
-    pub(crate) all: bool,
-    /// Only ids
-    #[arg(short, long)]
-    pub(crate) quiet: bool,
-    /// Show whole ids and commands
-    #[arg(long)]
-    pub(crate) no_trunc: bool,
-    /// `json`: an object a line
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) format: Format,
-    /// The last N that were created, whether they run or not
-    #[arg(short = 'n', long, value_name = "N")]
-    pub(crate) last: Option<usize>,
-}
 
 /// Arguments of `logs`.
 #[derive(Debug, Args)]
@@ -94,9 +73,12 @@ pub(crate) struct Start {
 /// Arguments of `stop` and `restart`.
 #[derive(Debug, Args)]
 pub(crate) struct Stop {
-    /// Seconds until SIGKILL
-    #[arg(short, long = "time", alias = "timeout", value_name = "SECONDS", value_parser = seconds, default_value = "10")]
-    pub(crate) timeout_ms: u32,
+    /// Seconds until SIGKILL [default: the container's, else 10]
+    #[arg(short, long = "timeout", alias = "time", value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) timeout_ms: Option<u32>,
+    /// The signal before that [default: the container's]
+    #[arg(short, long, value_name = "SIGNAL", value_parser = signal, allow_hyphen_values = true)]
+    pub(crate) signal: Option<i32>,
     /// Names, ids, or unique beginnings of ids
     #[arg(required = true, value_name = "CONTAINER")]
     pub(crate) containers: Vec<String>,
@@ -119,9 +101,21 @@ pub(crate) struct Remove {
     /// Kill those that run
     #[arg(short, long)]
     pub(crate) force: bool,
+    /// Also their anonymous volumes, of which there are none
+    #[arg(short, long)]
+    pub(crate) volumes: bool,
     /// Names, ids, or unique beginnings of ids
     #[arg(required = true, value_name = "CONTAINER")]
     pub(crate) containers: Vec<String>,
+}
+
+/// Arguments of `rename`.
+#[derive(Debug, Args)]
+pub(crate) struct Rename {
+    /// A name, an id, or the unique beginning of an id
+    pub(crate) container: String,
+    /// What it is to be called
+    pub(crate) new_name: String,
 }
 
 /// Arguments of `port`.
@@ -152,8 +146,8 @@ mod tests {
 
     #[test]
     fn times_and_signals() {
-        assert!(matches!(command("cctl stop -t 0 a b"), Command::Stop(stop) if stop.timeout_ms == 0));
-        assert!(matches!(command("cctl stop a"), Command::Stop(stop) if stop.timeout_ms == 10_000));
+        assert!(matches!(command("cctl stop -t 0 a b"), Command::Stop(stop) if stop.timeout_ms == Some(0)));
+        assert!(matches!(command("cctl stop a"), Command::Stop(stop) if stop.timeout_ms.is_none()));
         assert!(matches!(command("cctl kill -s HUP a"), Command::Kill(kill) if kill.signal == 1));
         assert!(matches!(command("cctl kill a"), Command::Kill(kill) if kill.signal == 9));
     }
@@ -176,7 +170,12 @@ mod tests {
             "cctl kill -s FOO a",
             "cctl stop -t x a",
             "cctl ps -n x",
-            "cctl ps --format yaml",
+            "cctl ps --format {{.ID",
+            "cctl stop -s FOO a",
+            "cctl rename a",
+            "cctl cp a",
+            "cctl exec a",
+            "cctl login -p x --password-stdin",
             "cctl wait",
             "cctl inspect",
         ] {

@@ -1,6 +1,6 @@
 //! The verbs of the services.
 
-use super::Format;
+use super::format::{Format, list_format};
 use crate::parse::number::seconds;
 use clap::Subcommand;
 
@@ -20,9 +20,17 @@ pub(crate) enum System {
     },
     /// Show how each service is
     Status {
-        /// `json`: one list
-        #[arg(long, value_enum, default_value_t)]
-        format: Format,
+        /// `json`: one list; `table TEMPLATE`, or a template for each line: '{{.name}} {{.state}}'
+        #[arg(long, value_name = "FORMAT", value_parser = list_format)]
+        format: Option<Format>,
+    },
+    /// Verify images, records and what is stored of containers
+    Check,
+    /// Show what images, containers and logs take on disk
+    Df {
+        /// `json`, or a template for each line: '{{.Type}} {{.Size}}'
+        #[arg(long, value_name = "FORMAT", value_parser = list_format)]
+        format: Option<Format>,
     },
     /// Restart one service, or each in turn
     Restart {

@@ -2,7 +2,7 @@
 
 use crate::console;
 use crate::error::{ENGINE, USAGE};
-use clap::error::{Error, ErrorKind};
+use clap::error::{ContextKind, ContextValue, Error, ErrorKind};
 use schema::Failure;
 use std::ffi::OsString;
 
@@ -28,10 +28,7 @@ impl Usage {
             ErrorKind::DisplayHelp
             | ErrorKind::DisplayVersion
             | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => Self::Text(text),
-            _ => {
-                let run = words.get(1).is_some_and(|word| word == "run");
-                Self::Wrong(failure(&text, words), if run { ENGINE } else { USAGE })
-            }
+            _ => Self::Wrong(failure(&text, words), status(error)),
         }
     }
 
@@ -49,6 +46,19 @@ impl Usage {
     }
 }
 
+/// As Docker has it: a flag that is not understood is told from words that are missing or too many.
+fn status(error: &Error) -> u8 {
+    let flag = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(argument)) => argument.starts_with('-'),
+        _ => true,
+    };
+    match error.kind() {
+        ErrorKind::InvalidSubcommand | ErrorKind::MissingRequiredArgument | ErrorKind::MissingSubcommand => USAGE,
+        ErrorKind::UnknownArgument if !flag => USAGE,
+        _ => ENGINE,
+    }
+}
+
 /// Clap's paragraphs in two lines: what is wrong, and what to do.
 fn failure(text: &str, words: &[OsString]) -> Failure {
     let text = text.strip_prefix("error: ").unwrap_or(text);
@@ -58,7 +68,10 @@ fn failure(text: &str, words: &[OsString]) -> Failure {
     // Clap offers to hide any unknown flag behind `--`, which is hardly ever meant.
     let tip = tip.filter(|tip| !tip.starts_with("to pass "));
     let verb = words.get(1).and_then(|word| word.to_str()).filter(|word| !word.starts_with('-'));
-    let known = verb.filter(|_| !wrong.starts_with("unrecognized subcommand"));
+    let (wrong, known) = match wrong.strip_prefix("unrecognized subcommand ") {
+        Some(name) => (format!("{name} is not a cctl command"), None),
+        None => (wrong, verb),
+    };
     let help = known.map_or_else(|| "see `cctl --help`".to_owned(), |verb| format!("see `cctl {verb} --help`"));
     Failure::invalid(wrong).hint(tip.map_or(help.clone(), |tip| format!("{tip}; {help}")))
 }
@@ -86,13 +99,16 @@ mod tests {
     #[test]
     fn unknown_verbs_and_flags_are_named() {
         let (failure, status) = wrong("cctl pss");
-        assert_eq!(status, 2);
-        assert!(failure.message.contains("'pss'") && failure.hint.contains("'ps'"), "{failure:?}");
+        assert_eq!(status, 1);
+        assert!(
+            failure.message.contains("'pss' is not a cctl command") && failure.hint.contains("'ps'"),
+            "{failure:?}"
+        );
         let (failure, status) = wrong("cctl run -z base true");
         assert_eq!(status, 125);
         assert!(failure.message.contains("-z"), "{failure}");
         let (failure, status) = wrong("cctl stop");
-        assert_eq!(status, 2);
+        assert_eq!(status, 1);
         assert!(failure.message.contains("CONTAINER"), "{failure}");
     }
 

@@ -1,18 +1,33 @@
 //! What each verb does: one module a verb.
 
+mod archive;
 mod attach;
+mod commit;
+mod copy;
+mod create;
+mod diff;
+mod events;
+mod exec;
 mod images;
 mod import;
 mod info;
 mod inspect;
 mod lifecycle;
+mod load;
+mod login;
 mod logs;
+mod manual;
 mod port;
 mod ps;
+mod pull;
+mod push;
 mod run;
+mod sink;
 mod spec;
 mod start;
+mod stats;
 mod system;
+mod top;
 mod version;
 
 use crate::args::Command;
@@ -31,23 +46,46 @@ use std::future::Future;
 pub(crate) async fn run(command: Command) -> Result<u8> {
     let engine = Engine::from_env()?;
     match command {
-        Command::Run(arguments) => run::run(&engine, &arguments).await,
-        Command::Ps(arguments) => ps::run(&engine, &arguments).await,
-        Command::Logs(arguments) => logs::run(&engine, &arguments).await,
         Command::Attach(arguments) => attach::run(&engine, &arguments).await,
-        Command::Start(arguments) => start::run(&engine, &arguments).await,
-        Command::Stop(arguments) => lifecycle::stop(&engine, &arguments).await,
-        Command::Restart(arguments) => lifecycle::restart(&engine, &arguments).await,
-        Command::Kill(arguments) => lifecycle::kill(&engine, &arguments).await,
-        Command::Wait(arguments) => lifecycle::wait(&engine, &arguments.containers).await,
-        Command::Rm(arguments) => lifecycle::remove(&engine, &arguments).await,
-        Command::Inspect(arguments) => inspect::run(&engine, &arguments.names).await,
-        Command::Port(arguments) => port::run(&engine, &arguments).await,
-        Command::Import(arguments) => import::run(&engine, &arguments).await,
+        Command::Commit(arguments) => commit::run(&engine, &arguments).await,
+        Command::Completion { shell } => manual::completion(shell),
+        Command::Cp(arguments) => copy::run(&engine, &arguments).await,
+        Command::Create(arguments) => create::run(&engine, &arguments).await,
+        Command::Diff(arguments) => diff::run(&engine, &arguments.container).await,
+        Command::Events(arguments) => events::run(&engine, &arguments).await,
+        Command::Exec(arguments) => exec::run(&engine, &arguments).await,
+        Command::Export(arguments) => archive::export(&engine, &arguments).await,
+        Command::History(arguments) => images::history(&engine, &arguments).await,
         Command::Images(arguments) => images::run(&engine, &arguments).await,
+        Command::Import(arguments) => import::run(&engine, &arguments).await,
+        Command::Info(arguments) => info::run(&engine, &arguments).await,
+        Command::Inspect(arguments) => inspect::run(&engine, &arguments).await,
+        Command::Kill(arguments) => lifecycle::kill(&engine, &arguments).await,
+        Command::Load(arguments) => load::run(&engine, &arguments).await,
+        Command::Login(arguments) => login::run(&engine, &arguments).await,
+        Command::Logout(arguments) => login::log_out(&engine, &arguments).await,
+        Command::Logs(arguments) => logs::run(&engine, &arguments).await,
+        Command::Man { directory } => manual::pages(&directory),
+        Command::Pause(arguments) => lifecycle::pause(&engine, &arguments.containers).await,
+        Command::Port(arguments) => port::run(&engine, &arguments).await,
+        Command::Ps(arguments) => ps::run(&engine, &arguments).await,
+        Command::Pull(arguments) => pull::run(&engine, &arguments).await,
+        Command::Push(arguments) => push::run(&engine, &arguments).await,
+        Command::Rename(arguments) => lifecycle::rename(&engine, &arguments).await,
+        Command::Restart(arguments) => lifecycle::restart(&engine, &arguments).await,
+        Command::Rm(arguments) => lifecycle::remove(&engine, &arguments).await,
+        Command::Rmi(arguments) => images::remove(&engine, &arguments).await,
+        Command::Run(arguments) => run::run(&engine, &arguments).await,
+        Command::Save(arguments) => archive::save(&engine, &arguments).await,
+        Command::Start(arguments) => start::run(&engine, &arguments).await,
+        Command::Stats(arguments) => stats::run(&engine, &arguments).await,
+        Command::Stop(arguments) => lifecycle::stop(&engine, &arguments).await,
         Command::System(arguments) => system::run(&engine, &arguments).await,
-        Command::Info => info::run(&engine).await,
-        Command::Version => version::run(&engine).await,
+        Command::Tag(arguments) => images::tag(&engine, &arguments).await,
+        Command::Top(arguments) => top::run(&engine, &arguments).await,
+        Command::Unpause(arguments) => lifecycle::unpause(&engine, &arguments.containers).await,
+        Command::Version(arguments) => version::run(&engine, &arguments).await,
+        Command::Wait(arguments) => lifecycle::wait(&engine, &arguments.containers).await,
     }
 }
 
@@ -66,7 +104,7 @@ where
                 console::complain(&failure);
                 status = 1;
             }
-            Err(Error::Closed) => return Err(Error::Closed),
+            Err(ended) => return Err(ended),
         }
     }
     Ok(status)

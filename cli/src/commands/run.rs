@@ -1,12 +1,14 @@
 //! `run`.
 
-use super::spec::{Surroundings, discards_ports, specification, streams};
+use super::create::{CidFile, create};
+use super::spec::{Surroundings, specification, streams};
 use super::{finish, tell_warnings};
 use crate::args::Run;
 use crate::console;
-use crate::engine::{Engine, call, new_id};
+use crate::engine::{Engine, new_id};
 use crate::error::{Result, signalled};
 use crate::session::{Session, Signals, Target, pass_on};
+use crate::transfer::unless_interrupted;
 use schema::containers::{AutoRemove, Container, ContainerSpec};
 use schema::{Call, Code, ContainerId, Failure};
 use std::time::Duration;
@@ -18,22 +20,34 @@ const CLEAN_UP: Duration = Duration::from_secs(20);
 
 /// Creates and starts a container; unless it is detached, connects its streams and waits for its end.
 pub(crate) async fn run(engine: &Engine, arguments: &Run) -> Result<u8> {
-    if arguments.detach && !arguments.attach.is_empty() {
+    let options = &arguments.options;
+    if arguments.detach && !options.attach.is_empty() {
         return Err(Failure::invalid("Conflicting options: -a and -d").hint("leave out one of them").into());
     }
-    let spec = specification(arguments, &Surroundings::own()?)?;
-    if discards_ports(arguments) {
-        console::note("warning: published ports are discarded: they need `--network bridge`");
-    }
-    let streams = streams(arguments);
+    let spec = specification(options, arguments.detach, &Surroundings::own()?)?;
+    let streams = streams(options, arguments.detach);
+    let cidfile = CidFile::make(options)?;
+    let id = new_id()?;
     if !streams.any() {
-        let container = launch(engine, &new_id()?, &spec).await?;
-        console::print_line(&container.id)?;
+        unless_interrupted(async {
+            let created = create(engine, &id, spec, options).await?;
+            cidfile.fill(&id)?;
+            Ok(launch(engine, &created).await?)
+        })
+        .await?;
+        console::print_line(&id)?;
         return Ok(0);
     }
     let mut signals = Signals::watch()?;
-    let id = new_id()?;
-    let container = match launch_unless_signalled(engine, &id, &spec, &mut signals).await? {
+    let created = tokio::select! {
+        created = create(engine, &id, spec.clone(), options) => created?,
+        signal = signals.next() => {
+            discard(engine, &id, &spec).await;
+            return Ok(signalled(signal));
+        }
+    };
+    cidfile.fill(&id)?;
+    let container = match launch_unless_signalled(engine, &created, &mut signals).await? {
         Ok(container) => container,
         Err(signal) => return Ok(signalled(signal)),
     };
@@ -52,16 +66,15 @@ pub(crate) async fn run(engine: &Engine, arguments: &Run) -> Result<u8> {
     finish(engine, &container, end).await
 }
 
-/// Creates and starts. What did not start stays for a look at it, unless it was to be removed anyway.
-async fn launch(engine: &Engine, id: &ContainerId, spec: &ContainerSpec) -> Result<Container, Failure> {
-    engine.containers.create(&call(), id, spec).await?;
-    match engine.containers.start(&Call::within(START), id.as_str()).await {
+/// Starts. What did not start stays for a look at it, unless it was to be removed anyway.
+async fn launch(engine: &Engine, created: &Container) -> Result<Container, Failure> {
+    match engine.containers.start(&Call::within(START), created.id.as_str()).await {
         Ok(container) => {
             tell_warnings(&container);
             Ok(container)
         }
         Err(failure) => {
-            discard(engine, id, spec).await;
+            discard(engine, &created.id, &created.spec).await;
             Err(failure)
         }
     }
@@ -82,11 +95,10 @@ async fn discard(engine: &Engine, id: &ContainerId, spec: &ContainerSpec) {
 /// container as soon as it runs. A second one says that nobody wants to wait for that.
 async fn launch_unless_signalled(
     engine: &Engine,
-    id: &ContainerId,
-    spec: &ContainerSpec,
+    created: &Container,
     signals: &mut Signals,
 ) -> Result<Result<Container, i32>> {
-    let launching = launch(engine, id, spec);
+    let launching = launch(engine, created);
     tokio::pin!(launching);
     let mut held = None;
     loop {
@@ -100,7 +112,7 @@ async fn launch_unless_signalled(
             }
             signal = signals.next() => {
                 if held.replace(signal).is_some() {
-                    discard(engine, id, spec).await;
+                    discard(engine, &created.id, &created.spec).await;
                     return Ok(Err(signal));
                 }
             }

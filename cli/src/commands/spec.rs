@@ -1,14 +1,19 @@
-//! From the arguments of `run` to what is asked of the engine: pure.
+//! From the arguments of `run` and `create` to what is asked of the engine: pure, but for the files that they name.
 
-use crate::args::{Run, StreamName};
+use crate::args::{Options, StreamName};
+use crate::parse::Parsed;
+use crate::parse::env::{Variable, variable};
+use crate::parse::label::label;
+use crate::parse::lines::parsed;
 use crate::parse::log_opt::LogOpt;
 use crate::session::Streams;
 use crate::terminal::Size;
 use schema::Failure;
 use schema::common::Limits;
-use schema::containers::{AutoRemove, ContainerSpec};
+use schema::containers::{AutoRemove, ContainerSpec, RestartKind};
+use schema::log_collector::LogMode;
 use schema::network::Mode;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What a container takes over from where its client runs.
 pub(crate) struct Surroundings {
@@ -36,10 +41,10 @@ impl Surroundings {
 }
 
 /// Which of our streams are connected with the container's.
-pub(crate) fn streams(arguments: &Run) -> Streams {
-    let Run { attach, detach, interactive, .. } = arguments;
+pub(crate) fn streams(arguments: &Options, detach: bool) -> Streams {
+    let Options { attach, interactive, .. } = arguments;
     match &attach[..] {
-        _ if *detach => Streams { stdin: false, stdout: false, stderr: false },
+        _ if detach => Streams { stdin: false, stdout: false, stderr: false },
         [] => Streams { stdin: *interactive, stdout: true, stderr: true },
         some => Streams {
             stdin: some.contains(&StreamName::Stdin),
@@ -50,8 +55,11 @@ pub(crate) fn streams(arguments: &Run) -> Streams {
 }
 
 /// The container that is asked for. Fails with `invalidArgument` where arguments contradict each other.
-pub(crate) fn specification(arguments: &Run, from: &Surroundings) -> Result<ContainerSpec, Failure> {
-    let streams = streams(arguments);
+pub(crate) fn specification(arguments: &Options, detach: bool, from: &Surroundings) -> Result<ContainerSpec, Failure> {
+    if arguments.rm && arguments.restart.kind != RestartKind::No {
+        return Err(Failure::invalid("Conflicting options: --restart and --rm").hint("leave out one of them"));
+    }
+    let streams = streams(arguments, detach);
     if arguments.tty && streams.stdin && !from.stdin_is_terminal {
         return Err(Failure::invalid("the input device is not a TTY")
             .hint("leave out -t to pipe into the container, or run cctl in a terminal"));
@@ -63,7 +71,7 @@ pub(crate) fn specification(arguments: &Run, from: &Surroundings) -> Result<Cont
         name: arguments.name.clone(),
         command: arguments.command().to_vec(),
         entrypoint: arguments.entrypoint.as_ref().map(|command| words(command)),
-        environment: arguments.environment.iter().filter_map(|variable| variable.resolve(from.environment)).collect(),
+        environment: environment(&arguments.env_file, &arguments.environment, from.environment)?,
         user: arguments.user.clone(),
         hostname: arguments.hostname.clone(),
         working_directory: arguments.workdir.clone().unwrap_or_default(),
@@ -74,20 +82,29 @@ pub(crate) fn specification(arguments: &Run, from: &Surroundings) -> Result<Cont
         network: arguments.network,
         ports: arguments.publish.iter().flat_map(|published| published.0.clone()).collect(),
         volumes: Vec::new(),
-        auto_remove: auto_remove(arguments),
+        auto_remove: auto_remove(arguments, detach),
         log_max_size: 0,
         log_max_files: 0,
         rows: size.rows,
         columns: size.columns,
-        ..ContainerSpec::default()
+        log_mode: LogMode::default(),
+        labels: labels(arguments)?,
+        restart: arguments.restart,
+        stop_signal: arguments.stop_signal.clone().unwrap_or_default(),
+        // 0 would be the usual time; a millisecond is at once.
+        stop_timeout_ms: arguments.stop_timeout.map_or(0, |timeout| timeout.max(1)),
+        extra_hosts: arguments.add_host.clone(),
+        nameservers: arguments.dns.iter().map(ToString::to_string).collect(),
+        search_domains: arguments.dns_search.clone(),
     };
-    for volume in &arguments.volume {
+    for volume in arguments.volume.iter().chain(&arguments.mount) {
         spec.volumes.push(volume.resolve(&from.working_directory).map_err(Failure::invalid)?);
     }
     for option in &arguments.log_opt {
         match *option {
             LogOpt::MaxSize(bytes) => spec.log_max_size = bytes,
             LogOpt::MaxFile(count) => spec.log_max_files = count,
+            LogOpt::Mode(mode) => spec.log_mode = mode,
         }
     }
     if discards_ports(arguments) {
@@ -97,12 +114,45 @@ pub(crate) fn specification(arguments: &Run, from: &Surroundings) -> Result<Cont
 }
 
 /// Whether ports are to be published from a container that has no address of its own.
-pub(crate) fn discards_ports(arguments: &Run) -> bool {
-    arguments.network != Mode::Bridge && !arguments.publish.is_empty()
+pub(crate) fn discards_ports(arguments: &Options) -> bool {
+    arguments.network != Mode::Bridge && (arguments.publish_all || !arguments.publish.is_empty())
 }
 
-fn auto_remove(arguments: &Run) -> AutoRemove {
-    match (arguments.rm, arguments.detach) {
+/// The environment that files and flags make together: a flag comes after the files. `look_up` reads the caller's.
+pub(super) fn environment(
+    files: &[PathBuf],
+    flags: &[Variable],
+    look_up: impl Fn(&str) -> Option<String>,
+) -> Result<Vec<String>, Failure> {
+    let mut variables = of_files(files, variable)?;
+    variables.extend_from_slice(flags);
+    Ok(variables.iter().filter_map(|variable| variable.resolve(&look_up)).collect())
+}
+
+fn labels(arguments: &Options) -> Result<Vec<String>, Failure> {
+    let mut labels = of_files(&arguments.label_file, label)?;
+    labels.extend_from_slice(&arguments.label);
+    // The last of a key counts.
+    let key = |label: &str| label.split('=').next().map(str::to_owned);
+    let last = |(place, label): &(usize, &String)| !labels[place + 1..].iter().any(|later| key(later) == key(label));
+    Ok(labels.iter().enumerate().filter(last).map(|(_, label)| label.clone()).collect())
+}
+
+/// What each line of files means.
+fn of_files<T>(files: &[PathBuf], parse: impl Fn(&str) -> Parsed<T>) -> Result<Vec<T>, Failure> {
+    let mut values = Vec::new();
+    for path in files {
+        let values_of = |path: &Path| {
+            let text = std::fs::read(path).map_err(|error| error.to_string())?;
+            parsed(&text, &parse)
+        };
+        values.extend(values_of(path).map_err(|error| Failure::invalid(format_args!("{}: {error}", path.display())))?);
+    }
+    Ok(values)
+}
+
+fn auto_remove(arguments: &Options, detach: bool) -> AutoRemove {
+    match (arguments.rm, detach) {
         (false, _) => AutoRemove::Never,
         (true, true) => AutoRemove::OnExit,
         (true, false) => AutoRemove::AfterClient,
@@ -114,8 +164,8 @@ fn words(command: &str) -> Vec<String> {
     if command.is_empty() { Vec::new() } else { vec![command.to_owned()] }
 }
 
-fn limits(arguments: &Run) -> Result<Limits, Failure> {
-    let Run { memory, memory_swap, cpus, pids_limit, .. } = *arguments;
+fn limits(arguments: &Options) -> Result<Limits, Failure> {
+    let Options { memory, memory_swap, cpus, pids_limit, cpu_shares, .. } = *arguments;
     let memory_swap = memory_swap.unwrap_or(0);
     if memory_swap > 0 && memory == 0 {
         return Err(Failure::invalid("--memory-swap needs --memory")
@@ -125,7 +175,7 @@ fn limits(arguments: &Run) -> Result<Limits, Failure> {
         return Err(Failure::invalid(format_args!("--memory-swap {memory_swap} is less than --memory {memory}"))
             .hint("it counts memory and swap together"));
     }
-    Ok(Limits { memory, memory_swap, nano_cpus: cpus, pids: pids_limit, cpu_shares: 0 })
+    Ok(Limits { memory, memory_swap, nano_cpus: cpus, pids: pids_limit, cpu_shares })
 }
 
 #[cfg(test)]
@@ -142,7 +192,7 @@ mod tests {
             size: terminal.then_some(Size { rows: 24, columns: 80 }),
         };
         match parse(format!("cctl run {line}").split(' ').map(OsString::from)) {
-            Ok(Command::Run(run)) => specification(&run, &from),
+            Ok(Command::Run(run)) => specification(&run.options, run.detach, &from),
             other => panic!("{line}: {other:?}"),
         }
     }
@@ -197,7 +247,40 @@ mod tests {
     }
 
     #[test]
+    fn later_options_arrive() {
+        let spec = specify(
+            "-c 512 -l a=1 -l b -l a=2 --restart on-failure:3 --stop-signal USR1 --stop-timeout 0 --dns 1.1.1.1 --dns fd00::1 \
+             --dns-search example.org --add-host db:10.0.0.7 --log-opt mode=drop --mount type=bind,src=./x,dst=/y base",
+            false,
+        )
+        .unwrap();
+        assert_eq!(spec.limits.cpu_shares, 512);
+        assert_eq!(spec.labels, ["b=", "a=2"]);
+        assert_eq!((spec.restart.kind, spec.restart.maximum), (RestartKind::OnFailure, 3));
+        assert_eq!((spec.stop_signal.as_str(), spec.stop_timeout_ms), ("USR1", 1));
+        assert_eq!(
+            (spec.nameservers, spec.search_domains),
+            (vec!["1.1.1.1".into(), "fd00::1".into()], vec!["example.org".into()])
+        );
+        assert_eq!((spec.extra_hosts[0].hostname.as_str(), spec.extra_hosts[0].address.as_str()), ("db", "10.0.0.7"));
+        assert_eq!(spec.log_mode, LogMode::Drop);
+        assert_eq!((spec.volumes[0].source.as_str(), spec.volumes[0].target.as_str()), ("/home/x", "/y"));
+    }
+
+    #[test]
+    fn files_come_before_flags() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "A=file\nLANG\n# no\n").unwrap();
+        let path = file.path().display();
+        let spec = specify(&format!("-e A=flag --env-file {path} --label-file {path} base"), false).unwrap();
+        assert_eq!(spec.environment, ["A=file", "LANG=C", "A=flag"]);
+        assert_eq!(spec.labels, ["A=file", "LANG="]);
+        assert!(specify("--env-file /nonexistent base", false).unwrap_err().message.contains("/nonexistent"));
+    }
+
+    #[test]
     fn contradictions_are_refused() {
+        assert!(specify("--rm --restart always base true", false).unwrap_err().message.contains("--restart and --rm"));
         assert!(specify("--memory-swap 64m base true", false).is_err());
         assert!(specify("-m 64m --memory-swap 32m base true", false).is_err());
         assert!(specify("-m 64m --memory-swap -1 base true", false).is_ok());

@@ -3,9 +3,16 @@
 //! Each error is one line that names the value and says what is expected.
 
 pub(crate) mod env;
+pub(crate) mod filter;
+pub(crate) mod host;
+pub(crate) mod label;
+pub(crate) mod lines;
 pub(crate) mod log_opt;
+pub(crate) mod mount;
 pub(crate) mod number;
 pub(crate) mod port;
+pub(crate) mod reference;
+pub(crate) mod restart;
 pub(crate) mod signal;
 pub(crate) mod time;
 pub(crate) mod volume;

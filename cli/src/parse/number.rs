@@ -58,6 +58,14 @@ pub(crate) fn pids(text: &str) -> Parsed<u64> {
     }
 }
 
+/// Weight of CPU time; 0: the usual one.
+pub(crate) fn cpu_shares(text: &str) -> Parsed<u64> {
+    match text.parse() {
+        Ok(shares @ (0 | 2..=262_144)) => Ok(shares),
+        _ => Err("expected a weight from 2 to 262144; 1024 is the usual one".to_owned()),
+    }
+}
+
 /// Seconds, as a number of milliseconds.
 pub(crate) fn seconds(text: &str) -> Parsed<u32> {
     text.parse::<u32>()
@@ -120,6 +128,8 @@ mod tests {
         assert_eq!(pids("-1"), Ok(0));
         assert_eq!(pids("100"), Ok(100));
         assert!(pids("-2").is_err() && pids("many").is_err());
+        assert_eq!(cpu_shares("512"), Ok(512));
+        assert!(cpu_shares("1").is_err() && cpu_shares("262145").is_err() && cpu_shares("-1").is_err());
         assert_eq!(seconds("10"), Ok(10_000));
         assert!(seconds("5000000").is_err() && seconds("-1").is_err());
     }

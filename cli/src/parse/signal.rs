@@ -22,6 +22,11 @@ pub(crate) fn signal(text: &str) -> Parsed<i32> {
         .ok_or_else(|| "unknown signal: expected a name such as TERM or SIGKILL, or a number from 1 to 64".to_owned())
 }
 
+/// The same, to be kept as it was written.
+pub(crate) fn signal_name(text: &str) -> Parsed<String> {
+    signal(text).map(|_| text.to_owned())
+}
+
 fn real_time(name: &str) -> Option<i32> {
     let (base, offset, sign) = match (name.strip_prefix("RTMIN"), name.strip_prefix("RTMAX")) {
         (Some(rest), _) => (FIRST_REAL_TIME, rest, '+'),

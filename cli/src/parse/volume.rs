@@ -23,6 +23,16 @@ pub(crate) fn bind(text: &str) -> Parsed<Bind> {
         [target] if target.starts_with('/') => return Err(format!("anonymous volumes are not supported: {EXPECTED}")),
         _ => return Err(EXPECTED.to_owned()),
     };
+    let read_only = match mode {
+        "ro" => true,
+        "rw" => false,
+        other => return Err(format!("{other:?} is not a mode of a volume: expected ro or rw")),
+    };
+    bind_of(source, target, read_only)
+}
+
+/// A volume whose parts are known.
+pub(super) fn bind_of(source: &str, target: &str, read_only: bool) -> Parsed<Bind> {
     if source.is_empty() {
         return Err(EXPECTED.to_owned());
     }
@@ -37,11 +47,6 @@ pub(crate) fn bind(text: &str) -> Parsed<Bind> {
     if Path::new(target).components().all(|part| matches!(part, Component::RootDir | Component::CurDir)) {
         return Err("a volume cannot be mounted on / of the container".to_owned());
     }
-    let read_only = match mode {
-        "ro" => true,
-        "rw" => false,
-        other => return Err(format!("{other:?} is not a mode of a volume: expected ro or rw")),
-    };
     Ok(Bind { source: source.to_owned(), target: target.to_owned(), read_only })
 }
 

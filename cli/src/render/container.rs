@@ -1,23 +1,44 @@
 //! Containers in a list.
 
 use super::duration::{ago, between, words};
-use super::table::Table;
+use super::listing::{Headings, Listing};
 use super::text::cut;
-use super::time::rfc3339;
-use super::{json_line, port};
+use super::time::local;
+use super::{port, size};
 use crate::error::Result;
 use schema::containers::{Container, State};
+use schema::filesystem::Usage;
 use serde::Serialize;
+use std::collections::HashMap;
 
 const COMMAND_WIDTH: usize = 20;
 
+const HEADINGS: &Headings = &[
+    ("ID", "CONTAINER ID"),
+    ("Image", "IMAGE"),
+    ("Command", "COMMAND"),
+    ("CreatedAt", "CREATED AT"),
+    ("RunningFor", "CREATED"),
+    ("Status", "STATUS"),
+    ("State", "STATE"),
+    ("Ports", "PORTS"),
+    ("Names", "NAMES"),
+    ("Size", "SIZE"),
+    ("Labels", "LABELS"),
+    ("Mounts", "MOUNTS"),
+    ("LocalVolumes", "LOCAL VOLUMES"),
+    ("Networks", "NETWORKS"),
+];
+
 /// How much of each container is shown.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct View {
+pub(crate) struct View<'a> {
     /// Whole ids and commands.
     pub(crate) whole: bool,
     /// What time it is, nanoseconds since the Unix epoch.
     pub(crate) now: i64,
+    /// What each takes on disk, by id; none: not shown.
+    pub(crate) usage: Option<&'a HashMap<String, Usage>>,
 }
 
 #[derive(Serialize)]
@@ -33,43 +54,53 @@ struct Line {
     status: String,
     ports: String,
     names: String,
+    size: String,
+    labels: String,
+    mounts: String,
+    local_volumes: String,
+    networks: String,
 }
 
-impl View {
+impl View<'_> {
     /// The id.
     pub(crate) fn id(self, container: &Container) -> String {
         if self.whole { container.id.to_string() } else { container.id.short().to_owned() }
     }
 
-    /// A table.
-    pub(crate) fn table(self, containers: &[Container]) -> String {
-        let mut table = Table::new(&["CONTAINER ID", "IMAGE", "COMMAND", "CREATED", "STATUS", "PORTS", "NAMES"]);
+    /// The containers in a list.
+    pub(crate) fn listing(self, containers: &[Container]) -> Result<Listing> {
+        let mut shown = vec!["ID", "Image", "Command", "RunningFor", "Status", "Ports", "Names"];
+        shown.extend(self.usage.map(|_| "Size"));
+        let mut listing = Listing::new(HEADINGS, shown);
         for container in containers {
-            let Line { id, image, command, created_at: _, running_for, state: _, status, ports, names } =
-                self.line(container);
-            table.row([id, image, command, running_for, status, ports, names]);
+            listing.push_with_labels(&self.line(container), &container.spec.labels)?;
         }
-        table.render()
-    }
-
-    /// An object a line.
-    pub(crate) fn json(self, containers: &[Container]) -> Result<String> {
-        let lines: Result<Vec<String>> = containers.iter().map(|container| json_line(&self.line(container))).collect();
-        Ok(lines?.iter().map(|line| format!("{line}\n")).collect())
+        Ok(listing)
     }
 
     fn line(self, container: &Container) -> Line {
+        let usage = self.usage.and_then(|usage| usage.get(container.id.as_str()));
+        let mounts: Vec<String> = container.spec.volumes.iter().map(|volume| self.mount(&volume.source)).collect();
         Line {
             id: self.id(container),
             image: container.spec.image.clone(),
             command: self.command(&container.arguments),
-            created_at: rfc3339(container.created_at),
+            created_at: local(container.created_at),
             running_for: ago(container.created_at, self.now),
             state: container.state,
             status: status(container, self.now),
             ports: container.attachment.as_ref().map_or_else(String::new, |attachment| port::arrows(&attachment.ports)),
             names: container.spec.name.clone(),
+            size: usage.map_or_else(|| "0B".to_owned(), |usage| size::stored(usage.bytes)),
+            labels: container.spec.labels.join(","),
+            mounts: mounts.join(","),
+            local_volumes: "0".to_owned(),
+            networks: super::inspect::network(container.spec.network).to_owned(),
         }
+    }
+
+    fn mount(self, source: &str) -> String {
+        if self.whole { source.to_owned() } else { cut(source, 15) }
     }
 
     fn command(self, arguments: &[String]) -> String {
@@ -101,13 +132,18 @@ fn status(container: &Container, now: i64) -> String {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::args::Format;
     use schema::common::{ExitRecord, PortBinding, Protocol};
     use schema::containers::{ContainerSpec, StartError};
     use schema::network::Attachment;
     use schema::{Code, ContainerId, Digest};
 
     const SECOND: i64 = 1_000_000_000;
-    const VIEW: View = View { whole: false, now: 1000 * SECOND };
+    const VIEW: View<'_> = View { whole: false, now: 1000 * SECOND, usage: None };
+
+    fn table(containers: &[Container]) -> String {
+        VIEW.listing(containers).unwrap().render(&Format::Table).unwrap()
+    }
 
     pub(crate) fn container() -> Container {
         Container {
@@ -137,14 +173,14 @@ pub(crate) mod tests {
         }
     }
 
-    fn exited(code: i32) -> Container {
+    pub(crate) fn exited(code: i32) -> Container {
         let exit = ExitRecord { code, signal: 0, oom_killed: false, finished_at: 880 * SECOND, note: String::new() };
         Container { state: State::Exited, exit: Some(exit), attachment: None, ..container() }
     }
 
     #[test]
     fn a_row_says_what_matters() {
-        let table = VIEW.table(&[container()]);
+        let table = table(&[container()]);
         let mut lines = table.lines();
         assert_eq!(
             lines.next().unwrap().split_whitespace().collect::<Vec<_>>().join(" "),
@@ -168,7 +204,7 @@ pub(crate) mod tests {
 
     #[test]
     fn json_is_an_object_a_line() {
-        let text = VIEW.json(&[container(), exited(0)]).unwrap();
+        let text = VIEW.listing(&[container(), exited(0)]).unwrap().render(&Format::Json).unwrap();
         let objects: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(objects[0]["ID"], "abababababab");
         assert_eq!(objects[0]["State"], "running");
@@ -178,6 +214,6 @@ pub(crate) mod tests {
     #[test]
     fn commands_cannot_move_the_cursor() {
         let hostile = Container { arguments: vec!["\u{1b}[2J\n".into()], ..container() };
-        assert!(!VIEW.table(&[hostile]).contains('\u{1b}'));
+        assert!(!table(&[hostile]).contains('\u{1b}'));
     }
 }

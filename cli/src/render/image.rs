@@ -1,15 +1,26 @@
 //! Images in a list.
 
 use super::duration::ago;
-use super::table::Table;
-use super::time::rfc3339;
-use super::{json_line, size};
+use super::listing::{Headings, Listing};
+use super::size;
+use super::time::local;
 use crate::error::Result;
+use crate::parse::reference::{DEFAULT_TAG, parts};
 use schema::image_store::Image;
 use serde::Serialize;
 
 const NONE: &str = "<none>";
-const DEFAULT_TAG: &str = "latest";
+
+const HEADINGS: &Headings = &[
+    ("ID", "IMAGE ID"),
+    ("Repository", "REPOSITORY"),
+    ("Tag", "TAG"),
+    ("Digest", "DIGEST"),
+    ("CreatedSince", "CREATED"),
+    ("CreatedAt", "CREATED AT"),
+    ("Size", "SIZE"),
+    ("Containers", "CONTAINERS"),
+];
 
 #[derive(Debug, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "PascalCase")]
@@ -18,9 +29,11 @@ struct Line {
     id: String,
     repository: String,
     tag: String,
+    digest: String,
     created_at: String,
     created_since: String,
     size: String,
+    containers: String,
 }
 
 /// How much of each image is shown.
@@ -28,6 +41,8 @@ struct Line {
 pub(crate) struct View<'a> {
     /// Whole ids.
     pub(crate) whole: bool,
+    /// Also digests.
+    pub(crate) digests: bool,
     /// Only references of this repository, or this repository and tag.
     pub(crate) name: Option<&'a str>,
     /// What time it is, nanoseconds since the Unix epoch.
@@ -41,67 +56,70 @@ impl View<'_> {
         shown.map(|image| format!("{}\n", self.id(image))).collect()
     }
 
-    /// A table with a row for each reference.
-    pub(crate) fn table(self, images: &[Image]) -> String {
-        let mut table = Table::new(&["REPOSITORY", "TAG", "IMAGE ID", "CREATED", "SIZE"]);
-        for Line { id, repository, tag, created_at: _, created_since, size } in self.lines(images) {
-            table.row([repository, tag, id, created_since, size]);
+    /// The images in a list, with a row for each reference.
+    pub(crate) fn listing(self, images: &[Image]) -> Result<Listing> {
+        let mut shown = vec!["Repository", "Tag", "ID", "CreatedSince", "Size"];
+        if self.digests {
+            shown.insert(2, "Digest");
         }
-        table.render()
-    }
-
-    /// An object a line.
-    pub(crate) fn json(self, images: &[Image]) -> Result<String> {
-        let lines: Result<Vec<String>> = self.lines(images).map(|line| json_line(&line)).collect();
-        Ok(lines?.iter().map(|line| format!("{line}\n")).collect())
-    }
-
-    fn lines(self, images: &[Image]) -> impl Iterator<Item = Line> {
-        images.iter().flat_map(move |image| {
-            let line = move |(repository, tag): (String, String)| Line {
-                id: self.id(image),
-                repository,
-                tag,
-                created_at: rfc3339(image.created_at),
-                created_since: ago(image.created_at, self.now),
-                size: size::stored(image.size),
-            };
-            self.references(image).into_iter().map(line)
-        })
+        let mut listing = Listing::new(HEADINGS, shown);
+        for image in images {
+            for (repository, tag) in self.references(image) {
+                let digest =
+                    image.repository_digests.iter().find_map(|digest| digest.strip_prefix(&format!("{repository}@")));
+                listing.push(&Line {
+                    id: self.id(image),
+                    digest: digest.unwrap_or(NONE).to_owned(),
+                    repository,
+                    tag,
+                    created_at: local(image.created_at),
+                    created_since: ago(image.created_at, self.now),
+                    size: size::stored(image.size),
+                    containers: image.holders.len().to_string(),
+                })?;
+            }
+        }
+        Ok(listing)
     }
 
     fn id(self, image: &Image) -> String {
         if self.whole { image.id.to_string() } else { image.id.short().to_owned() }
     }
 
-    /// Repositories and tags that the name lets through; an untagged image has one of each, `<none>`.
+    /// Repositories and tags that the name lets through. An image without a name has `<none>` for both, or the
+    /// repositories under whose digests it was pulled.
     fn references(self, image: &Image) -> Vec<(String, String)> {
+        let named = image.references.iter().map(|reference| split(reference));
+        let pulled =
+            || image.repository_digests.iter().map(|digest| (parts(digest).repository.to_owned(), NONE.to_owned()));
+        let all: Vec<(String, String)> = if image.references.is_empty() { pulled().collect() } else { named.collect() };
         match self.name {
-            None if image.references.is_empty() => vec![(NONE.to_owned(), NONE.to_owned())],
-            None => image.references.iter().map(|reference| split(reference)).collect(),
+            None if all.is_empty() => vec![(NONE.to_owned(), NONE.to_owned())],
+            None => all,
             Some(name) => {
-                let wanted = |reference: &&String| **reference == name || split(reference).0 == name;
-                image.references.iter().filter(wanted).map(|reference| split(reference)).collect()
+                let wanted = |(repository, tag): &(String, String)| {
+                    let parts = parts(name);
+                    parts.repository == repository && parts.tag.is_none_or(|wanted| wanted == tag)
+                };
+                all.into_iter().filter(wanted).collect()
             }
         }
     }
 }
 
-/// `host:5000/name:tag` in two: a colon before a slash belongs to the host.
+/// `host:5000/name:tag` in two.
 fn split(reference: &str) -> (String, String) {
-    match reference.rsplit_once(':') {
-        Some((repository, tag)) if !tag.contains('/') => (repository.to_owned(), tag.to_owned()),
-        _ => (reference.to_owned(), DEFAULT_TAG.to_owned()),
-    }
+    let parts = parts(reference);
+    (parts.repository.to_owned(), parts.tag.unwrap_or(DEFAULT_TAG).to_owned())
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use schema::Digest;
     use schema::image_store::ImageConfig;
 
-    fn image(references: &[&str]) -> Image {
+    pub(crate) fn image(references: &[&str]) -> Image {
         Image {
             id: Digest::from_sha256(&[0xcd; 32]),
             references: references.iter().map(|&reference| reference.to_owned()).collect(),
@@ -119,13 +137,17 @@ mod tests {
     }
 
     fn view(name: Option<&str>) -> View<'_> {
-        View { whole: false, name, now: 120_000_000_000 }
+        View { whole: false, digests: false, name, now: 120_000_000_000 }
+    }
+
+    fn table(view: View<'_>, images: &[Image]) -> String {
+        view.listing(images).unwrap().render(&crate::args::Format::Table).unwrap()
     }
 
     #[test]
     fn a_row_for_each_reference() {
         let images = [image(&["base:latest", "host:5000/x:1"]), image(&[])];
-        let table = view(None).table(&images);
+        let table = table(view(None), &images);
         let rows: Vec<Vec<&str>> = table.lines().skip(1).map(|line| line.split_whitespace().collect()).collect();
         assert_eq!(rows[0], ["base", "latest", "cdcdcdcdcdcd", "2", "minutes", "ago", "4.26MB"]);
         assert_eq!(rows[1][..2], ["host:5000/x", "1"]);
@@ -135,8 +157,8 @@ mod tests {
     #[test]
     fn a_name_hides_the_rest() {
         let images = [image(&["base:1", "base:2", "other:1"]), image(&[])];
-        assert_eq!(view(Some("base")).table(&images).lines().count(), 3);
-        assert_eq!(view(Some("base:2")).table(&images).lines().count(), 2);
+        assert_eq!(table(view(Some("base")), &images).lines().count(), 3);
+        assert_eq!(table(view(Some("base:2")), &images).lines().count(), 2);
         assert_eq!(view(Some("nope")).ids(&images), "");
         assert_eq!(view(None).ids(&images).lines().count(), 2);
     }

@@ -2,15 +2,21 @@
 
 pub(crate) mod container;
 pub(crate) mod duration;
+pub(crate) mod event;
+pub(crate) mod history;
 pub(crate) mod image;
 pub(crate) mod inspect;
+pub(crate) mod listing;
 pub(crate) mod logs;
 pub(crate) mod port;
 pub(crate) mod size;
+pub(crate) mod stats;
 pub(crate) mod system;
 pub(crate) mod table;
 pub(crate) mod text;
 pub(crate) mod time;
+pub(crate) mod top;
+pub(crate) mod usage;
 
 use crate::error::Result;
 use schema::Failure;

@@ -1,7 +1,9 @@
 //! The services in words.
 
+use super::listing::{Headings, Listing};
 use super::table::Table;
 use super::{duration, size};
+use crate::error::Result;
 use schema::supervisor::{ServiceStatus, State};
 use serde::Serialize;
 use std::time::Duration;
@@ -30,6 +32,23 @@ impl<'a> From<&'a ServiceStatus> for Status<'a> {
         let uptime = Duration::from_millis(*uptime_ms).as_secs_f64();
         Self { name: service, pid: *pid, state: *state, restarts: *restarts, uptime, memory: *memory }
     }
+}
+
+/// All services, for templates.
+pub(crate) fn listing(services: &[ServiceStatus]) -> Result<Listing> {
+    const HEADINGS: &Headings = &[
+        ("name", "NAME"),
+        ("pid", "PID"),
+        ("state", "STATE"),
+        ("restarts", "RESTARTS"),
+        ("uptime", "UPTIME"),
+        ("memory", "MEMORY"),
+    ];
+    let mut listing = Listing::new(HEADINGS, ["name"]);
+    for service in statuses(services) {
+        listing.push(&service)?;
+    }
+    Ok(listing)
 }
 
 /// All services, for people.

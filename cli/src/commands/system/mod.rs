@@ -1,9 +1,11 @@
 //! `system`: the services themselves.
 
 mod boot;
+mod check;
 mod logs;
 mod program;
 mod stop;
+mod usage;
 
 use crate::args::{Format, System};
 use crate::console;
@@ -22,17 +24,22 @@ pub(crate) async fn run(engine: &Engine, arguments: &System) -> Result<u8> {
     match arguments {
         System::Start => boot::run(engine).await,
         System::Stop { containers, timeout_ms } => stop::run(engine, containers.then_some(*timeout_ms)).await,
-        System::Status { format } => status(engine, *format).await,
+        System::Status { format } => status(engine, format.as_ref()).await,
+        System::Check => check::run(engine).await,
+        System::Df { format } => usage::run(engine, format.as_ref()).await,
         System::Restart { service } => restart(engine, service.as_deref()).await,
         System::Logs { service } => logs::run(engine, service).await,
     }
 }
 
-async fn status(engine: &Engine, format: Format) -> Result<u8> {
+async fn status(engine: &Engine, format: Option<&Format>) -> Result<u8> {
     let services = engine.supervisor.status(&call()).await?;
     match format {
-        Format::Json => console::print_line(render::json_pretty(&render::system::statuses(&services))?)?,
-        Format::Table => {
+        Some(Format::Json) => console::print_line(render::json_pretty(&render::system::statuses(&services))?)?,
+        Some(format @ (Format::Template(_) | Format::TableOf(_))) => {
+            console::print(&render::system::listing(&services)?.render(format)?)?;
+        }
+        None | Some(Format::Table) => {
             console::print(&render::system::table(&services))?;
             for service in &services {
                 tell_trouble(service);

@@ -1,13 +1,16 @@
-//! Containers and images in full, with Docker's names for what Docker has.
+//! Containers in full, with Docker's names for what Docker has.
 
-use super::port;
-use super::time::{rfc3339, rfc3339_or_never};
+use super::super::port;
+use super::super::time::{rfc3339, rfc3339_or_never};
+use super::image::labels;
+use super::network;
 use schema::common::PortBinding;
-use schema::containers::{AutoRemove, Container, State};
-use schema::image_store::Image;
-use schema::network::Mode;
+use schema::containers::{AutoRemove, Container, RestartKind, State};
+use schema::filesystem::Usage;
+use schema::log_collector::LogMode;
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// A container in full.
 #[derive(Serialize)]
@@ -24,6 +27,18 @@ pub(crate) struct InspectedContainer<'a> {
     host_config: HostConfig<'a>,
     network_settings: NetworkSettings<'a>,
     warnings: &'a [String],
+    restart_count: u32,
+    #[serde(rename = "ExecIDs")]
+    execs: Vec<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    size_rw: Option<u64>,
+}
+
+impl InspectedContainer<'_> {
+    /// The same, with what its files take on disk.
+    pub(crate) fn with_usage(self, usage: Usage) -> Self {
+        Self { size_rw: Some(usage.bytes), ..self }
+    }
 }
 
 #[derive(Serialize)]
@@ -31,6 +46,8 @@ pub(crate) struct InspectedContainer<'a> {
 struct StateObject<'a> {
     status: State,
     running: bool,
+    paused: bool,
+    restarting: bool,
     #[serde(rename = "OOMKilled")]
     oom_killed: bool,
     pid: i32,
@@ -53,20 +70,36 @@ struct Config<'a> {
     image: &'a str,
     working_dir: &'a str,
     entrypoint: Option<&'a [String]>,
+    labels: BTreeMap<&'a str, &'a str>,
+    stop_signal: &'a str,
+    /// Seconds; none: those of the engine.
+    stop_timeout: Option<u32>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct HostConfig<'a> {
     binds: Vec<String>,
-    network_mode: Mode,
+    network_mode: &'static str,
     port_bindings: Ports,
     auto_remove: bool,
     memory: u64,
     memory_swap: i64,
     nano_cpus: u64,
     pids_limit: u64,
+    cpu_shares: u64,
+    restart_policy: Policy,
+    dns: &'a [String],
+    dns_search: &'a [String],
+    extra_hosts: Vec<String>,
     log_config: LogConfig<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Policy {
+    name: RestartKind,
+    maximum_retry_count: u32,
 }
 
 #[derive(Serialize)]
@@ -83,6 +116,12 @@ struct NetworkSettings<'a> {
     prefix_length: u8,
     #[serde(rename = "Gateway")]
     gateway: String,
+    #[serde(rename = "GlobalIPv6Address")]
+    address6: String,
+    #[serde(rename = "GlobalIPv6PrefixLen")]
+    prefix_length6: u8,
+    #[serde(rename = "IPv6Gateway")]
+    gateway6: String,
     #[serde(rename = "MacAddress")]
     mac: &'a str,
     #[serde(rename = "Ports")]
@@ -96,40 +135,6 @@ type Ports = BTreeMap<String, Vec<HostPort>>;
 struct HostPort {
     host_ip: String,
     host_port: String,
-}
-
-/// An image in full.
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-pub(crate) struct InspectedImage<'a> {
-    id: &'a str,
-    repo_tags: &'a [String],
-    comment: &'a str,
-    created: String,
-    architecture: &'a str,
-    os: &'a str,
-    size: u64,
-    config: ImageConfig<'a>,
-    #[serde(rename = "RootFS")]
-    root: Root<'a>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct ImageConfig<'a> {
-    user: &'a str,
-    env: &'a [String],
-    entrypoint: &'a [String],
-    cmd: &'a [String],
-    working_dir: &'a str,
-    stop_signal: &'a str,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Root<'a> {
-    r#type: &'static str,
-    layers: Vec<&'a str>,
 }
 
 fn ports(bindings: &[PortBinding]) -> Ports {
@@ -146,8 +151,8 @@ impl<'a> From<&'a Container> for InspectedContainer<'a> {
         let Container { id, spec, image_id, arguments, created_at, attachment, warnings, .. } = container;
         let (path, args) = arguments.split_first().map_or(("", &arguments[..]), |(path, args)| (path.as_str(), args));
         let hostname = if spec.hostname.is_empty() { id.short() } else { &spec.hostname };
-        let text =
-            |address: Option<std::net::Ipv4Addr>| address.map_or_else(String::new, |address| address.to_string());
+        let text = |address: Option<Ipv4Addr>| address.map_or_else(String::new, |address| address.to_string());
+        let text6 = |address: Option<Ipv6Addr>| address.map_or_else(String::new, |address| address.to_string());
         Self {
             id: id.as_str(),
             name: &spec.name,
@@ -167,16 +172,25 @@ impl<'a> From<&'a Container> for InspectedContainer<'a> {
                 image: &spec.image,
                 working_dir: &spec.working_directory,
                 entrypoint: spec.entrypoint.as_deref(),
+                labels: labels(&spec.labels),
+                stop_signal: &spec.stop_signal,
+                stop_timeout: (spec.stop_timeout_ms > 0).then(|| spec.stop_timeout_ms.div_ceil(1000)),
             },
             host_config: container.into(),
             network_settings: NetworkSettings {
                 address: text(attachment.as_ref().and_then(|attachment| attachment.address)),
                 prefix_length: attachment.as_ref().map_or(0, |attachment| attachment.prefix_length),
                 gateway: text(attachment.as_ref().and_then(|attachment| attachment.gateway)),
+                address6: text6(attachment.as_ref().and_then(|attachment| attachment.address6)),
+                prefix_length6: attachment.as_ref().map_or(0, |attachment| attachment.prefix_length6),
+                gateway6: text6(attachment.as_ref().and_then(|attachment| attachment.gateway6)),
                 mac: attachment.as_ref().map_or("", |attachment| &attachment.mac),
                 ports: attachment.as_ref().map(|attachment| ports(&attachment.ports)).unwrap_or_default(),
             },
             warnings,
+            restart_count: container.restart_count,
+            execs: container.execs.iter().map(|exec| exec.as_str()).collect(),
+            size_rw: None,
         }
     }
 }
@@ -186,7 +200,9 @@ impl<'a> From<&'a Container> for StateObject<'a> {
         let exit = container.exit.as_ref();
         Self {
             status: container.state,
-            running: matches!(container.state, State::Running | State::Stopping),
+            running: matches!(container.state, State::Running | State::Stopping | State::Paused),
+            paused: container.state == State::Paused,
+            restarting: container.state == State::Restarting,
             oom_killed: exit.is_some_and(|exit| exit.oom_killed),
             pid: container.pid,
             exit_code: exit.map_or(0, |exit| exit.code),
@@ -214,40 +230,24 @@ impl<'a> From<&'a Container> for HostConfig<'a> {
         if spec.log_max_files > 0 {
             log.insert("max-file", spec.log_max_files.to_string());
         }
+        if spec.log_mode == LogMode::Drop {
+            log.insert("mode", "drop".to_owned());
+        }
         Self {
             binds: spec.volumes.iter().map(bind).collect(),
-            network_mode: spec.network,
+            network_mode: network(spec.network),
             port_bindings: ports(&spec.ports),
             auto_remove: spec.auto_remove != AutoRemove::Never,
             memory: spec.limits.memory,
             memory_swap: spec.limits.memory_swap,
             nano_cpus: spec.limits.nano_cpus,
             pids_limit: spec.limits.pids,
+            cpu_shares: spec.limits.cpu_shares,
+            restart_policy: Policy { name: spec.restart.kind, maximum_retry_count: spec.restart.maximum },
+            dns: &spec.nameservers,
+            dns_search: &spec.search_domains,
+            extra_hosts: spec.extra_hosts.iter().map(|entry| format!("{}:{}", entry.hostname, entry.address)).collect(),
             log_config: LogConfig { config: log },
-        }
-    }
-}
-
-impl<'a> From<&'a Image> for InspectedImage<'a> {
-    fn from(image: &'a Image) -> Self {
-        let Image { id, references, created_at, size, layers, config, .. } = image;
-        Self {
-            id: id.as_str(),
-            repo_tags: references,
-            comment: &config.comment,
-            created: rfc3339(*created_at),
-            architecture: &config.architecture,
-            os: &config.os,
-            size: *size,
-            config: ImageConfig {
-                user: &config.user,
-                env: &config.environment,
-                entrypoint: &config.entrypoint,
-                cmd: &config.command,
-                working_dir: &config.working_directory,
-                stop_signal: &config.stop_signal,
-            },
-            root: Root { r#type: "layers", layers: layers.iter().map(|layer| layer.diff_id.as_str()).collect() },
         }
     }
 }
