@@ -10,8 +10,10 @@ use crate::process::Process;
 use crate::registry::Registry;
 use actix::Addr;
 use futures::future::join_all;
+use schema::executor::Started;
 use schema::{ContainerId, Failure};
 use shim_protocol::control::{Phase as Reported, Report, Request};
+use shim_protocol::layout;
 use std::collections::BTreeSet;
 use std::fs;
 use std::sync::Arc;
@@ -135,6 +137,11 @@ async fn phase(
         }
         Ok(match ending::find_first(&host, &id, &record) {
             Some((first, started)) => Phase::Running { started, first: Some(first) },
+            // It was to be started, and nothing of it is left: how it ended, nobody has seen.
+            None if directory::file(&host.directory(&id), layout::PLAN).exists() => {
+                let pid = record.first.map_or(0, |first| first.pid);
+                Phase::Running { started: Started { pid, started_at: 0 }, first: None }
+            }
             None => {
                 Phase::Failed(Failure::internal(format_args!("the monitor of container {} was killed", id.short())))
             }

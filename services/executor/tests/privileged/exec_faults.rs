@@ -147,6 +147,32 @@ fn an_exec_whose_monitor_was_killed_can_be_destroyed() {
     });
 }
 
+#[test]
+fn an_end_that_nobody_has_seen_is_told_as_unknown() {
+    on_bench(async |bench| {
+        let id = bench.idle(&spec()).await;
+        let exec = random_id();
+        bench.client.prepare_exec(&bench.call(), &id, &exec, &EXEC).await.unwrap();
+        bench.start(&exec, &command(&["sleep", "1000"])).await.unwrap();
+        let executor = Pid::from_raw(bench.executor_pid() as i32).unwrap();
+        kill_process(executor, Signal::STOP).unwrap();
+        for monitor in [bench.monitor_of(&exec), bench.monitor_of(&id)] {
+            let first = children_of(monitor as u32)[0] as i32;
+            let starts = [monitor, first].map(|pid| (pid, kit::process::start_time(pid).unwrap()));
+            for (pid, _) in starts {
+                kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
+            }
+            until("both are gone", || starts.iter().all(|(pid, start)| !kit::process::is_alive(*pid, *start))).await;
+        }
+        bench.kill_executor();
+        for ended in [exec, id] {
+            let exit = bench.wait(&ended).await;
+            assert!(exit.code == -1 && exit.note.contains("monitor was killed"), "{exit:?}");
+            bench.destroy(&ended).await;
+        }
+    });
+}
+
 /// What the kernel and the file system know of: processes, directories, descriptors.
 fn traces(bench: &Bench) -> (usize, usize, usize) {
     let executor = bench.executor_pid();
