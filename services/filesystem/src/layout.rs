@@ -3,10 +3,12 @@
 //! ```text
 //! layers/<hex of the diff id>/       an unpacked layer; only a complete one has this name
 //! layers/<hex>.tmp-<number>/         one that is being unpacked
+//! records/<hex>.json                 how it was when it was complete
+//! chains/<id>.json                   the layers that a container needs
 //! containers/<id>/upper, work        the writable layer
 //! containers/<id>/lower/             short names of the layers, where overlayfs takes them as one string
 //! containers/<id>/etc/               hostname, hosts, resolv.conf
-//! containers/<id>/holder.json        the sandbox that has the writable layer
+//! containers/<id>/holder             the sandbox that has the writable layer
 //! empty/                             nothing
 //! views/<number>/                    short names of layers, while they are being mounted to be read
 //! trash/                             what is being removed
@@ -59,6 +61,14 @@ impl Layout {
 
     pub(crate) fn layer(&self, diff_id: &Digest) -> PathBuf {
         self.layers().join(diff_id.hex())
+    }
+
+    pub(crate) fn records(&self) -> PathBuf {
+        self.state.join("records")
+    }
+
+    pub(crate) fn chains(&self) -> PathBuf {
+        self.state.join("chains")
     }
 
     pub(crate) fn containers(&self) -> PathBuf {

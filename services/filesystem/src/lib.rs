@@ -5,6 +5,7 @@
 //! Nothing here ever mounts in the host's mount namespace.
 
 mod beneath;
+mod chain;
 mod containers;
 mod layers;
 mod layout;
@@ -26,15 +27,17 @@ use containers::{
     Archive, Changes, CommitLayer, Containers, Extract, Look, Measure, Mount, Reconcile, Release, SetNames,
 };
 use kit::actor::{ask, on_thread};
-use layers::Layers;
+use layers::{Layers, Sweeper};
 use layout::Layout;
 use schema::bindings::filesystem_capnp::filesystem as bootstrap;
-use schema::common::SandboxRef;
+use schema::common::{CheckReport, SandboxRef};
 use schema::filesystem::{
     ArchiveChunk, ArchiveRequest, ChangeList, ExtractRequest, MountSpec, Names, PathStat, Place, SERVICE, Server, Usage,
 };
 use schema::{Call, ContainerId, Failure};
+use std::path::PathBuf;
 use std::sync::Arc;
+use tokio::sync::Notify;
 use trash::Trash;
 
 /// Who this service is.
@@ -43,20 +46,44 @@ pub const IDENTITY: kit::Identity =
 
 /// Recovers the state and gives the service's bootstrap capability.
 pub async fn start(context: kit::Context) -> Result<bootstrap::Client, Failure> {
-    let mechanism = Mechanism::detect()?;
-    start_with(context, mechanism)
+    start_with(context, Host::detect()?)
 }
 
-/// The same, whatever the kernel is able to.
-pub fn start_with(context: kit::Context, mechanism: Mechanism) -> Result<bootstrap::Client, Failure> {
-    tracing::info!(?mechanism, "overlayfs");
+/// What a host is able to, and where it says what it uses.
+#[derive(Clone, Debug)]
+pub struct Host {
+    /// How overlayfs is told its layers.
+    pub mechanism: Mechanism,
+    /// Files that name the host's name servers, resolv.conf(5): the first that names one of use counts.
+    pub resolver_files: Vec<PathBuf>,
+}
+
+impl Host {
+    fn detect() -> Result<Self, Failure> {
+        Ok(Self { mechanism: Mechanism::detect()?, resolver_files: names::HOST_FILES.map(PathBuf::from).into() })
+    }
+}
+
+/// The same, on a host of which this is known.
+pub fn start_with(context: kit::Context, host: Host) -> Result<bootstrap::Client, Failure> {
+    tracing::info!(?host, "started");
+    let Host { mechanism, resolver_files } = host;
     let layout = Layout::open(context.state()?)?;
     let trash = Arc::new(Trash::open(layout.trash())?);
     let images = schema::image_store::Client::new(&context.instance);
     let layers = Layers::recover(layout.clone(), Arc::clone(&trash), images.clone())?.start();
     empty(&trash)?;
-    let containers = Containers::new(layout, trash, mechanism, layers, images).start();
-    Ok(schema::filesystem::serve(context.about(), Api { containers }))
+    let released = Arc::new(Notify::new());
+    let sweeper = Sweeper {
+        layers: layers.clone(),
+        layout: layout.clone(),
+        trash: Arc::clone(&trash),
+        images: images.clone(),
+        released: Arc::clone(&released),
+    };
+    actix::spawn(sweeper.clone().run());
+    let containers = Containers::new(layout, trash, mechanism, layers, images, released, resolver_files).start();
+    Ok(schema::filesystem::serve(context.about(), Api { containers, sweeper }))
 }
 
 /// Removes what killed processes have left, without letting anybody wait for it.
@@ -72,9 +99,10 @@ fn empty(trash: &Arc<Trash>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Hands every call to the actor.
+/// Hands every call to its actor.
 struct Api {
     containers: Addr<Containers>,
+    sweeper: Sweeper,
 }
 
 impl Server for Api {
@@ -122,5 +150,9 @@ impl Server for Api {
 
     async fn stat(&self, call: &Call, place: Place, path: String) -> Result<PathStat, Failure> {
         ask(&self.containers, Look { call: *call, place, path }).await
+    }
+
+    async fn check(&self, call: &Call) -> Result<CheckReport, Failure> {
+        self.sweeper.check(call).await
     }
 }

@@ -7,6 +7,7 @@ mod write;
 pub(crate) use look::{Archive, Changes, CommitLayer, Look, Measure};
 pub(crate) use write::Extract;
 
+use crate::chain;
 use crate::layers::{Ensure, Layers, Pin};
 use crate::layout::Layout;
 use crate::mount::{self, Mechanism};
@@ -20,10 +21,10 @@ use schema::common::{Layer, SandboxRef};
 use schema::filesystem::{MountSpec, Names};
 use schema::{Call, ContainerId, Failure};
 use std::collections::{HashMap, HashSet};
-use std::fs;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{RwLock, oneshot};
+use tokio::sync::{Notify, RwLock, oneshot};
 use tracing::Instrument;
 
 /// The actor.
@@ -36,6 +37,10 @@ pub(crate) struct Containers {
     /// Held while something is done to a container; shared by those who only read.
     turns: HashMap<ContainerId, Turn>,
     archives: Archives,
+    /// Told when a container is gone.
+    released: Arc<Notify>,
+    /// What tells the host's name servers.
+    host_files: Arc<[PathBuf]>,
     /// Numbers the parts of archives.
     count: u64,
 }
@@ -63,6 +68,11 @@ pub(crate) struct SetNames {
     pub(crate) names: Names,
 }
 
+/// The host has other name servers.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+struct FollowHost;
+
 /// Remove what belongs to a container.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<(), Failure>")]
@@ -80,10 +90,13 @@ impl Containers {
         mechanism: Mechanism,
         layers: Addr<Layers>,
         images: schema::image_store::Client,
+        released: Arc<Notify>,
+        host_files: Vec<PathBuf>,
     ) -> Self {
+        let host_files = host_files.into();
         // Cursors of a process before this one name no archive of this one.
         let (turns, archives, count) = (HashMap::new(), Archives::default(), schema::call::RequestId::random().0);
-        Self { layout, trash, mechanism, layers, images, turns, archives, count }
+        Self { layout, trash, mechanism, layers, images, turns, archives, released, host_files, count }
     }
 
     /// The lock of a container. Locks that nobody holds or waits for are forgotten.
@@ -95,10 +108,17 @@ impl Containers {
     /// Has a container's directory removed, in the container's turn.
     fn release(&mut self, id: &ContainerId) -> impl Future<Output = Result<(), Failure>> + use<> {
         self.archives.forget(id);
-        let (turn, trash, directory) = (self.turn(id), Arc::clone(&self.trash), self.layout.container(id));
+        let (turn, trash, layout) = (self.turn(id), Arc::clone(&self.trash), self.layout.clone());
+        let (id, released) = (id.clone(), Arc::clone(&self.released));
         async move {
             let _turn = turn.write_owned().await;
-            on_thread(move || trash.discard(&directory)).await
+            on_thread(move || {
+                trash.discard(&layout.container(&id))?;
+                chain::forget(&layout, &id)
+            })
+            .await?;
+            released.notify_one();
+            Ok(())
         }
     }
 }
@@ -108,6 +128,15 @@ impl Actor for Containers {
 
     fn started(&mut self, context: &mut Self::Context) {
         context.run_interval(TIDY, |containers, _| containers.archives.expire());
+        let (containers, host_files) = (context.address(), Arc::clone(&self.host_files));
+        let thread = std::thread::Builder::new().name("resolv.conf".to_owned());
+        let started = thread.spawn(move || {
+            let ended = names::follow(&host_files, || containers.do_send(FollowHost));
+            tracing::error!(?ended, "the host's name servers are not followed any more");
+        });
+        if let Err(error) = started {
+            tracing::error!(%error, "the host's name servers are not followed");
+        }
     }
 }
 
@@ -124,7 +153,11 @@ impl Handler<Mount> for Containers {
         let work = async move {
             let _pins = ensure(&layers, call, &spec.layers).await?;
             let _turn = turn.write_owned().await;
-            on_own_thread(move || mount::mount(&layout, mechanism, &id, &sandbox, &spec)).await
+            on_own_thread(move || {
+                chain::record(&layout, &id, &spec.layers)?;
+                mount::mount(&layout, mechanism, &id, &sandbox, &spec)
+            })
+            .await
         };
         finished(work.instrument(span))
     }
@@ -135,10 +168,32 @@ impl Handler<SetNames> for Containers {
 
     fn handle(&mut self, SetNames { id, names }: SetNames, _: &mut Self::Context) -> Self::Result {
         let (turn, directory) = (self.turn(&id), self.layout.container(&id));
+        let host_files = Arc::clone(&self.host_files);
         finished(async move {
             let _turn = turn.write_owned().await;
-            on_thread(move || names::write(&directory, &names)).await
+            on_thread(move || names::write(&directory, &names, &host_files)).await
         })
+    }
+}
+
+impl Handler<FollowHost> for Containers {
+    type Result = ();
+
+    fn handle(&mut self, _: FollowHost, _: &mut Self::Context) {
+        let containers = match chain::containers(&self.layout) {
+            Ok(containers) => containers,
+            Err(failure) => return tracing::warn!(%failure, "the host's name servers are not followed"),
+        };
+        for id in containers {
+            let (turn, directory) = (self.turn(&id), self.layout.container(&id));
+            let host_files = Arc::clone(&self.host_files);
+            actix::spawn(async move {
+                let _turn = turn.write_owned().await;
+                if let Err(failure) = on_thread(move || names::follow_host(&directory, &host_files)).await {
+                    tracing::warn!(%failure, %id, "a container keeps the name servers that it had");
+                }
+            });
+        }
     }
 }
 
@@ -155,25 +210,11 @@ impl Handler<Reconcile> for Containers {
 
     fn handle(&mut self, Reconcile(live): Reconcile, _: &mut Self::Context) -> Self::Result {
         let live: HashSet<ContainerId> = live.into_iter().collect();
-        let dead: Result<Vec<ContainerId>, Failure> = known(&self.layout);
+        let known = chain::containers(&self.layout);
         let releases: Result<Vec<_>, Failure> =
-            dead.map(|known| known.iter().filter(|id| !live.contains(*id)).map(|id| self.release(id)).collect());
+            known.map(|known| known.iter().filter(|id| !live.contains(*id)).map(|id| self.release(id)).collect());
         finished(async move { try_join_all(releases?).await.map(drop) })
     }
-}
-
-/// The containers that have something here.
-fn known(layout: &Layout) -> Result<Vec<ContainerId>, Failure> {
-    let failed = |error| Failure::io(format_args!("reading {}", layout.containers().display()), &error);
-    let mut known = Vec::new();
-    for entry in fs::read_dir(layout.containers()).map_err(failed)? {
-        let name = entry.map_err(failed)?.file_name();
-        match name.to_string_lossy().parse() {
-            Ok(id) => known.push(id),
-            Err(_) => tracing::warn!(?name, "something that is no container is left alone"),
-        }
-    }
-    Ok(known)
 }
 
 /// Has layers unpacked, and keeps them.

@@ -3,8 +3,8 @@
 use super::attach::{ROOTFS, leave_shared_state};
 use super::sandbox::Sandbox;
 use super::{Mechanism, holder, overlay};
-use crate::beneath;
 use crate::layout::Layout;
+use crate::{beneath, chain};
 use nix::sched::{CloneFlags, setns};
 use rustix::io::Errno;
 use rustix::mount::{OpenTreeFlags, open_tree};
@@ -38,6 +38,7 @@ pub(crate) fn open(layout: &Layout, mechanism: Mechanism, place: &Place, view: V
         (View::Alone, Some(sandbox)) => alone(&enter(sandbox)?),
         (View::Writable, None) => {
             holder::wait(&layout.container(id))?;
+            chain::record(layout, id, layers)?;
             overlay::build(layout, mechanism, id, layers)
         }
         (View::Whole | View::Alone, None) => stopped(layout, mechanism, id, layers),

@@ -1,7 +1,7 @@
 //! The two services on their sockets, as the supervisor runs them.
 
 use crate::archive::Archive;
-use filesystem::Mechanism;
+use filesystem::{Host, Mechanism};
 use kit::Context;
 use schema::common::{Layer, Volume};
 use schema::filesystem::{Client, MountSpec, Place};
@@ -42,6 +42,11 @@ pub(crate) fn run(test: impl AsyncFn(&Engine)) {
     }
 }
 
+/// A host whose /etc/resolv.conf is a file of the test.
+fn host(instance: &Instance, mechanism: Mechanism) -> Host {
+    Host { mechanism, resolver_files: vec![instance.run().join("resolv.conf")] }
+}
+
 pub(crate) fn host_mounts() -> Vec<String> {
     let info = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
     // Other tests make and end namespaces of their own, which never shows here.
@@ -55,7 +60,7 @@ impl Engine {
         let listen = |service| UnixListener::bind(instance.socket(service)).unwrap();
         let images = image_store::start(context(image_store::IDENTITY)).await.unwrap();
         actix::spawn(kit::serve::serve(listen(schema::image_store::SERVICE), images));
-        let filesystem = filesystem::start_with(context(filesystem::IDENTITY), mechanism).unwrap();
+        let filesystem = filesystem::start_with(context(filesystem::IDENTITY), host(&instance, mechanism)).unwrap();
         actix::spawn(kit::serve::serve(listen(schema::filesystem::SERVICE), filesystem));
         Self {
             filesystem: Client::new(&instance),
@@ -63,6 +68,13 @@ impl Engine {
             instance,
             uploads: std::cell::Cell::new(0),
             mechanism,
+        }
+    }
+
+    /// Removes all images.
+    pub(crate) async fn remove_images(&self) {
+        for image in self.images.list(&call()).await.unwrap() {
+            self.images.remove(&call(), image.id.as_str(), true).await.unwrap();
         }
     }
 
@@ -78,10 +90,15 @@ impl Engine {
         .unwrap();
         let instance = Instance::new(self.instance.root(), &run);
         let context = Context { identity: filesystem::IDENTITY, instance: instance.clone(), epoch: 2 };
-        let served = filesystem::start_with(context, self.mechanism).unwrap();
+        let served = filesystem::start_with(context, host(&self.instance, self.mechanism)).unwrap();
         let listener = UnixListener::bind(socket(schema::filesystem::SERVICE)).unwrap();
         actix::spawn(kit::serve::serve(listener, served));
         Client::new(&instance)
+    }
+
+    /// The host's /etc/resolv.conf.
+    pub(crate) fn resolver_file(&self) -> PathBuf {
+        self.instance.run().join("resolv.conf")
     }
 
     /// A path in the state directory of the filesystem service.

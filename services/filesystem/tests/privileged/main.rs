@@ -7,6 +7,7 @@ mod changes;
 mod copying;
 mod engine;
 mod hostile;
+mod keeping;
 mod mounting;
 mod sandbox;
 mod tools;

@@ -1,15 +1,22 @@
 //! The owner of the table of unpacked layers: each is unpacked once, whoever asks for it meanwhile.
 
+mod record;
+mod sweep;
+
+pub(crate) use sweep::Sweeper;
+
 use crate::layout::{Layout, make_directory};
 use crate::trash::Trash;
 use crate::unpack::unpack;
 use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, ResponseFuture, WrapFuture};
 use kit::actor::on_thread;
+use kit::store::{Durability, Store};
+use record::Record;
 use rustix::fs::{Mode, OFlags};
 use schema::common::Layer;
 use schema::image_store::Client;
 use schema::{Call, Digest, Failure};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -26,6 +33,7 @@ pub(crate) struct Layers {
     layout: Layout,
     trash: Arc<Trash>,
     images: Client,
+    records: Store<Record>,
     table: HashMap<Digest, State>,
     users: HashMap<Digest, Users>,
     /// Grows with every use of a layer.
@@ -82,7 +90,15 @@ impl Layers {
             let entry = entry.map_err(failed)?;
             match format!("sha256:{}", entry.file_name().to_string_lossy()).parse() {
                 Ok(diff_id) => drop(table.insert(diff_id, State::Ready)),
-                Err(_) => drop(trash.take(&entry.path())?),
+                Err(_) if is_unfinished(&entry.file_name().to_string_lossy()) => drop(trash.take(&entry.path())?),
+                Err(_) => tracing::warn!(path = %entry.path().display(), "something that is no layer is left alone"),
+            }
+        }
+        let records = records(&layout)?;
+        let (recorded, _damaged) = records.load()?;
+        for (name, _) in &recorded {
+            if !layout.layers().join(name).exists() {
+                records.drop_record(name)?;
             }
         }
         let slots = std::thread::available_parallelism().map_or(1, usize::from);
@@ -90,6 +106,7 @@ impl Layers {
             layout,
             trash,
             images,
+            records,
             table,
             users: HashMap::new(),
             clock: 0,
@@ -116,12 +133,14 @@ impl Layers {
         let target = self.layout.layer(&layer.diff_id);
         let unfinished = self.layout.layers().join(format!("{}{UNFINISHED}{}", layer.diff_id.hex(), self.attempts));
         let (images, slots, trash) = (self.images.clone(), Arc::clone(&self.slots), Arc::clone(&self.trash));
+        let layout = self.layout.clone();
         let diff_id = layer.diff_id.clone();
         let work = async move {
             let _slot = slots.acquire_owned().await.map_err(Failure::internal)?;
             let blob = images.blob(&call.limited(PATIENCE), &layer.digest).await?;
             on_thread(move || {
-                complete(&layer, &blob.path, &unfinished, &target).inspect_err(|_| discard(&trash, &unfinished))
+                complete(&layout, &layer, &blob.path, &unfinished, &target)
+                    .inspect_err(|_| discard(&trash, &unfinished))
             })
             .await
         };
@@ -145,6 +164,24 @@ impl Layers {
 
 impl Actor for Layers {
     type Context = Context<Self>;
+
+    /// Layers that were unpacked before there were records get one.
+    fn started(&mut self, _: &mut Self::Context) {
+        let recorded: HashSet<String> = match self.records.verify() {
+            Ok(records) => records.into_iter().map(|(name, _, _)| name).collect(),
+            Err(failure) => return tracing::warn!(%failure, "the records of layers are not read"),
+        };
+        let missing: Vec<Digest> = self.table.keys().filter(|known| !recorded.contains(known.hex())).cloned().collect();
+        let layout = self.layout.clone();
+        actix::spawn(async move {
+            let record = move |diff_id: &Digest| {
+                records(&layout)?.put(diff_id.hex(), &Record::of(&layout.layer(diff_id))?, Durability::Process)
+            };
+            if let Err(failure) = on_thread(move || missing.iter().try_for_each(record)).await {
+                tracing::warn!(%failure, "a layer has no record");
+            }
+        });
+    }
 }
 
 impl Handler<Ensure> for Layers {
@@ -180,17 +217,27 @@ impl Handler<Unpin> for Layers {
 }
 
 /// Unpacks under a temporary name; the layer has its own name once it is whole and on the disk.
-fn complete(layer: &Layer, blob: &Path, unfinished: &Path, target: &Path) -> Result<(), Failure> {
+fn complete(layout: &Layout, layer: &Layer, blob: &Path, unfinished: &Path, target: &Path) -> Result<(), Failure> {
     let started = std::time::Instant::now();
     make_directory(unfinished)?;
     unpack(layer, blob, unfinished)?;
     let failed = |error: std::io::Error| Failure::io(format_args!("storing {}", target.display()), &error);
     let directory = rustix::fs::open(unfinished, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
         .map_err(|error| failed(error.into()))?;
+    records(layout)?.put(layer.diff_id.hex(), &Record::of(unfinished)?, Durability::Process)?;
     rustix::fs::syncfs(&directory).map_err(|error| failed(error.into()))?;
     fs::rename(unfinished, target).and_then(|()| kit::file::sync_parent(target)).map_err(failed)?;
     tracing::info!(diff_id = %layer.diff_id, took = ?started.elapsed(), "unpacked");
     Ok(())
+}
+
+fn records(layout: &Layout) -> Result<Store<Record>, Failure> {
+    Store::open(layout.records(), "layer", 1)
+}
+
+/// Whether this is the name of a layer that is being unpacked.
+fn is_unfinished(name: &str) -> bool {
+    name.split_once(UNFINISHED).is_some_and(|(diff_id, _)| format!("sha256:{diff_id}").parse::<Digest>().is_ok())
 }
 
 fn discard(trash: &Trash, unfinished: &Path) {

@@ -1,0 +1,63 @@
+//! Which layers each container needs: recorded before anything else is made for it, forgotten after all that.
+
+use crate::layout::Layout;
+use kit::store::{Durability, Store};
+use schema::common::Layer;
+use schema::{ContainerId, Digest, Failure};
+use std::collections::{BTreeSet, HashSet};
+use std::fs;
+
+/// What all containers need.
+#[derive(Debug, Default)]
+pub(crate) struct Chains {
+    pub(crate) needed: HashSet<Digest>,
+    /// Containers that have no intact record.
+    pub(crate) unknown: Vec<ContainerId>,
+}
+
+/// Records the layers of a container.
+pub(crate) fn record(layout: &Layout, id: &ContainerId, layers: &[Layer]) -> Result<(), Failure> {
+    let chain: Vec<Digest> = layers.iter().map(|layer| layer.diff_id.clone()).collect();
+    open(layout)?.put(id.as_str(), &chain, Durability::Process)
+}
+
+/// Forgets a container; done also if nothing is recorded.
+pub(crate) fn forget(layout: &Layout, id: &ContainerId) -> Result<(), Failure> {
+    open(layout)?.drop_record(id.as_str())
+}
+
+/// The containers that have something here.
+pub(crate) fn containers(layout: &Layout) -> Result<BTreeSet<ContainerId>, Failure> {
+    let mut known = BTreeSet::new();
+    for (name, _, _) in open(layout)?.verify()? {
+        known.extend(name.parse::<ContainerId>().ok());
+    }
+    let failed = |error| Failure::io(format_args!("reading {}", layout.containers().display()), &error);
+    for entry in fs::read_dir(layout.containers()).map_err(failed)? {
+        let name = entry.map_err(failed)?.file_name();
+        match name.to_string_lossy().parse() {
+            Ok(id) => drop(known.insert(id)),
+            Err(_) => tracing::warn!(?name, "something that is no container is left alone"),
+        }
+    }
+    Ok(known)
+}
+
+/// What all containers that have something here need.
+pub(crate) fn all(layout: &Layout) -> Result<Chains, Failure> {
+    let mut unknown = containers(layout)?;
+    let mut needed = HashSet::new();
+    for (name, _, record) in open(layout)?.verify()? {
+        if let (Ok(id), Ok(chain)) = (name.parse(), record) {
+            needed.extend(chain);
+            unknown.remove(&id);
+        }
+    }
+    // Those that were released meanwhile need nothing.
+    let unknown = unknown.into_iter().filter(|id| layout.container(id).exists()).collect();
+    Ok(Chains { needed, unknown })
+}
+
+fn open(layout: &Layout) -> Result<Store<Vec<Digest>>, Failure> {
+    Store::open(layout.chains(), "chain", 1)
+}
