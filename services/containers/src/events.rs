@@ -4,6 +4,8 @@
 //! events, a killed process takes none. What was noted in a record and is not here is told at the next start.
 
 mod file;
+#[cfg(test)]
+mod tests;
 
 use crate::noted::{Noted, Told};
 use file::Lines;
@@ -33,6 +35,8 @@ pub(crate) struct Events {
 #[derive(Debug)]
 struct State {
     directory: PathBuf,
+    /// Events in a file.
+    a_file: usize,
     old: Lines,
     new: Lines,
     next: u64,
@@ -46,6 +50,10 @@ impl Events {
     /// Opens the log in a directory, in the given boot of the host, and reads what is there. Damaged lines
     /// are left out.
     pub(crate) fn open(directory: &Path, boot: &str) -> Result<Self, Failure> {
+        Self::bounded(directory, boot, A_FILE)
+    }
+
+    fn bounded(directory: &Path, boot: &str, a_file: usize) -> Result<Self, Failure> {
         let failed = |error: std::io::Error| Failure::io(format_args!("opening {}", directory.display()), &error);
         std::fs::create_dir_all(directory).map_err(failed)?;
         let mut told = HashMap::new();
@@ -61,7 +69,7 @@ impl Events {
         let new = Lines::open(&directory.join("new.jsonl"), &mut note)?;
         let next = if is_another_boot(directory, boot)? && last > 0 { last + GAP } else { last + 1 };
         let is_whole = first.is_none_or(|first| first == 1);
-        let state = State { directory: directory.to_owned(), old, new, next, told, is_whole };
+        let state = State { directory: directory.to_owned(), a_file, old, new, next, told, is_whole };
         Ok(Self { state: Mutex::new(state), last: watch::Sender::new(last) })
     }
 
@@ -150,7 +158,7 @@ impl Events {
 
 impl State {
     fn append(&mut self, container: &ContainerId, by: &ContainerId, noted: &Noted) -> Result<(), Failure> {
-        if self.new.len() >= A_FILE {
+        if self.new.len() >= self.a_file {
             self.rotate()?;
         }
         let Noted { number, at, action, attributes } = noted.clone();

@@ -2,6 +2,8 @@
 
 mod asked;
 mod changes;
+#[cfg(test)]
+mod tests;
 
 use crate::lifecycle::Phase;
 use crate::{compose, noted, signals};

@@ -110,7 +110,7 @@ fn before_reboot(record: &Record) -> Before {
 mod tests {
     use super::*;
     use crate::fixture;
-    use schema::containers::State;
+    use schema::containers::{RestartKind, RestartPolicy, State};
 
     const STARTED: Started = Started { pid: 77, started_at: 5 };
 
@@ -168,5 +168,37 @@ mod tests {
             let record = at(phase, true);
             assert_eq!(after_reboot(record.clone()), Ok(record));
         }
+    }
+
+    #[test]
+    fn after_a_reboot_policies_start_what_ran_and_change_nothing_the_second_time() {
+        let always = RestartPolicy { kind: RestartKind::Always, maximum: 0 };
+        for (phase, next) in [
+            (Phase::Starting, Phase::Ending),
+            (Phase::Running, Phase::Ending),
+            (Phase::Paused, Phase::Ending),
+            (Phase::Stopping, Phase::Ending),
+            (Phase::Ending, Phase::Ending),
+            (Phase::Exited, Phase::Restarting),
+        ] {
+            let mut record = at(phase, true);
+            record.container.spec.restart = always;
+            let now = after_reboot(record).unwrap();
+            assert_eq!((now.phase, now.container.state), (next, State::Restarting), "{phase:?}");
+            assert_eq!(after_reboot(now.clone()), Ok(now));
+        }
+        let never = Record { run: None, ..at(Phase::Created, false) };
+        assert_eq!(after_reboot(never.clone()), Ok(never));
+        let mut removing = at(Phase::Removing, true);
+        removing.container.spec.restart = always;
+        assert_eq!(after_reboot(removing.clone()), Ok(removing));
+    }
+
+    #[test]
+    fn a_restart_that_was_waiting_goes_on_waiting() {
+        let mut record = at(Phase::Restarting, true);
+        record.policy.again_at = Some(5);
+        assert_eq!(resume(&record, None), Resume::Retry);
+        assert_eq!(after_reboot(record.clone()), Ok(record));
     }
 }

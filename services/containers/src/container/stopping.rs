@@ -1,7 +1,7 @@
 //! The end of a run on request: the stop signal, time, SIGKILL.
 
-use super::ContainerActor;
 use super::drive::{freeze, signal, warn};
+use super::{ContainerActor, Signalled};
 use crate::decide;
 use crate::lifecycle::Phase;
 use crate::record::{Record, StopOrder};
@@ -38,6 +38,7 @@ impl ContainerActor {
         }
         let (shared, page, record) = (Rc::clone(&self.shared), self.page.clone(), self.record.clone());
         let (freezer, frozen) = (Arc::clone(&self.freezer), Rc::clone(&self.frozen));
+        let actor = ctx.address();
         let work = async move {
             warn("that it is to stop", page.write(&record).await);
             // Who is freezing it just now, to pause or commit it, sees that it is to stop, and gives up.
@@ -50,7 +51,10 @@ impl ContainerActor {
             drop(turn);
             let Some(kill_at) = order.kill_at else { return };
             tokio::time::sleep(until(kill_at)).await;
-            signal(&shared, &record, signals::KILL).await;
+            // It may have ended just now.
+            if kit::actor::ask(&actor, Signalled(signals::KILL)).await.is_ok() {
+                signal(&shared, &record, signals::KILL).await;
+            }
         };
         self.escalation = Some(ctx.spawn(work.into_actor(self)));
     }

@@ -63,7 +63,7 @@ impl ExecActor {
             (ExecPhase::Running | ExecPhase::Assembled, None) | (ExecPhase::Running, Some(Sandbox::Parked)) => {
                 self.ended(unknown_end("its sandbox is gone"), ctx);
             }
-            // Each step recognises what is there.
+            // Each step recognises what is there; the executor answers a repeated start as the first.
             (ExecPhase::Preparing | ExecPhase::Assembled, _) => self.begin(ctx),
         }
     }
@@ -129,13 +129,9 @@ async fn begin(parts: Rc<Parts>, mut record: ExecRecord) -> (ExecRecord, Result<
         let workers = &parts.workers;
         write(&parts, &record).await?;
         parts.gate.pass(STEP).await?;
-        let sandbox = record.sandbox();
-        let prepared = workers.executor.prepare_exec(&own_call(), &record.container, &record.id, &sandbox).await?;
-        record.log.directory = prepared.directory;
-        let opened = workers.log_collector.open(&own_call(), &record.id, &record.log).await;
-        record.position = opened.map_err(|failure| failure.context("opening the log"))?;
-        record.phase = ExecPhase::Assembled;
-        write(&parts, &record).await?;
+        if record.phase == ExecPhase::Preparing {
+            assemble(&parts, &mut record).await?;
+        }
         let started = workers.executor.start(&own_call(), &record.id, &record.process).await?;
         record.started(started);
         // It runs, whatever the disk says: after a crash the executor tells.
@@ -144,6 +140,17 @@ async fn begin(parts: Rc<Parts>, mut record: ExecRecord) -> (ExecRecord, Result<
     }
     .await;
     (record, begun)
+}
+
+/// Makes its sandbox and opens its log.
+async fn assemble(parts: &Parts, record: &mut ExecRecord) -> Result<(), Failure> {
+    let (workers, sandbox) = (&parts.workers, record.sandbox());
+    let prepared = workers.executor.prepare_exec(&own_call(), &record.container, &record.id, &sandbox).await?;
+    record.log.directory = prepared.directory;
+    let opened = workers.log_collector.open(&own_call(), &record.id, &record.log).await;
+    record.position = opened.map_err(|failure| failure.context("opening the log"))?;
+    record.phase = ExecPhase::Assembled;
+    write(parts, record).await
 }
 
 /// However often the executor has to be asked: an exec whose end is not known is not over.

@@ -207,6 +207,8 @@ impl Record {
         if let Some(run) = &mut self.run {
             run.stop = Some(order);
         }
+        let signal = self.image.stop_signal.to_string();
+        self.note("kill", &[("signal", &signal)]);
         self.policy.stopped = (self.policy.stopped || !order.with_all) && !order.then_start;
         self.touch();
         Ok(())
@@ -216,7 +218,8 @@ impl Record {
     pub(crate) fn signalled(&mut self, signal: i32) {
         let number = signal.to_string();
         self.note("kill", &[("signal", &number)]);
-        if signal == signals::KILL || signal == self.image.stop_signal {
+        let is_ordered = self.stop_order().is_some();
+        if !is_ordered && (signal == signals::KILL || signal == self.image.stop_signal) {
             self.policy.stopped = true;
             if let Some(run) = &mut self.run {
                 run.killed = true;

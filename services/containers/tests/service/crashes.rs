@@ -56,6 +56,8 @@ async fn killed_at_any_step_it_does_all_that_was_asked_once() {
                 })
                 .await;
                 assert_eq!(bench.world.executions(&id), 1, "{step} {moment:?}");
+                let told = ["create", "start", "kill", "die", "stop", "destroy"];
+                assert_eq!(bench.actions(&id).await, told, "{step} {moment:?}");
                 bench.assert_nothing_left();
             }
         }

@@ -3,10 +3,16 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod auto_remove;
+mod committing;
 mod crashes;
 mod damage;
 mod disk;
+mod execs;
+mod files;
 mod life;
+mod naming;
+mod pausing;
+mod policies;
 mod recovering;
 mod requests;
 mod stopping;

@@ -4,6 +4,7 @@ pub(crate) mod executor;
 pub(crate) mod others;
 pub(crate) mod process;
 pub(crate) mod serve;
+pub(crate) mod users;
 pub(crate) mod world;
 
 use process::Service;

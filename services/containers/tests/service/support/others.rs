@@ -56,7 +56,7 @@ impl filesystem::Server for Filesystem {
 
     async fn set_names(&self, _: &Call, id: ContainerId, names: Names) -> Result<(), Failure> {
         self.0.enter("filesystem.set_names", Some(&id)).await?;
-        let address = format!("10.0.0.{}", self.0.address.get());
+        let address = format!("10.0.0.{}", self.0.addresses.borrow()[&id]);
         self.0.require(names.hosts[0].address == address, "named without address", &id);
         self.0.names.borrow_mut().insert(id, names);
         self.0.leave("filesystem.set_names").await;
@@ -132,12 +132,13 @@ impl network::Server for Network {
         self.0.enter("network.attach", Some(&id)).await?;
         self.0.need_sandbox(&id)?;
         self.0.require(spec.mode == Mode::Bridge, "attached to another network", &id);
-        if self.0.leases.borrow_mut().insert(id) {
+        if self.0.leases.borrow_mut().insert(id.clone()) {
             self.0.address.set(self.0.address.get().max(1) + 1);
+            self.0.addresses.borrow_mut().insert(id.clone(), self.0.address.get());
         }
         self.0.leave("network.attach").await;
         Ok(Attachment {
-            address: Some(Ipv4Addr::new(10, 0, 0, self.0.address.get())),
+            address: Some(Ipv4Addr::new(10, 0, 0, self.0.addresses.borrow()[&id])),
             prefix_length: 24,
             gateway: Some(Ipv4Addr::new(10, 0, 0, 1)),
             mac: "02:00:00:00:00:02".to_owned(),

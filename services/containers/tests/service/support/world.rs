@@ -32,7 +32,8 @@ pub(crate) struct World {
     pub(crate) processes: RefCell<BTreeMap<ContainerId, ProcessSpec>>,
     pub(crate) names: RefCell<BTreeMap<ContainerId, Names>>,
     pub(crate) places: RefCell<BTreeMap<ContainerId, Place>>,
-    /// Last part of the address that was leased last.
+    /// Last part of the address that each has or had, and of the last one given.
+    pub(crate) addresses: RefCell<BTreeMap<ContainerId, u8>>,
     pub(crate) address: Cell<u8>,
     /// How often PID 1 was executed.
     pub(crate) executed: RefCell<BTreeMap<ContainerId, u32>>,
