@@ -156,8 +156,11 @@ async fn killed_at_any_step_an_exec_runs_once_and_its_end_is_known() {
             }
             life.await;
             assert_eq!(bench.world.executions(&exec), 1, "{step} {moment:?}");
-            let told = bench.world.told.borrow()["log-collector"].clone();
-            assert!(told.contains(&exec) && told.contains(&web), "{step} {moment:?}");
+            let are_told = async || {
+                let told = bench.world.told.borrow();
+                told.get("log-collector").is_some_and(|live| live.contains(&exec) && live.contains(&web))
+            };
+            bench.eventually("the log collector is told", are_told).await;
             let actions = bench.actions(&web).await;
             assert_eq!(actions, ["create", "start", "exec_start", "exec_die"], "{step} {moment:?}");
         }
