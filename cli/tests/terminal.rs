@@ -54,6 +54,10 @@ impl Terminal {
         !modes.intersects(LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG)
     }
 
+    fn echoes(&self) -> bool {
+        tcgetattr(&self.slave).unwrap().local_modes.contains(LocalModes::ECHO)
+    }
+
     fn becomes_raw(&self) {
         eventually("raw mode", || self.is_raw().then_some(()));
     }
@@ -169,5 +173,77 @@ fn a_container_that_does_not_read_can_be_left() {
         std::thread::sleep(std::time::Duration::from_millis(2));
     }
     terminal.types(b"\x10\x11");
+    assert_eq!(terminal.ends(), 0);
+}
+
+#[test]
+fn a_password_is_asked_for_and_does_not_show() {
+    let fake = Fake::start();
+    let mut terminal = Terminal::run(&fake, &["login"]);
+    terminal.shows("Username: ");
+    terminal.types(b"me\n");
+    terminal.shows("Password: ");
+    eventually("what is typed is hidden", || (!terminal.echoes()).then_some(()));
+    terminal.types(b"right:or:wrong\n");
+    terminal.shows("Login Succeeded");
+    assert_eq!(terminal.ends(), 0);
+    assert!(terminal.echoes());
+    assert!(!String::from_utf8_lossy(&terminal.screen.lock().unwrap()).contains("right:or"));
+    // Enter keeps the user, and the password.
+    let mut again = Terminal::run(&fake, &["login"]);
+    again.shows("Username (me): ");
+    again.types(b"\n");
+    again.shows("Login Succeeded");
+    assert_eq!(again.ends(), 0);
+    // Another user must give one.
+    let mut other = Terminal::run(&fake, &["login"]);
+    other.shows("Username (me): ");
+    other.types(b"you\n");
+    other.shows("Password: ");
+    other.types(b"\n");
+    other.shows("Password Required");
+    assert_eq!(other.ends(), 1);
+}
+
+#[test]
+fn control_c_at_the_password_restores_the_terminal() {
+    let fake = Fake::start();
+    let mut terminal = Terminal::run(&fake, &["login", "-u", "me"]);
+    terminal.shows("Password: ");
+    eventually("what is typed is hidden", || (!terminal.echoes()).then_some(()));
+    terminal.types(b"\x03");
+    assert_eq!(terminal.ends(), 130);
+    assert!(terminal.echoes());
+}
+
+#[test]
+fn push_asks_who_one_is() {
+    let fake = Fake::start();
+    let mut terminal = Terminal::run(&fake, &["push", "me/web"]);
+    terminal.shows("Username: ");
+    terminal.types(b"me\n");
+    terminal.shows("Password: ");
+    terminal.types(b"right:or:wrong\n");
+    terminal.shows("size: 123");
+    assert_eq!(terminal.ends(), 0);
+    assert_eq!(fake.asked("push"), ["push me/web as ", "push me/web as me"]);
+}
+
+#[test]
+fn archives_are_not_written_to_a_terminal() {
+    let fake = Fake::start();
+    for verb in ["export", "save"] {
+        let mut terminal = Terminal::run(&fake, &[verb, "base"]);
+        terminal.shows("cowardly refusing to save to a terminal");
+        assert_eq!(terminal.ends(), 1);
+    }
+}
+
+#[test]
+fn a_pull_draws_over_what_it_drew() {
+    let fake = Fake::start();
+    let mut terminal = Terminal::run(&fake, &["pull", "web"]);
+    terminal.shows("layer-of-web: Downloading [======");
+    terminal.shows("\u{1b}[1A\r\u{1b}[2Klayer-of-web: Pull complete");
     assert_eq!(terminal.ends(), 0);
 }

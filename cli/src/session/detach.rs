@@ -143,7 +143,7 @@ mod tests {
             let sequence = keys.replace(',', "");
             let text = String::from_utf8(typed).unwrap();
             match text.find(&sequence) {
-                Some(place) => prop_assert_eq!((passed.as_slice(), detached), (text[..place].as_bytes(), true)),
+                Some(place) => prop_assert_eq!((passed.as_slice(), detached), (&text.as_bytes()[..place], true)),
                 None => prop_assert!(!detached && text.as_bytes().starts_with(&passed)),
             }
         }

@@ -43,6 +43,8 @@ impl Fake {
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(program());
         command.args(arguments).env("CCTL_RUN", self.directory.path()).env("CCTL_ROOT", self.directory.path());
+        command.env("CCTL_CONFIG", self.directory.path().join("config"));
+        command.env("CCTL_AUTH_FILE", self.directory.path().join("auth/auth.json"));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }

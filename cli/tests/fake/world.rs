@@ -18,6 +18,8 @@ const RETURN_WITHIN: Duration = Duration::from_secs(2);
 pub struct World {
     pub things: Rc<RefCell<Vec<Thing>>>,
     pub uploads: Rc<RefCell<HashMap<String, Vec<u8>>>>,
+    /// Names of images that were pulled.
+    pub pulled: Rc<RefCell<Vec<String>>>,
     /// How often the services were restarted.
     pub restarts: Rc<Cell<u32>>,
     journal: Journal,
@@ -40,7 +42,14 @@ pub struct Thing {
 impl World {
     pub fn new(journal: Journal) -> Self {
         let changed = watch::Sender::new(());
-        Self { things: Rc::default(), uploads: Rc::default(), restarts: Rc::default(), journal, changed }
+        Self {
+            things: Rc::default(),
+            uploads: Rc::default(),
+            pulled: Rc::default(),
+            restarts: Rc::default(),
+            journal,
+            changed,
+        }
     }
 
     pub fn note(&self, line: String) {

@@ -5,7 +5,7 @@ use super::pack::{Pack, pack};
 use super::place::{Ending, absolute, base, ending, parent};
 use crate::args::Copy;
 use crate::commands::import::abandoned_on_failure;
-use crate::engine::{Engine, new_token};
+use crate::engine::{Engine, call, new_token};
 use crate::error::{Error, Result};
 use crate::transfer::{Source, upload};
 use schema::filesystem::{ExtractRequest, FileKind};
@@ -112,12 +112,13 @@ async fn target(
         }
         Ok((file, _)) => Ok((parent(&file).to_owned(), Some(base(&file).to_owned()))),
         Err(Error::Failure(failure)) if failure.code == Code::NotFound => {
+            // It may be the container itself that is missing: then this says so.
+            engine.containers.inspect(&call(), container).await?;
             if must_be_directory && !is_directory {
                 return Err(Failure::not_found(format_args!("no such directory: {shown}"))
                     .hint("make it first")
                     .into());
             }
-            // The container itself, or the directory that is to hold it, may be what is missing: then this says so.
             let (directory, stat) = resolve(engine, container, parent(bare).to_owned(), true).await?;
             if stat.kind != FileKind::Directory {
                 return Err(Failure::invalid(format_args!("{container}:{directory} is not a directory")).into());
