@@ -20,7 +20,7 @@ pub(crate) enum System {
     },
     /// Show how each service is
     Status {
-        /// `json`: one list; `table TEMPLATE`, or a template for each line: '{{.name}} {{.state}}'
+        /// `json`: one list; `table TEMPLATE`, or a template for each line: '{{.Name}} {{.State}}'
         #[arg(long, value_name = "FORMAT", value_parser = list_format)]
         format: Option<Format>,
     },

@@ -38,14 +38,11 @@ impl Serialize for Object {
 /// Prints what is known of containers and images; names that are unknown are told.
 pub(crate) async fn run(engine: &Engine, arguments: &Inspect) -> Result<u8> {
     let mut objects = Vec::new();
-    let mut status = 0;
+    let mut failures = Vec::new();
     for name in &arguments.names {
         match object(engine, name, arguments).await {
             Ok(object) => objects.push(object),
-            Err(failure) => {
-                console::complain(&failure);
-                status = 1;
-            }
+            Err(failure) => failures.push(failure),
         }
     }
     match &arguments.format {
@@ -58,7 +55,8 @@ pub(crate) async fn run(engine: &Engine, arguments: &Inspect) -> Result<u8> {
             }
         }
     }
-    Ok(status)
+    failures.iter().for_each(console::complain);
+    Ok(u8::from(!failures.is_empty()))
 }
 
 async fn object(engine: &Engine, name: &str, arguments: &Inspect) -> Result<Object, Failure> {
@@ -77,7 +75,7 @@ async fn object(engine: &Engine, name: &str, arguments: &Inspect) -> Result<Obje
     match engine.images.resolve(&call(), name).await {
         Ok(image) => Ok(Object::Image(Box::new(image))),
         Err(failure) if kind.is_none() && matches!(failure.code, Code::NotFound | Code::InvalidArgument) => {
-            Err(Failure::not_found(format_args!("no such container or image: {name}"))
+            Err(Failure::not_found(format_args!("No such object: {name}"))
                 .hint("`cctl ps -a` and `cctl images` list what there is"))
         }
         Err(failure) => Err(failure),

@@ -6,6 +6,7 @@ use super::{duration, size};
 use crate::error::Result;
 use schema::supervisor::{ServiceStatus, State};
 use serde::Serialize;
+use serde_json::json;
 use std::time::Duration;
 
 /// What `system status --format json` says of a service.
@@ -37,16 +38,23 @@ impl<'a> From<&'a ServiceStatus> for Status<'a> {
 /// All services, for templates.
 pub(crate) fn listing(services: &[ServiceStatus]) -> Result<Listing> {
     const HEADINGS: &Headings = &[
-        ("name", "NAME"),
-        ("pid", "PID"),
-        ("state", "STATE"),
-        ("restarts", "RESTARTS"),
-        ("uptime", "UPTIME"),
-        ("memory", "MEMORY"),
+        ("Name", "NAME"),
+        ("PID", "PID"),
+        ("State", "STATE"),
+        ("Restarts", "RESTARTS"),
+        ("Uptime", "UPTIME"),
+        ("Memory", "MEMORY"),
     ];
-    let mut listing = Listing::new(HEADINGS, ["name"]);
-    for service in statuses(services) {
-        listing.push(&service)?;
+    let mut listing = Listing::new(HEADINGS, ["Name"]);
+    for ServiceStatus { service, pid, state, restarts, uptime_ms, memory, last_error: _ } in services {
+        listing.push(&json!({
+            "Name": service,
+            "PID": pid,
+            "State": state.to_string(),
+            "Restarts": restarts,
+            "Uptime": duration::words(Duration::from_millis(*uptime_ms)),
+            "Memory": size::memory(*memory),
+        }))?;
     }
     Ok(listing)
 }
@@ -93,6 +101,9 @@ mod tests {
         assert_eq!(rows[0], ["NAME", "PID", "STATE", "RESTARTS", "UPTIME", "MEMORY"]);
         assert_eq!(rows[1], ["executor", "42", "ready", "1", "3", "seconds", "1MiB"]);
         assert_eq!(rows[2], ["executor", "-", "failed", "1", "-", "-"]);
+        let template = crate::args::list_format("{{.Name}} {{.State}} {{.PID}}").unwrap();
+        let lines = listing(&services()).unwrap().render(&template).unwrap();
+        assert_eq!(lines, "executor ready 42\nexecutor failed 0\n");
         let json = serde_json::to_value(statuses(&services())).unwrap();
         assert_eq!(
             json[0],

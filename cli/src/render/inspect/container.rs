@@ -17,7 +17,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct InspectedContainer<'a> {
     id: &'a str,
-    name: &'a str,
+    name: String,
     created: String,
     path: &'a str,
     args: &'a [String],
@@ -155,7 +155,8 @@ impl<'a> From<&'a Container> for InspectedContainer<'a> {
         let text6 = |address: Option<Ipv6Addr>| address.map_or_else(String::new, |address| address.to_string());
         Self {
             id: id.as_str(),
-            name: &spec.name,
+            // Docker's names begin with a slash.
+            name: format!("/{}", spec.name),
             created: rfc3339(*created_at),
             path,
             args,
