@@ -38,6 +38,49 @@ fn attached_streams_are_chosen() {
 }
 
 #[test]
+fn streams_to_attach_are_named_in_any_case_and_others_are_refused() {
+    let fake = Fake::start();
+    let only = fake.cctl(&["run", "-a", "STDERR", "-a", "Stdout", "base", "both"]);
+    assert!(only.code == 3 && only.stdout.ends_with("put\n") && only.stderr == "err\n", "{only:?}");
+    let unknown = fake.cctl(&["run", "-a", "foo", "base", "both"]);
+    assert!(unknown.code == 125 && unknown.stderr.contains("Unsupported stream name: foo"), "{unknown:?}");
+    let both = fake.cctl(&["run", "-d", "-a", "stdout", "base", "both"]);
+    assert!(both.code == 125 && both.stderr.contains("Conflicting options: -a and -d"), "{both:?}");
+    let keys = fake.cctl(&["run", "--detach-keys", "ctrl-?", "base", "both"]);
+    assert!(keys.code == 125 && keys.stderr.contains("ctrl-?"), "{keys:?}");
+    assert_eq!(fake.asked("create").len(), 1, "nothing was created for these");
+}
+
+#[test]
+fn the_id_is_printed_only_when_no_output_is_attached() {
+    let fake = Fake::start();
+    let id_then = |arguments: &[&str]| {
+        let answer = fake.cctl(&[&["run"], arguments, &["base", "echo", "hello"]].concat());
+        answer.stdout
+    };
+    assert_eq!(id_then(&["-a", "stdout"]), "hello\n");
+    assert_eq!(id_then(&["-a", "stderr"]), "");
+    assert_eq!(id_then(&["-a", "stdin", "-a", "stdout"]), "hello\n");
+    assert_eq!(id_then(&["-a", "stdin"]).len(), 65);
+    assert_eq!(id_then(&["-i", "-a", "stdin"]).len(), 65);
+    assert_eq!(id_then(&["-d"]).len(), 65);
+}
+
+#[test]
+fn a_gap_is_told_of_where_it_is() {
+    let fake = Fake::start();
+    let run = fake.cctl(&["run", "--name", "one", "base", "gap"]);
+    assert_eq!((run.code, run.stdout.as_str()), (0, "before\nafter\n"));
+    let logs = fake.cctl(&["logs", "one"]);
+    for said in [&run.stderr, &logs.stderr] {
+        assert!(said.contains("42 bytes of stdout were dropped") && said.contains("7 bytes of stderr"), "{said}");
+        assert_eq!(said.lines().count(), 2, "{said}");
+    }
+    let only = fake.cctl(&["run", "-a", "stdout", "base", "gap"]);
+    assert!(!only.stderr.contains("stderr"), "a gap in a stream that nobody wants: {}", only.stderr);
+}
+
+#[test]
 fn failures_have_docker_s_codes_and_leave_what_docker_leaves() {
     let fake = Fake::start();
     for (words, code) in [(["base", "missing"], 127), (["base", "noexec"], 126), (["nope", "true"], 125)] {
@@ -241,6 +284,15 @@ fn logs_choose_and_stamp() {
     assert_eq!(fake.cctl(&["logs", "--tail", "0", "one"]).stdout, "");
     assert_eq!(fake.cctl(&["logs", "--since", "1h", "one"]).stdout.lines().count(), 20);
     assert_eq!(fake.cctl(&["logs", "--since", "2100-01-01T00:00:00Z", "one"]).stdout, "");
+    assert_eq!(fake.cctl(&["logs", "--until", "1h", "one"]).stdout, "");
+    assert_eq!(
+        fake.cctl(&["logs", "--until", "2100-01-01", "-n", "-1", "--details", "one"]).stdout.lines().count(),
+        20
+    );
+    let stamped = fake.cctl(&["logs", "-t", "one"]).stdout;
+    let tenth = stamped.lines().nth(9).and_then(|line| line.split(' ').next()).unwrap();
+    assert_eq!(fake.cctl(&["logs", "--until", tenth, "one"]).stdout.lines().count(), 9);
+    assert_eq!(fake.cctl(&["logs", "--since", tenth, "one"]).stdout.lines().count(), 11);
     let stamped = fake.cctl(&["logs", "-t", "--tail", "1", "one"]).stdout;
     assert!(stamped.ends_with("Z 20\n") && stamped.len() == 34, "{stamped}");
     fake.cctl(&["run", "--name", "both", "base", "both"]);
@@ -275,6 +327,48 @@ fn attach_shows_what_comes_and_answers_the_code() {
     assert_eq!(client.wait().unwrap().code(), Some(137));
     let refused = fake.cctl(&["attach", "one"]);
     assert!(refused.code == 1 && refused.stderr.contains("one is not running"), "{refused:?}");
+}
+
+#[test]
+fn a_follower_goes_when_its_time_is_over() {
+    let fake = Fake::start();
+    fake.cctl(&["run", "-d", "--name", "one", "base", "sleep"]);
+    let soon = std::time::SystemTime::now() + Duration::from_millis(1500);
+    let soon = soon.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs_f64();
+    let answer = fake.cctl(&["logs", "-f", "--until", &format!("{soon:.3}"), "one"]);
+    assert_eq!((answer.code, answer.stdout.as_str()), (0, ""));
+}
+
+#[test]
+fn each_of_several_clients_gets_every_line_from_when_it_came_and_the_end_ends_them_all() {
+    let fake = Fake::start();
+    let mut first = with_input(&fake, &["run", "-i", "--name", "one", "base", "cat"]);
+    let mut input = first.stdin.take().unwrap();
+    writeln!(input, "1").unwrap();
+    let mut lines = BufReader::new(first.stdout.take().unwrap()).lines();
+    assert_eq!(lines.next().unwrap().unwrap(), "1");
+    let others: Vec<_> = (0..3).map(|_| fake.command(&["attach", "--no-stdin", "one"]).spawn().unwrap()).collect();
+    let mut others: Vec<_> = others
+        .into_iter()
+        .map(|mut client| {
+            let lines = BufReader::new(client.stdout.take().unwrap()).lines();
+            (client, lines)
+        })
+        .collect();
+    eventually("three have asked where to begin", || (fake.asked("locate End").len() == 3).then_some(()));
+    writeln!(input, "2").unwrap();
+    for (_, lines) in &mut others {
+        assert_eq!(lines.next().unwrap().unwrap(), "2", "no output from before");
+    }
+    assert_eq!(lines.next().unwrap().unwrap(), "2");
+    let ended = Instant::now();
+    drop(input);
+    assert_eq!(first.wait().unwrap().code(), Some(0));
+    for (client, lines) in &mut others {
+        assert_eq!(client.wait().unwrap().code(), Some(0));
+        assert!(lines.next().is_none());
+    }
+    assert!(ended.elapsed() < Duration::from_secs(5), "{:?}", ended.elapsed());
 }
 
 #[test]

@@ -23,6 +23,10 @@ struct Terminal {
 
 impl Terminal {
     fn run(fake: &Fake, arguments: &[&str]) -> Self {
+        Self::begin(fake, arguments, &[])
+    }
+
+    fn begin(fake: &Fake, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let master: OwnedFd = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         grantpt(&master).unwrap();
         unlockpt(&master).unwrap();
@@ -34,7 +38,7 @@ impl Terminal {
         // A session of its own, whose controlling terminal this is.
         let mut command = Command::new("setsid");
         command.arg("--ctty").arg(plain.get_program()).args(plain.get_args());
-        command.envs(plain.get_envs().filter_map(|(key, value)| Some((key, value?))));
+        command.envs(plain.get_envs().filter_map(|(key, value)| Some((key, value?)))).envs(environment.iter().copied());
         let stream = || slave.try_clone().unwrap();
         let client = command.stdin(stream()).stdout(stream()).stderr(stream()).spawn().unwrap();
         let keys = File::from(master);
@@ -124,6 +128,34 @@ fn detach_keys_leave_it_and_attach_returns() {
     assert!(!fake.asked("resize 25 81").is_empty(), "the screen is drawn again");
     fake.cctl(&["kill", "one"]);
     assert_eq!(again.ends(), 137);
+}
+
+#[test]
+fn other_detach_keys_may_be_chosen() {
+    let fake = Fake::start();
+    let mut terminal =
+        Terminal::run(&fake, &["run", "-it", "--detach-keys", "ctrl-x,x", "--name", "one", "base", "cat"]);
+    terminal.becomes_raw();
+    terminal.types(b"\x10\x11 stays\x18");
+    terminal.shows("\u{10}\u{11} stays");
+    terminal.types(b"x");
+    assert_eq!(terminal.ends(), 0);
+    let mut again = Terminal::run(&fake, &["attach", "--detach-keys", "q", "one"]);
+    again.becomes_raw();
+    again.types(b"q");
+    assert_eq!(again.ends(), 0);
+    assert!(fake.cctl(&["ps"]).stdout.contains("one"));
+}
+
+#[test]
+fn a_terminal_is_left_as_it_is_if_the_user_wants() {
+    let fake = Fake::start();
+    let mut terminal = Terminal::begin(&fake, &["run", "-it", "--name", "one", "base", "cat"], &[("NORAW", "1")]);
+    terminal.types(b"a whole line\n");
+    terminal.shows("a whole line\r\na whole line");
+    assert!(!terminal.is_raw());
+    fake.cctl(&["kill", "one"]);
+    assert_eq!(terminal.ends(), 137);
 }
 
 #[test]

@@ -19,11 +19,17 @@ pub(crate) struct Logs {
     #[arg(short, long)]
     pub(crate) timestamps: bool,
     /// Only the last N lines
-    #[arg(long, short = 'n', value_name = "N|all", value_parser = tail, default_value = "all")]
+    #[arg(long, short = 'n', value_name = "N|all", value_parser = tail, default_value = "all", allow_hyphen_values = true)]
     pub(crate) tail: Tail,
     /// Only what was written since then: 10m, 2024-01-02T15:04:05Z, 1704207845
     #[arg(long, value_name = "TIME|DURATION", value_parser = since)]
     pub(crate) since: Option<Since>,
+    /// Only what was written before then
+    #[arg(long, value_name = "TIME|DURATION", value_parser = since)]
+    pub(crate) until: Option<Since>,
+    /// Taken as Docker's; a log has no further attributes here
+    #[arg(long)]
+    pub(crate) details: bool,
     /// A name, an id, or the unique beginning of an id
     pub(crate) container: String,
 }
@@ -130,7 +136,7 @@ pub(crate) struct Port {
 
 fn tail(text: &str) -> Parsed<Tail> {
     match text {
-        "all" => Ok(Tail::All),
+        "all" | "-1" => Ok(Tail::All),
         _ => text.parse().map(Tail::Lines).map_err(|_| "expected a number of lines, or all".to_owned()),
     }
 }

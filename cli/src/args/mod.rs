@@ -34,6 +34,7 @@ ENVIRONMENT
   CCTL_CONFIG   configuration, default /etc/cctl
   CCTL_AUTH_FILE  logins to registries, default $XDG_CONFIG_HOME/cctl/auth.json
   CCTL_LIBEXEC  where `system start` looks for the services first
+  NORAW         if it is set, a terminal is left as it is while a container has it
 
 EXIT STATUS
   0    done

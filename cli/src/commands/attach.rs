@@ -14,11 +14,7 @@ use schema::log_collector::From;
 pub(crate) async fn run(engine: &Engine, arguments: &Attach) -> Result<u8> {
     let name = &arguments.container;
     let container = engine.containers.inspect(&call(), name).await?;
-    if !matches!(container.state, State::Running | State::Stopping) {
-        return Err(Failure::conflict(format_args!("{name} is not running"))
-            .hint(format_args!("`cctl start -a {name}` starts and attaches it, `cctl logs {name}` shows its output"))
-            .into());
-    }
+    refuse_unless_it_runs(&container, name)?;
     let stdin = container.spec.open_stdin && !arguments.no_stdin;
     if stdin && container.spec.terminal && !terminal::on_stdin() {
         return Err(Failure::invalid("the input device is not a TTY")
@@ -38,6 +34,19 @@ pub(crate) async fn run(engine: &Engine, arguments: &Attach) -> Result<u8> {
     };
     let end = session.run(&mut signals).await?;
     finish(engine, &container, end).await
+}
+
+/// Only what runs has streams to connect.
+fn refuse_unless_it_runs(container: &Container, name: &str) -> Result<(), Failure> {
+    match container.state {
+        State::Running | State::Stopping => Ok(()),
+        State::Paused => Err(Failure::conflict(format_args!("{name} is paused"))
+            .hint(format_args!("`cctl unpause {name}` lets it go on"))),
+        State::Restarting => Err(Failure::conflict(format_args!("{name} is being restarted"))
+            .hint(format_args!("wait until it runs; `cctl logs -f {name}` follows its output"))),
+        _ => Err(Failure::conflict(format_args!("{name} is not running"))
+            .hint(format_args!("`cctl start -a {name}` starts and attaches it, `cctl logs {name}` shows its output"))),
+    }
 }
 
 /// Makes programs draw their screen again: a size that does not change would tell them nothing. The session

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use schema::containers::Container;
 use schema::log_collector::{From, Record};
 use schema::{Code, ContainerId, Failure};
+use std::cell::Cell;
 
 /// Prints output of a container; with `-f`, until it ends.
 pub(crate) async fn run(engine: &Engine, arguments: &Logs) -> Result<u8> {
@@ -24,13 +25,15 @@ async fn show(engine: &Engine, container: &Container, arguments: &Logs) -> Resul
     let id = &container.id;
     let position = begin(engine, id, arguments).await?;
     // A container that writes faster than we read must not keep us for ever.
-    let until = if arguments.follow { None } else { Some(engine.logs.locate(&call(), id, From::End).await?) };
+    let until =
+        Cell::new(if arguments.follow { None } else { Some(engine.logs.locate(&call(), id, From::End).await?) });
+    let before = arguments.until.map(|until| until.nanoseconds(Timestamp::now()));
     let mut stamper = arguments.timestamps.then(Stamper::default);
     let pick = |record: Record| match &mut stamper {
         Some(stamper) => Some(stamper.stamp(record)),
         None => Some((record.stream, record.data)),
     };
-    Output { engine, id, position, until, reader: 0 }.copy(pick).await
+    Output { engine, id, position, until: &until, before, follow: arguments.follow, reader: 0 }.copy(pick).await
 }
 
 /// The first position that is wanted: both `--tail` and `--since` must let it through.

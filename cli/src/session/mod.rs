@@ -4,6 +4,7 @@
 //! meanwhile and neither loses nor repeats a byte.
 
 mod detach;
+mod gaps;
 mod input;
 mod output;
 mod signals;
@@ -23,6 +24,7 @@ use schema::common::ExitRecord;
 use schema::containers::Container;
 use schema::log_collector::Stream;
 use schema::{Code, Failure};
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::time::Duration;
 
@@ -96,22 +98,25 @@ impl Session<'_> {
         }
     }
 
-    /// With a terminal on both sides, every key belongs to the container.
+    /// With a terminal on both sides, every key belongs to the container, unless `NORAW` is in the environment.
     fn raw_mode(&self) -> Result<Option<Raw>, Failure> {
-        let raw = self.target.terminal() && self.streams.stdin && terminal::on_stdin();
+        let wanted = std::env::var_os("NORAW").is_none();
+        let raw = wanted && self.target.terminal() && self.streams.stdin && terminal::on_stdin();
         raw.then(Raw::enter).transpose()
     }
 
     /// Writes output until the container has ended.
     async fn until_exit(&self) -> Result<End> {
+        // A container that is started again at once has the output of two runs in its log.
+        let run_end = Cell::new(None);
         let output = async {
-            match self.copy_output().await {
+            match self.copy_output(&run_end).await {
                 // A log goes with its container: if that was removed, the wait says so.
                 Err(Error::Failure(failure)) if failure.code == Code::NotFound => Ok(Some(failure)),
                 answer => answer.map(|()| None),
             }
         };
-        let (lost, exit) = futures::try_join!(output, self.target.exited(self.engine))?;
+        let (lost, exit) = futures::try_join!(output, self.exited(&run_end))?;
         if let Some(failure) = lost {
             console::complain(&failure.context("reading the output"));
         }
@@ -119,18 +124,32 @@ impl Session<'_> {
     }
 
     /// Writes what the container writes, until it has ended and all is written.
-    async fn copy_output(&self) -> Result {
+    async fn copy_output(&self, until: &Cell<Option<u64>>) -> Result {
         let Session { engine, target, streams, position, .. } = self;
         if !streams.output() {
             return Ok(());
         }
-        let output =
-            Output { engine, id: target.id(), position: *position, until: None, reader: RequestId::random().0 };
+        let output = Output {
+            engine,
+            id: target.id(),
+            position: *position,
+            until,
+            before: None,
+            follow: true,
+            reader: RequestId::random().0,
+        };
         let wanted = |stream| match stream {
             Stream::Stdout => streams.stdout,
             Stream::Stderr => streams.stderr,
         };
         output.copy(|record| wanted(record.stream).then_some((record.stream, record.data))).await
+    }
+
+    /// Waits for the end, and finds out where the output of the next run begins, if there is one.
+    async fn exited(&self, run_end: &Cell<Option<u64>>) -> Result<Option<ExitRecord>> {
+        let (exit, latest_run) = self.target.exited(self.engine).await?;
+        run_end.set(latest_run.filter(|begin| *begin > self.position));
+        Ok(exit)
     }
 
     /// Sends input. Goes on for ever when it has ended, unless nothing else is connected.

@@ -43,17 +43,18 @@ impl Target<'_> {
         once && !self.terminal()
     }
 
-    /// Waits until it has ended; none: its exit code is not known.
-    pub(super) async fn exited(&self, engine: &Engine) -> Result<Option<ExitRecord>> {
+    /// Waits until it has ended. Answers how, if that is known, and where the latest run of its container begins.
+    pub(super) async fn exited(&self, engine: &Engine) -> Result<(Option<ExitRecord>, Option<u64>)> {
         match self {
             Self::Container(container) => {
                 let ended = engine.containers.wait(&patient_call(), container.id.as_str()).await;
-                Ok(ended.map_err(|failure| gone(failure, &container.spec.name))?.exit)
+                let ended = ended.map_err(|failure| gone(failure, &container.spec.name))?;
+                Ok((ended.exit, Some(ended.run_position)))
             }
             Self::Exec(exec, spec) => {
                 let ended = engine.containers.exec_wait(&patient_call(), &exec.id).await;
                 let name = spec.arguments.first().map_or("the process", String::as_str);
-                Ok(Some(ended.map_err(|failure| gone(failure, name))?))
+                Ok((Some(ended.map_err(|failure| gone(failure, name))?), None))
             }
         }
     }

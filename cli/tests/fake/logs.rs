@@ -32,11 +32,13 @@ impl Server for Api {
             let mut chunk = Chunk { next: position, ..Chunk::default() };
             let mut begin = 0;
             for record in &thing.output {
-                let end = begin + record.data.len() as u64;
+                let end = begin + record.dropped + record.data.len() as u64;
                 if end > position && chunk.next < position + u64::from(most) {
-                    let data = record.data[usize::try_from(position.saturating_sub(begin)).unwrap()..].to_vec();
-                    chunk.next += data.len() as u64;
-                    chunk.records.push(Record { data, ..record.clone() });
+                    let skip = position.saturating_sub(begin + record.dropped);
+                    let data = record.data[usize::try_from(skip).unwrap()..].to_vec();
+                    let dropped = if position > begin { 0 } else { record.dropped };
+                    chunk.next += dropped + data.len() as u64;
+                    chunk.records.push(Record { data, dropped, ..record.clone() });
                 }
                 begin = end;
             }
@@ -46,6 +48,7 @@ impl Server for Api {
     }
 
     async fn locate(&self, _: &Call, id: ContainerId, from: From) -> Result<u64, Failure> {
+        self.0.note(format!("locate {from:?}"));
         self.0.with(id.as_str(), |thing| {
             let lines = thing.output.iter().rev();
             match from {

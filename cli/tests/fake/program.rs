@@ -31,6 +31,14 @@ pub fn start(world: &World, thing: &mut Thing) -> Result<(), Failure> {
             thing.write(Stream::Stdout, b"put\n");
             thing.end(3);
         }
+        ["gap"] => {
+            thing.write(Stream::Stdout, b"before\n");
+            thing.drop_output(Stream::Stdout, 40);
+            thing.drop_output(Stream::Stderr, 7);
+            thing.drop_output(Stream::Stdout, 2);
+            thing.write(Stream::Stdout, b"after\n");
+            thing.end(0);
+        }
         ["exit", code] => thing.end(code.parse().unwrap()),
         ["count", last] => spawn_count(world, thing.container.id.as_str(), last.parse().unwrap()),
         ["flood"] => spawn_flood(world, thing.container.id.as_str()),

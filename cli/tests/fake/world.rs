@@ -148,6 +148,11 @@ impl Thing {
         self.output.push(Record { at: now(), stream, data: data.to_vec(), dropped: 0 });
     }
 
+    /// The log could not take these bytes.
+    pub fn drop_output(&mut self, stream: Stream, dropped: u64) {
+        self.output.push(Record { at: now(), stream, data: Vec::new(), dropped });
+    }
+
     pub fn end(&mut self, code: i32) {
         self.container.state = State::Exited;
         self.container.exit =
@@ -159,7 +164,7 @@ impl Thing {
     }
 
     pub fn written(&self) -> u64 {
-        self.output.iter().map(|record| record.data.len() as u64).sum()
+        self.output.iter().map(|record| record.dropped + record.data.len() as u64).sum()
     }
 }
 
