@@ -30,18 +30,21 @@ mod removing;
 mod save;
 mod shelf;
 mod store;
+mod transfer;
 mod uploads;
 
 use actix::{Actor, Addr};
 use kit::actor::ask;
 use schema::common::CheckReport;
 use schema::image_store::{
-    Blob, CommitRequest, Description, HistoryStep, Image, ImportRequest, Lease, Removed, SERVICE, SavedPart, Server,
+    Blob, CommitRequest, Credentials, Description, FetchRequest, HistoryStep, Image, ImportRequest, Lease, PullRequest,
+    PushRequest, Removed, SERVICE, SavedPart, Server, Transfer,
 };
 use schema::{Call, Digest, Failure};
 use std::time::Duration;
 use store::{Store, Wanted};
 use tokio::sync::watch;
+use transfer::{Follow, LogIn, Request, Transfers};
 use uploads::UploadName;
 
 /// Who this service is.
@@ -52,13 +55,16 @@ pub async fn start(context: kit::Context) -> Result<schema::bindings::image_stor
     let state = context.state()?;
     let store = Store::recover(&state)?;
     let generation = store.generation();
+    let shelf = store.shelf();
     let store = store.start();
-    Ok(schema::image_store::serve(context.about(), Api { store, generation }))
+    let transfers = Transfers::new(shelf, store.clone(), context.instance.config().to_owned())?.start();
+    Ok(schema::image_store::serve(context.about(), Api { store, transfers, generation }))
 }
 
 /// Hands every call to the actor.
 struct Api {
     store: Addr<Store>,
+    transfers: Addr<Transfers>,
     /// Grows with every image that goes.
     generation: watch::Receiver<u64>,
 }
@@ -83,6 +89,22 @@ impl Server for Api {
 
     async fn import_upload(&self, call: &Call, upload: String, import: ImportRequest) -> Result<Image, Failure> {
         self.made(call, upload, Wanted::Import(import::Request::parse(&import)?)).await
+    }
+
+    async fn pull(&self, call: &Call, request: PullRequest, seen: u64, wait_ms: u32) -> Result<Transfer, Failure> {
+        ask(&self.transfers, Follow { call: *call, request: Request::Pull(request), seen, wait_ms }).await
+    }
+
+    async fn push(&self, call: &Call, request: PushRequest, seen: u64, wait_ms: u32) -> Result<Transfer, Failure> {
+        ask(&self.transfers, Follow { call: *call, request: Request::Push(request), seen, wait_ms }).await
+    }
+
+    async fn fetch(&self, call: &Call, request: FetchRequest, seen: u64, wait_ms: u32) -> Result<Transfer, Failure> {
+        ask(&self.transfers, Follow { call: *call, request: Request::Fetch(request), seen, wait_ms }).await
+    }
+
+    async fn login(&self, call: &Call, registry: String, credentials: Credentials) -> Result<String, Failure> {
+        ask(&self.transfers, LogIn { call: *call, registry, credentials }).await
     }
 
     async fn tag(&self, call: &Call, source: String, target: String, force: bool) -> Result<Image, Failure> {

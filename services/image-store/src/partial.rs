@@ -1,6 +1,7 @@
 //! Blobs that have arrived in part.
 
 use crate::blobs::Blobs;
+use registry_client::Sink;
 use schema::image_store::Blob;
 use schema::{Digest, Failure};
 use sha2::Digest as _;
@@ -71,14 +72,13 @@ impl Partials {
     }
 }
 
-impl Partial {
-    /// Bytes that have arrived: where to go on.
-    pub(crate) fn length(&self) -> u64 {
+/// What a transfer brings.
+impl Sink for Partial {
+    fn length(&self) -> u64 {
         self.length
     }
 
-    /// More of it.
-    pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+    fn append(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         self.file
             .write_all(bytes)
             .map_err(|error| Failure::io(format_args!("writing the partial blob {}", self.digest), &error))?;
@@ -87,15 +87,16 @@ impl Partial {
         Ok(())
     }
 
-    /// Forgets what has arrived: the sender cannot go on where it stopped.
-    pub(crate) fn restart(&mut self) -> Result<(), Failure> {
+    fn restart(&mut self) -> Result<(), Failure> {
         self.file
             .set_len(0)
             .map_err(|error| Failure::io(format_args!("emptying the partial blob {}", self.digest), &error))?;
         (self.hasher, self.length) = (sha2::Sha256::new(), 0);
         Ok(())
     }
+}
 
+impl Partial {
     /// Makes it a blob, on the disk.
     /// Fails: corrupt, and forgets what has arrived, if its content does not have its digest.
     pub(crate) fn finish(self, blobs: &Blobs) -> Result<Blob, Failure> {

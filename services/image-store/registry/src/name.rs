@@ -13,8 +13,6 @@ pub struct Location {
     pub registry: String,
     /// As the registry calls it: `library/debian`, `team/app`.
     pub repository: String,
-    /// As it is called here: without the registry if that is the default one, without `library/`.
-    pub local: String,
 }
 
 impl Location {
@@ -25,14 +23,9 @@ impl Location {
             Some((first, rest)) if is_registry(first) => (canonical(first), rest),
             _ => (default, name),
         };
-        let on_hub = registry == DOCKER_HUB;
-        let repository = if on_hub && !path.contains('/') { format!("{HUB_OFFICIAL}{path}") } else { path.to_owned() };
-        let shown = match path.strip_prefix(HUB_OFFICIAL) {
-            Some(official) if on_hub && !official.contains('/') => official,
-            _ => path,
-        };
-        let local = if registry == default { shown.to_owned() } else { format!("{registry}/{shown}") };
-        Self { registry: registry.to_owned(), repository, local }
+        let official = registry == DOCKER_HUB && !path.contains('/');
+        let repository = if official { format!("{HUB_OFFICIAL}{path}") } else { path.to_owned() };
+        Self { registry: registry.to_owned(), repository }
     }
 }
 
@@ -69,24 +62,24 @@ pub(crate) fn is_loopback(registry: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn resolved(name: &str, default: &str) -> [String; 3] {
-        let Location { registry, repository, local } = Location::resolve(name, default);
-        [registry, repository, local]
+    fn resolved(name: &str, default: &str) -> [String; 2] {
+        let Location { registry, repository } = Location::resolve(name, default);
+        [registry, repository]
     }
 
     #[test]
     fn names_without_a_registry_mean_the_default_one() {
         for (name, expected) in [
-            ("debian", ["docker.io", "library/debian", "debian"]),
-            ("docker.io/library/debian", ["docker.io", "library/debian", "debian"]),
-            ("index.docker.io/debian", ["docker.io", "library/debian", "debian"]),
-            ("docker.io/u/app", ["docker.io", "u/app", "u/app"]),
-            ("u/app", ["docker.io", "u/app", "u/app"]),
-            ("library/a/b", ["docker.io", "library/a/b", "library/a/b"]),
-            ("localhost/app", ["localhost", "app", "localhost/app"]),
-            ("localhost:5000/library/app", ["localhost:5000", "library/app", "localhost:5000/library/app"]),
-            ("[::1]:5000/app", ["[::1]:5000", "app", "[::1]:5000/app"]),
-            ("ghcr.io/o/a", ["ghcr.io", "o/a", "ghcr.io/o/a"]),
+            ("debian", ["docker.io", "library/debian"]),
+            ("docker.io/library/debian", ["docker.io", "library/debian"]),
+            ("index.docker.io/debian", ["docker.io", "library/debian"]),
+            ("docker.io/u/app", ["docker.io", "u/app"]),
+            ("u/app", ["docker.io", "u/app"]),
+            ("library/a/b", ["docker.io", "library/a/b"]),
+            ("localhost/app", ["localhost", "app"]),
+            ("localhost:5000/library/app", ["localhost:5000", "library/app"]),
+            ("[::1]:5000/app", ["[::1]:5000", "app"]),
+            ("ghcr.io/o/a", ["ghcr.io", "o/a"]),
         ] {
             assert_eq!(resolved(name, "docker.io"), expected, "{name}");
         }
@@ -95,10 +88,10 @@ mod tests {
     #[test]
     fn another_default_takes_the_place_of_docker_hub() {
         let default = "localhost:5000";
-        assert_eq!(resolved("base", default), ["localhost:5000", "base", "base"]);
-        assert_eq!(resolved("u/base", default), ["localhost:5000", "u/base", "u/base"]);
-        assert_eq!(resolved("localhost:5000/base", default), ["localhost:5000", "base", "base"]);
-        assert_eq!(resolved("docker.io/base", default), ["docker.io", "library/base", "docker.io/base"]);
+        assert_eq!(resolved("base", default), ["localhost:5000", "base"]);
+        assert_eq!(resolved("u/base", default), ["localhost:5000", "u/base"]);
+        assert_eq!(resolved("localhost:5000/base", default), ["localhost:5000", "base"]);
+        assert_eq!(resolved("docker.io/base", default), ["docker.io", "library/base"]);
     }
 
     #[test]
