@@ -8,9 +8,9 @@ use std::fs;
 fn what_is_pushed_is_what_is_pulled() {
     let registry = Registry::start();
     let cctl = instance(&registry);
-    cctl.cctl(&["run", "--name", "c", "base", "sh", "-c", "echo shared > /file"]).ok();
-    cctl.cctl(&["commit", "-m", "Shared", "c", "user/betterbase"]).ok();
-    cctl.cctl(&["rm", "c"]).ok();
+    cctl.cctl(&["run", "--name", "box", "base", "sh", "-c", "echo shared > /file"]).ok();
+    cctl.cctl(&["commit", "-m", "Shared", "box", "user/betterbase"]).ok();
+    cctl.cctl(&["rm", "box"]).ok();
     let pushed = cctl.cctl(&["push", "user/betterbase"]).ok();
     assert!(pushed.contains("latest: digest: sha256:"), "{pushed}");
     let id = cctl.cctl(&["images", "-q", "--no-trunc", "user/betterbase"]).ok();
@@ -96,7 +96,7 @@ fn a_pull_goes_on_through_every_death_of_the_image_store() {
         cctl.cctl(&[
             "run",
             "--name",
-            "c",
+            "box",
             &name,
             "sh",
             "-c",
@@ -104,8 +104,8 @@ fn a_pull_goes_on_through_every_death_of_the_image_store() {
         ])
         .ok();
         name = format!("big:{layer}");
-        cctl.cctl(&["commit", "c", &name]).ok();
-        cctl.cctl(&["rm", "c"]).ok();
+        cctl.cctl(&["commit", "box", &name]).ok();
+        cctl.cctl(&["rm", "box"]).ok();
     }
     let sums = cctl.cctl(&["run", "--rm", "big:2", "sh", "-c", "sha256sum /big*"]).ok();
     let push = cctl.spawn_with_input(&["push", "big:2"]);
@@ -130,10 +130,10 @@ fn a_pull_goes_on_through_every_death_of_the_image_store() {
 fn a_client_that_is_interrupted_leaves_nothing_half_made() {
     let registry = Registry::start();
     let cctl = instance(&registry);
-    cctl.cctl(&["run", "--name", "c", "base", "sh", "-c", "dd if=/dev/urandom of=/big bs=1M count=60 2>/dev/null"])
+    cctl.cctl(&["run", "--name", "box", "base", "sh", "-c", "dd if=/dev/urandom of=/big bs=1M count=60 2>/dev/null"])
         .ok();
-    cctl.cctl(&["commit", "c", "big"]).ok();
-    cctl.cctl(&["rm", "c"]).ok();
+    cctl.cctl(&["commit", "box", "big"]).ok();
+    cctl.cctl(&["rm", "box"]).ok();
     cctl.cctl(&["push", "-q", "big"]).ok();
     cctl.cctl(&["rmi", "big"]).ok();
     let mut pull = cctl.spawn_with_input(&["pull", "big"]);

@@ -9,9 +9,9 @@ use std::process::Command;
 fn an_export_has_owners_modes_links_and_attributes() {
     let cctl = Instance::start();
     let script = "echo x > /file; chmod 4751 /file; chown 12:34 /file; ln /file /hard; ln -s file /soft; mkfifo /fifo; mkdir -m 1777 /sticky";
-    ran(&cctl, "c", script);
+    ran(&cctl, "box", script);
     let archive = cctl.scratch().join("c.tar");
-    cctl.cctl(&["export", "-o", archive.to_str().unwrap(), "c"]).ok();
+    cctl.cctl(&["export", "-o", archive.to_str().unwrap(), "box"]).ok();
     let listing = Command::new("tar").args(["-tv", "--numeric-owner", "-f"]).arg(&archive).output().unwrap();
     let listing = String::from_utf8_lossy(&listing.stdout).into_owned();
     let line = |name: &str| {
@@ -37,12 +37,23 @@ fn an_export_has_owners_modes_links_and_attributes() {
 #[test]
 fn a_running_container_is_exported_too_and_nothing_stays_mounted() {
     let cctl = Instance::start();
-    cctl.cctl(&["run", "-d", "--name", "c", "-v", "/etc:/mnt/etc", "base", "sh", "-c", "echo here > /file; sleep 600"])
-        .ok();
+    cctl.cctl(&[
+        "run",
+        "-d",
+        "--name",
+        "box",
+        "-v",
+        "/etc:/mnt/etc",
+        "base",
+        "sh",
+        "-c",
+        "echo here > /file; sleep 600",
+    ])
+    .ok();
     harness::eventually("the file is there", || {
-        (cctl.cctl(&["exec", "c", "cat", "/file"]).stdout == "here\n").then_some(())
+        (cctl.cctl(&["exec", "box", "cat", "/file"]).stdout == "here\n").then_some(())
     });
-    let raw = cctl.command(&["export", "c"]).output().unwrap();
+    let raw = cctl.command(&["export", "box"]).output().unwrap();
     assert!(raw.status.success(), "{raw:?}");
     let archive = cctl.scratch().join("c.tar");
     std::fs::write(&archive, &raw.stdout).unwrap();
@@ -50,7 +61,7 @@ fn a_running_container_is_exported_too_and_nothing_stays_mounted() {
     assert!(names.contains(&"file".to_owned()));
     assert!(!names.iter().any(|name| name.starts_with("mnt/etc/") && name.len() > 8), "volumes are no part of it");
     assert!(!names.iter().any(|name| name.starts_with("proc/") && name.len() > 5));
-    cctl.cctl(&["export", "nobody"]).fails(125, &["nobody"]);
+    cctl.cctl(&["export", "nobody"]).fails(1, &["nobody"]);
 }
 
 fn names(archive: &Path) -> Vec<String> {

@@ -64,8 +64,8 @@ fn working_with_a_repository() {
     login.type_text(&format!("{PASSWORD}\n"));
     login.shows("Login Succeeded");
     assert_eq!(login.wait(), 0);
-    cctl.cctl(&["run", "--name", "c", "base", "touch", "/x"]).ok();
-    cctl.cctl(&["commit", "c", "user/name"]).ok();
+    cctl.cctl(&["run", "--name", "box", "base", "touch", "/x"]).ok();
+    cctl.cctl(&["commit", "box", "user/name"]).ok();
     cctl.cctl(&["push", "user/name"]).ok();
 }
 
@@ -104,17 +104,17 @@ fn an_upgrade_leaves_containers_running() {
         "run",
         "-d",
         "--name",
-        "c",
+        "box",
         "base",
         "sh",
         "-c",
         "trap 'exit 5' USR1; echo up; while :; do sleep 0.05; done",
     ])
     .ok();
-    let pid = cctl.cctl(&["inspect", "-f", "{{.State.Pid}}", "c"]).ok();
+    let pid = cctl.cctl(&["inspect", "-f", "{{.State.Pid}}", "box"]).ok();
     cctl.cctl(&["system", "stop"]).ok();
     cctl.cctl(&["system", "start"]).ok();
-    assert_eq!(cctl.cctl(&["inspect", "-f", "{{.State.Pid}}", "c"]).ok(), pid);
-    cctl.cctl(&["kill", "-s", "USR1", "c"]).ok();
-    assert_eq!(cctl.cctl(&["wait", "c"]).ok(), "5");
+    assert_eq!(cctl.cctl(&["inspect", "-f", "{{.State.Pid}}", "box"]).ok(), pid);
+    cctl.cctl(&["kill", "-s", "USR1", "box"]).ok();
+    assert_eq!(cctl.cctl(&["wait", "box"]).ok(), "5");
 }

@@ -27,12 +27,12 @@ fn ps_lists_what_runs_newest_first() {
 fn images_lists_names_and_heads() {
     let cctl = Instance::start();
     for (from, to) in [("base", "a/b"), ("a/b", "a/c")] {
-        cctl.cctl(&["run", "--name", "c", from, "sh", "-c", &format!("echo {to} > /file")]).ok();
-        cctl.cctl(&["commit", "c", to]).ok();
-        cctl.cctl(&["rm", "c"]).ok();
+        cctl.cctl(&["run", "--name", "box", from, "sh", "-c", &format!("echo {to} > /file")]).ok();
+        cctl.cctl(&["commit", "box", to]).ok();
+        cctl.cctl(&["rm", "box"]).ok();
     }
-    cctl.cctl(&["run", "--name", "c", "base", "true"]).ok();
-    let untagged = cctl.cctl(&["commit", "c"]).ok();
+    cctl.cctl(&["run", "--name", "box", "base", "true"]).ok();
+    let untagged = cctl.cctl(&["commit", "box"]).ok();
     let table = cctl.cctl(&["images"]).ok();
     let header: Vec<&str> = table.lines().next().unwrap().split_whitespace().collect();
     assert_eq!(header, ["REPOSITORY", "TAG", "IMAGE", "ID", "CREATED", "SIZE"]);
@@ -46,8 +46,8 @@ fn images_lists_names_and_heads() {
 #[test]
 fn inspect_tells_all_of_a_container_or_an_image() {
     let cctl = Instance::start();
-    cctl.cctl(&["run", "-d", "--name", "c", "-p", "80", "base", "sleep", "600"]).ok();
-    let text = cctl.cctl(&["inspect", "c"]).ok();
+    cctl.cctl(&["run", "-d", "--name", "box", "-p", "80", "base", "sleep", "600"]).ok();
+    let text = cctl.cctl(&["inspect", "box"]).ok();
     assert!(text.contains("\n    "), "indented by four");
     let container: Value = serde_json::from_str(&text).unwrap();
     for key in ["Id", "Created", "Path", "Args", "Config", "State", "Image", "NetworkSettings"] {
@@ -63,18 +63,18 @@ fn inspect_tells_all_of_a_container_or_an_image() {
 #[test]
 fn port_tells_where_a_port_is_published() {
     let cctl = Instance::start();
-    cctl.cctl(&["run", "-d", "--name", "c", "-p", "80", "base", "sleep", "600"]).ok();
-    let port = cctl.cctl(&["port", "c", "80"]).ok();
+    cctl.cctl(&["run", "-d", "--name", "box", "-p", "80", "base", "sleep", "600"]).ok();
+    let port = cctl.cctl(&["port", "box", "80"]).ok();
     let number: u16 = port.lines().next().unwrap().rsplit(':').next().unwrap().parse().unwrap();
     assert!(number >= 49153, "{port}");
-    cctl.cctl(&["port", "c", "81"]).fails(125, &["81", "c"]);
-    assert_ne!(cctl.cctl(&["port", "c", "1", "2"]).code, 0);
+    cctl.cctl(&["port", "box", "81"]).fails(1, &["81", "box"]);
+    assert_ne!(cctl.cctl(&["port", "box", "1", "2"]).code, 0);
 }
 
 #[test]
 fn info_and_version_count_and_name() {
     let cctl = Instance::start();
-    cctl.cctl(&["run", "--name", "c", "base", "true"]).ok();
+    cctl.cctl(&["run", "--name", "box", "base", "true"]).ok();
     let info = cctl.cctl(&["info"]).ok();
     assert!(info.contains("Containers: 1") && info.contains("Images: 1"), "{info}");
     let version = cctl.cctl(&["version"]).ok();
@@ -84,12 +84,12 @@ fn info_and_version_count_and_name() {
 #[test]
 fn verbs_that_take_several_names_do_what_they_can() {
     let cctl = Instance::start();
-    cctl.cctl(&["run", "-d", "--name", "c", "base", "sleep", "600"]).ok();
-    cctl.cctl(&["start", "c"]).fails(1, &["c", "running"]);
-    let stop = cctl.cctl(&["stop", "-t", "0", "nobody", "c"]);
-    assert_eq!((stop.code, stop.stdout.as_str()), (1, "c\n"), "{stop:?}");
-    assert_eq!(cctl.cctl(&["stop", "c"]).ok(), "c", "a stopped one is no error");
-    assert_eq!(cctl.cctl(&["wait", "c", "c"]).ok(), "137\n137");
-    assert_eq!(cctl.cctl(&["rm", "c"]).ok(), "c");
-    cctl.cctl(&["rm", "c"]).fails(1, &["No such container", "c"]);
+    cctl.cctl(&["run", "-d", "--name", "box", "base", "sleep", "600"]).ok();
+    cctl.cctl(&["start", "box"]).fails(1, &["box", "running"]);
+    let stop = cctl.cctl(&["stop", "-t", "0", "nobody", "box"]);
+    assert_eq!((stop.code, stop.stdout.as_str()), (1, "box\n"), "{stop:?}");
+    assert_eq!(cctl.cctl(&["stop", "box"]).ok(), "box", "a stopped one is no error");
+    assert_eq!(cctl.cctl(&["wait", "box", "box"]).ok(), "137\n137");
+    assert_eq!(cctl.cctl(&["rm", "box"]).ok(), "box");
+    cctl.cctl(&["rm", "box"]).fails(1, &["No such container", "box"]);
 }

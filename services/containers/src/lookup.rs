@@ -28,7 +28,7 @@ pub(crate) fn find<'a>(
 
 /// The failure that no container has this name or id.
 pub(crate) fn unknown(reference: &str) -> Failure {
-    Failure::not_found(format_args!("no container {reference:?}")).hint("see `cctl ps -a` for those that exist")
+    Failure::not_found(format_args!("No such container: {reference}")).hint("see `cctl ps -a` for those that exist")
 }
 
 fn ambiguous(reference: &str, ids: &[&ContainerId]) -> Failure {
