@@ -4,7 +4,8 @@ use crate::ipam::Pool;
 use crate::lease::{Lease, interface_name};
 use crate::ports::Ports;
 use crate::published::Published;
-use crate::subnet::Subnet;
+use crate::subnet6::Subnet6;
+use crate::subnets::Subnets;
 use rustix::io::Errno;
 use schema::common::{PortBinding, SandboxRef};
 use schema::network::{AttachSpec, Mode};
@@ -16,7 +17,7 @@ use std::net::Ipv4Addr;
 #[derive(Debug)]
 pub(crate) struct Books {
     boot: String,
-    subnet: Subnet,
+    subnets: Subnets,
     pool: Pool,
     ports: Ports,
     leases: BTreeMap<ContainerId, Lease>,
@@ -26,17 +27,17 @@ impl Books {
     /// Books of a subnet with the leases that exist. `seed` says where the search for ports begins. A lease
     /// whose address is not in the subnet, or taken, keeps its ports and its place; its address is not given
     /// out again.
-    pub(crate) fn new(boot: String, subnet: Subnet, leases: BTreeMap<ContainerId, Lease>, seed: u64) -> Self {
+    pub(crate) fn new(boot: String, subnets: Subnets, leases: BTreeMap<ContainerId, Lease>, seed: u64) -> Self {
         let mut books = Self {
             boot,
-            subnet,
-            pool: Pool::new(subnet, subnet.gateway()),
+            subnets,
+            pool: Pool::new(subnets.v4, subnets.v4.gateway()),
             ports: Ports::new(seed),
             leases: BTreeMap::new(),
         };
         for (id, lease) in leases {
             if !books.pool.claim(lease.address) {
-                tracing::error!(container = id.short(), address = %lease.address, %subnet, "a lease does not fit");
+                tracing::error!(container = id.short(), address = %lease.address, subnet = %subnets.v4, "a lease does not fit");
             }
             for binding in &lease.ports {
                 books.ports.claim(&id, binding);
@@ -50,8 +51,13 @@ impl Books {
     }
 
     /// The addresses that are given out.
-    pub(crate) fn subnet(&self) -> Subnet {
-        self.subnet
+    pub(crate) fn subnets(&self) -> Subnets {
+        self.subnets
+    }
+
+    /// From now on, addresses of IPv6 are given out, or not any more.
+    pub(crate) fn set_v6(&mut self, subnet: Option<Subnet6>) {
+        self.subnets.v6 = subnet;
     }
 
     /// All leases.
@@ -72,11 +78,11 @@ impl Books {
         spec: &AttachSpec,
         reserve: impl FnMut(&PortBinding) -> Result<R, Errno>,
     ) -> Result<(Lease, Vec<R>), Failure> {
-        let published = self.ports.publish(id, &spec.ports, reserve)?;
+        let published = self.ports.publish(id, &spec.ports, &self.subnets.all_addresses(), reserve)?;
         let (ports, held): (Vec<_>, Vec<_>) = published.into_iter().unzip();
         let Some(address) = self.pool.allocate() else {
             ports.iter().for_each(|binding| self.ports.release(id, binding));
-            return Err(Failure::exhausted(format_args!("no unallocated IP address available in {}", self.subnet))
+            return Err(Failure::exhausted(format_args!("no unallocated IP address available in {}", self.subnets.v4))
                 .hint("stop containers that are not needed, or run them with --network none or host"));
         };
         let lease = Lease {
@@ -85,6 +91,7 @@ impl Books {
             sandbox,
             spec: spec.clone(),
             address,
+            address6: self.subnets.beside(address),
             ports,
             interface: interface_name(id, &sandbox),
         };
@@ -104,6 +111,7 @@ impl Books {
             sandbox: SandboxRef { pid: 0, start_time: 0 },
             spec: AttachSpec { mode: Mode::Bridge, ports: Vec::new() },
             address,
+            address6: self.subnets.beside(address),
             ports: Vec::new(),
             interface,
         };
@@ -157,7 +165,8 @@ mod tests {
     }
 
     fn books(subnet: &str, leases: BTreeMap<ContainerId, Lease>) -> Books {
-        Books::new("boot".to_owned(), subnet.parse().unwrap(), leases, 0)
+        let subnets = Subnets { v4: subnet.parse().unwrap(), v6: "fd12::/64".parse().ok() };
+        Books::new("boot".to_owned(), subnets, leases, 0)
     }
 
     fn grant(books: &mut Books, owner: u8, host_ports: &[u16]) -> Result<Lease, Failure> {
@@ -181,6 +190,18 @@ mod tests {
         grant(&mut books, 1, &[80]).unwrap();
         assert_eq!(grant(&mut books, 2, &[80]).unwrap_err().code, Code::Conflict);
         assert_eq!(grant(&mut books, 2, &[81]).unwrap().address.to_string(), "10.0.0.3");
+    }
+
+    #[test]
+    fn a_lease_has_both_addresses_and_ports_on_both() {
+        let mut books = books("10.0.0.0/24", BTreeMap::new());
+        let lease = grant(&mut books, 1, &[80]).unwrap();
+        assert_eq!(lease.address6, "fd12::2".parse().ok());
+        let published = lease.published();
+        assert_eq!(published.iter().map(|one| one.to.to_string()).collect::<Vec<_>>(), ["10.0.0.2", "fd12::2"]);
+        books.set_v6(None);
+        let lease = grant(&mut books, 2, &[81]).unwrap();
+        assert_eq!((lease.address6, lease.published().len()), (None, 1));
     }
 
     #[test]
@@ -219,8 +240,11 @@ mod tests {
                 }
                 let addresses: BTreeSet<_> = books.leases().values().map(|lease| lease.address).collect();
                 prop_assert_eq!(addresses.len(), books.leases().len());
-                let keys: BTreeSet<_> = books.published().iter().map(Published::element).map(|(key, _)| key).collect();
-                prop_assert_eq!(keys.len(), books.published().len());
+                let addresses: BTreeSet<_> = books.leases().values().map(|lease| lease.address6).collect();
+                prop_assert_eq!(addresses.len(), books.leases().len());
+                let elements: Vec<_> = books.published().iter().flat_map(Published::elements).collect();
+                let keys: BTreeSet<_> = elements.iter().map(|(set, element)| (set, &element.key)).collect();
+                prop_assert_eq!(keys.len(), elements.len());
                 prop_assert_eq!(5 - books.leases().len() as u64, books.pool.free());
             }
         }

@@ -10,12 +10,14 @@ use crate::conntrack;
 use crate::ground::Ground;
 use crate::lease::Lease;
 use crate::leaving::{GRACE, Leaving};
+use crate::link::Link;
 use crate::netfilter::Netfilter;
 use crate::plug;
 use crate::records::Records;
 use crate::reservation::{Reservation, reserve};
 use crate::ruleset::{Ruleset, remove_table};
 use crate::subnet::Subnet;
+use crate::subnets::Subnets;
 use schema::common::SandboxRef;
 use schema::network::{AttachSpec, Attachment, Mode, NetworkInfo};
 use schema::{ContainerId, Failure};
@@ -47,13 +49,13 @@ impl Engine {
             leaving: Leaving::open(state.join("leaving"))?,
         };
         let leases = engine.records.leases()?;
-        match engine.records.subnet()? {
-            Some(subnet) => engine.open_books(subnet, leases),
+        match engine.records.subnets()? {
+            Some(subnets) => engine.open_books(subnets.v4, leases),
             // If the record was lost, the bridge still knows.
             None => {
-                if let Some(subnet) = engine.ground.subnet()? {
-                    engine.records.put_subnet(subnet)?;
-                    engine.open_books(subnet, leases);
+                if let Some(v4) = engine.ground.subnet()? {
+                    engine.records.put_subnets(Subnets { v4, v6: None })?;
+                    engine.open_books(v4, leases);
                 }
             }
         }
@@ -92,13 +94,13 @@ impl Engine {
             Some(lease) => lease,
             None => self.grant(id, sandbox, spec)?,
         };
-        let subnet = self.books()?.subnet();
-        self.leaving.stay(&lease.interface)?;
-        let result = plug::connect(self.ground.links(), &bridge, id, &lease, subnet)
+        let subnets = self.books()?.subnets();
+        let result = self
+            .connect(&bridge, id, &lease)
             .and_then(|interface| self.note_interface(id, &lease, interface))
             .and_then(|()| self.publish(&lease, is_new));
         match result {
-            Ok(()) => Ok(lease.attachment(subnet)),
+            Ok(()) => Ok(lease.attachment(subnets)),
             Err(failure) => {
                 if is_new && let Err(undoing) = self.detach(id) {
                     tracing::warn!(container = id.short(), failure = %undoing, "cannot undo a failed attach");
@@ -106,6 +108,11 @@ impl Engine {
                 Err(failure)
             }
         }
+    }
+
+    fn connect(&mut self, bridge: &Link, id: &ContainerId, lease: &Lease) -> Result<String, Failure> {
+        self.leaving.stay(&lease.interface)?;
+        plug::connect(self.ground.links(), bridge, id, lease, self.books()?.subnets(), self.ground.mtu()?)
     }
 
     /// Gives address and ports back; the contract has the details.
@@ -145,22 +152,23 @@ impl Engine {
 
     /// What this instance uses on the host.
     pub fn info(&mut self) -> Result<NetworkInfo, Failure> {
-        let subnet = match &self.books {
-            Some(books) => books.subnet(),
+        self.follow_ipv6()?;
+        let subnets = match &self.books {
+            Some(books) => books.subnets(),
             None => {
-                let subnet = self.ground.choose_subnet(0)?;
-                self.settle(subnet)?;
-                subnet
+                let subnets = self.ground.choose_subnets(0)?;
+                self.settle(subnets)?;
+                subnets
             }
         };
         Ok(NetworkInfo {
             bridge: self.ground.name().to_owned(),
-            subnet: subnet.to_string(),
-            gateway: subnet.gateway().to_string(),
+            subnet: subnets.v4.to_string(),
+            gateway: subnets.v4.gateway().to_string(),
             table: self.ground.name().to_owned(),
             attached: u32::try_from(self.leases_by_id().count()).unwrap_or(u32::MAX),
-            subnet6: String::new(),
-            gateway6: String::new(),
+            subnet6: subnets.v6.map(|subnet| subnet.to_string()).unwrap_or_default(),
+            gateway6: subnets.v6.map(|subnet| subnet.gateway().to_string()).unwrap_or_default(),
         })
     }
 
@@ -201,10 +209,10 @@ impl Engine {
 
     /// An address and ports, recorded before anything is done for them.
     fn grant(&mut self, id: &ContainerId, sandbox: SandboxRef, spec: &AttachSpec) -> Result<Lease, Failure> {
-        let books = self.books.as_mut().ok_or_else(no_subnet)?;
+        let books = self.books_mut()?;
         let (lease, held) = books.grant(id, sandbox, spec, reserve)?;
         if let Err(failure) = self.records.put_lease(id, &lease) {
-            books.release(id);
+            self.books_mut()?.release(id);
             return Err(failure);
         }
         self.held.insert(id.clone(), held);
@@ -226,7 +234,7 @@ impl Engine {
 
     fn record(&mut self, id: &ContainerId, lease: &Lease) -> Result<(), Failure> {
         self.records.put_lease(id, lease)?;
-        self.books.as_mut().ok_or_else(no_subnet)?.update(id, lease.clone());
+        self.books_mut()?.update(id, lease.clone());
         Ok(())
     }
 
@@ -264,15 +272,23 @@ impl Engine {
         Ok(conntrack::forget_translated(&mut self.netfilter, &published)?)
     }
 
-    fn settle(&mut self, subnet: Subnet) -> Result<(), Failure> {
-        self.records.put_subnet(subnet)?;
-        self.open_books(subnet, BTreeMap::new());
+    /// Records the choice of subnets. Nothing has an address of others.
+    fn settle(&mut self, subnets: Subnets) -> Result<(), Failure> {
+        self.records.put_subnets(subnets)?;
+        self.open_books(subnets.v4, BTreeMap::new());
+        self.books_mut()?.set_v6(subnets.v6);
         Ok(())
     }
 
+    /// Books without IPv6: whether the host has it is for [`follow_ipv6`](Self::follow_ipv6) to find out.
     fn open_books(&mut self, subnet: Subnet, leases: BTreeMap<ContainerId, Lease>) {
         let seed = schema::call::RequestId::random().0;
-        self.books = Some(Books::new(self.records.boot().to_owned(), subnet, leases, seed));
+        let subnets = Subnets { v4: subnet, v6: None };
+        self.books = Some(Books::new(self.records.boot().to_owned(), subnets, leases, seed));
+    }
+
+    fn books_mut(&mut self) -> Result<&mut Books, Failure> {
+        self.books.as_mut().ok_or_else(no_subnet)
     }
 
     fn books(&self) -> Result<&Books, Failure> {
@@ -280,7 +296,7 @@ impl Engine {
     }
 
     fn ruleset(&self) -> Result<Ruleset, Failure> {
-        Ok(Ruleset { name: self.ground.name().to_owned(), subnet: self.books()?.subnet() })
+        Ok(Ruleset { name: self.ground.name().to_owned(), subnets: self.books()?.subnets() })
     }
 
     fn lease(&self, id: &ContainerId) -> Option<Lease> {

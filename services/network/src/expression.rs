@@ -1,8 +1,11 @@
 //! The expressions that rules are made of, as nf_tables takes them. The registers are those that the `nft`
 //! program uses, so that it can show our rules in its own language.
 
+use crate::family::{Family, octets};
+use crate::header::{End, Range};
 use crate::message::Attributes;
-use crate::subnet::Subnet;
+use crate::published::Set;
+use std::net::Ipv6Addr;
 
 /// Attributes of linux/netfilter/nf_tables.h.
 mod nfta {
@@ -22,6 +25,10 @@ mod nfta {
     pub(super) const PAYLOAD_BASE: u16 = 2;
     pub(super) const PAYLOAD_OFFSET: u16 = 3;
     pub(super) const PAYLOAD_LEN: u16 = 4;
+    pub(super) const PAYLOAD_SREG: u16 = 5;
+    pub(super) const PAYLOAD_CSUM_TYPE: u16 = 6;
+    pub(super) const PAYLOAD_CSUM_OFFSET: u16 = 7;
+    pub(super) const PAYLOAD_CSUM_FLAGS: u16 = 8;
     pub(super) const BITWISE_SREG: u16 = 1;
     pub(super) const BITWISE_DREG: u16 = 2;
     pub(super) const BITWISE_LEN: u16 = 3;
@@ -45,32 +52,21 @@ mod nfta {
 
 const VERDICT: u32 = 0;
 const REGISTER_1: u32 = libc::NFT_REG_1 as u32;
-/// The second and third 32 bits of register 1.
-const REGISTER_1B: u32 = libc::NFT_REG32_01 as u32;
-const REGISTER_1C: u32 = REGISTER_1B + 1;
-const IPV4: u8 = libc::NFPROTO_IPV4 as u8;
-/// Offsets in the IPv4 header.
-const SOURCE: u32 = 12;
-const DESTINATION: u32 = 16;
+/// The first of the registers of 32 bits, of which register 1 has four.
+const REGISTER_OF_4_BYTES: u32 = libc::NFT_REG32_00 as u32;
 /// Offset of the destination port in the headers of TCP and UDP.
 const PORT: u32 = 2;
 /// `NFT_FIB_RESULT_ADDRTYPE`, `NFTA_FIB_F_DADDR`.
 const FIB_ADDRESS_TYPE: u32 = 3;
 const FIB_OF_DESTINATION: u32 = 2;
+/// The header of IPv6 has no checksum; those of TCP and UDP cover its addresses (`NFT_PAYLOAD_L4CSUM_PSEUDOHDR`).
+const NO_CHECKSUM: u32 = 0;
+const COVERED_BY_TRANSPORT: u32 = 1;
 
 /// Connection states (`NF_CT_STATE_BIT`).
 pub(crate) const ESTABLISHED_OR_RELATED: u32 = 2 | 4;
 /// Connection status: the destination was translated (`IPS_DST_NAT`).
 pub(crate) const DESTINATION_TRANSLATED: u32 = 1 << 5;
-
-/// What a map of ports is looked up by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum PortKey {
-    /// Protocol and port.
-    Port,
-    /// Address, protocol and port.
-    AddressAndPort,
-}
 
 /// How an interface's name is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,25 +97,32 @@ impl Rule {
         self.interface(libc::NFT_META_OIFNAME, is, interface)
     }
 
-    /// The packet's source lies in a subnet of IPv4.
-    pub(crate) fn from(self, subnet: Subnet) -> Self {
-        self.ipv4().address_in(SOURCE, subnet)
+    /// The packet's source lies in a subnet.
+    pub(crate) fn from(self, range: impl Into<Range>) -> Self {
+        self.address_in(End::Source, &range.into())
     }
 
-    /// The packet's destination lies in a subnet of IPv4.
-    pub(crate) fn to(self, subnet: Subnet) -> Self {
-        self.ipv4().address_in(DESTINATION, subnet)
+    /// The packet's destination lies in a subnet.
+    pub(crate) fn to(self, range: impl Into<Range>) -> Self {
+        self.address_in(End::Destination, &range.into())
     }
 
-    /// The packet is one of IPv4 for this host.
+    /// The packet is for this host.
     pub(crate) fn for_this_host(self) -> Self {
-        self.ipv4()
-            .expression("fib", |data| {
-                data.number(nfta::FIB_DREG, REGISTER_1);
-                data.number(nfta::FIB_RESULT, FIB_ADDRESS_TYPE);
-                data.number(nfta::FIB_FLAGS, FIB_OF_DESTINATION);
-            })
-            .compare(libc::NFT_CMP_EQ, &u32::from(libc::RTN_LOCAL).to_ne_bytes())
+        self.expression("fib", |data| {
+            data.number(nfta::FIB_DREG, REGISTER_1);
+            data.number(nfta::FIB_RESULT, FIB_ADDRESS_TYPE);
+            data.number(nfta::FIB_FLAGS, FIB_OF_DESTINATION);
+        })
+        .compare(libc::NFT_CMP_EQ, &u32::from(libc::RTN_LOCAL).to_ne_bytes())
+    }
+
+    /// The packet's protocol and port are in a set.
+    pub(crate) fn port_in(self, set: Set) -> Self {
+        self.protocol_and_port(REGISTER_OF_4_BYTES).expression("lookup", |data| {
+            data.text(nfta::LOOKUP_SET, set.name());
+            data.number(nfta::LOOKUP_SREG, REGISTER_1);
+        })
     }
 
     /// The connection is in one of these states.
@@ -132,31 +135,47 @@ impl Rule {
         self.connection(libc::NFT_CT_STATUS, mask)
     }
 
-    /// Sends a packet of IPv4 to the address and port that a map has for it, if it has.
-    pub(crate) fn translate_by(self, map: &str, key: PortKey) -> Self {
-        let rule = match key {
-            PortKey::AddressAndPort => self
-                .ipv4()
-                .payload(libc::NFT_PAYLOAD_NETWORK_HEADER, DESTINATION, 4, REGISTER_1)
-                .meta(libc::NFT_META_L4PROTO, REGISTER_1B)
-                .payload(libc::NFT_PAYLOAD_TRANSPORT_HEADER, PORT, 2, REGISTER_1C),
-            PortKey::Port => self.ipv4().meta(libc::NFT_META_L4PROTO, REGISTER_1).payload(
-                libc::NFT_PAYLOAD_TRANSPORT_HEADER,
-                PORT,
-                2,
-                REGISTER_1B,
-            ),
-        };
-        rule.expression("lookup", |data| {
-            data.text(nfta::LOOKUP_SET, map);
+    /// Sends a packet to the address and port that a map has for it, if it has.
+    pub(crate) fn translate_by_port(self, family: Family) -> Self {
+        self.of(family).protocol_and_port(REGISTER_OF_4_BYTES).translate_by(Set::Ports(family), family)
+    }
+
+    /// The same with a map of addresses and ports.
+    pub(crate) fn translate_by_address(self, family: Family) -> Self {
+        self.of(family)
+            .address(End::Destination, family)
+            .protocol_and_port(REGISTER_OF_4_BYTES + family.length() / 4)
+            .translate_by(Set::AddressPorts(family), family)
+    }
+
+    fn translate_by(self, map: Set, family: Family) -> Self {
+        self.expression("lookup", |data| {
+            data.text(nfta::LOOKUP_SET, map.name());
             data.number(nfta::LOOKUP_SREG, REGISTER_1);
             data.number(nfta::LOOKUP_DREG, REGISTER_1);
         })
         .expression("nat", |data| {
             data.number(nfta::NAT_TYPE, libc::NFT_NAT_DNAT as u32);
-            data.number(nfta::NAT_FAMILY, u32::from(IPV4));
+            data.number(nfta::NAT_FAMILY, u32::from(family.number()));
             data.number(nfta::NAT_REG_ADDR_MIN, REGISTER_1);
-            data.number(nfta::NAT_REG_PROTO_MIN, REGISTER_1B);
+            data.number(nfta::NAT_REG_PROTO_MIN, REGISTER_OF_4_BYTES + family.length() / 4);
+        })
+    }
+
+    /// Writes an address into the header of a packet of IPv6, and sets the checksums right. Nobody remembers it.
+    pub(crate) fn rewrite(self, end: End, address: Ipv6Addr) -> Self {
+        self.expression("immediate", |data| {
+            data.number(nfta::IMMEDIATE_DREG, REGISTER_1);
+            data.nested(nfta::IMMEDIATE_DATA, |value| value.bytes(nfta::DATA_VALUE, &address.octets()));
+        })
+        .expression("payload", |data| {
+            data.number(nfta::PAYLOAD_SREG, REGISTER_1);
+            data.number(nfta::PAYLOAD_BASE, libc::NFT_PAYLOAD_NETWORK_HEADER as u32);
+            data.number(nfta::PAYLOAD_OFFSET, end.offset(Family::V6));
+            data.number(nfta::PAYLOAD_LEN, Family::V6.length());
+            data.number(nfta::PAYLOAD_CSUM_TYPE, NO_CHECKSUM);
+            data.number(nfta::PAYLOAD_CSUM_OFFSET, 0);
+            data.number(nfta::PAYLOAD_CSUM_FLAGS, COVERED_BY_TRANSPORT);
         })
     }
 
@@ -195,14 +214,23 @@ impl Rule {
         self.meta(key, REGISTER_1).compare(comparison, &padded)
     }
 
-    fn ipv4(self) -> Self {
-        self.meta(libc::NFT_META_NFPROTO, REGISTER_1).compare(libc::NFT_CMP_EQ, &[IPV4])
+    fn of(self, family: Family) -> Self {
+        self.meta(libc::NFT_META_NFPROTO, REGISTER_1).compare(libc::NFT_CMP_EQ, &[family.number()])
     }
 
-    fn address_in(self, offset: u32, subnet: Subnet) -> Self {
-        self.payload(libc::NFT_PAYLOAD_NETWORK_HEADER, offset, 4, REGISTER_1)
-            .and(subnet.mask().octets())
-            .compare(libc::NFT_CMP_EQ, &subnet.first().octets())
+    fn address(self, end: End, family: Family) -> Self {
+        self.payload(libc::NFT_PAYLOAD_NETWORK_HEADER, end.offset(family), family.length(), REGISTER_1)
+    }
+
+    fn protocol_and_port(self, register: u32) -> Self {
+        self.meta(libc::NFT_META_L4PROTO, register).payload(libc::NFT_PAYLOAD_TRANSPORT_HEADER, PORT, 2, register + 1)
+    }
+
+    fn address_in(self, end: End, Range { first, mask }: &Range) -> Self {
+        let (family, mask) = (Family::of(*first), octets(*mask));
+        let rule = self.of(family).address(end, family);
+        let rule = if mask.iter().all(|byte| *byte == u8::MAX) { rule } else { rule.and(&mask) };
+        rule.compare(libc::NFT_CMP_EQ, &octets(*first))
     }
 
     fn connection(self, key: i32, mask: u32) -> Self {
@@ -210,7 +238,7 @@ impl Rule {
             data.number(nfta::CT_DREG, REGISTER_1);
             data.number(nfta::CT_KEY, key as u32);
         })
-        .and(mask.to_ne_bytes())
+        .and(&mask.to_ne_bytes())
         .compare(libc::NFT_CMP_NEQ, &[0; 4])
     }
 
@@ -230,13 +258,13 @@ impl Rule {
         })
     }
 
-    fn and(self, mask: [u8; 4]) -> Self {
+    fn and(self, mask: &[u8]) -> Self {
         self.expression("bitwise", |data| {
             data.number(nfta::BITWISE_SREG, REGISTER_1);
             data.number(nfta::BITWISE_DREG, REGISTER_1);
-            data.number(nfta::BITWISE_LEN, 4);
-            data.nested(nfta::BITWISE_MASK, |value| value.bytes(nfta::DATA_VALUE, &mask));
-            data.nested(nfta::BITWISE_XOR, |value| value.bytes(nfta::DATA_VALUE, &[0; 4]));
+            data.number(nfta::BITWISE_LEN, mask.len() as u32);
+            data.nested(nfta::BITWISE_MASK, |value| value.bytes(nfta::DATA_VALUE, mask));
+            data.nested(nfta::BITWISE_XOR, |value| value.bytes(nfta::DATA_VALUE, &vec![0; mask.len()]));
         })
     }
 

@@ -2,13 +2,14 @@
 
 use crate::hash::fnv1a;
 use crate::link::Mac;
+use crate::ports::address_of;
 use crate::published::Published;
-use crate::subnet::Subnet;
+use crate::subnets::Subnets;
 use schema::ContainerId;
 use schema::common::{PortBinding, SandboxRef};
 use schema::network::{AttachSpec, Attachment};
 use serde::{Deserialize, Serialize};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// A container's address and ports, as recorded before anything is done for it.
 ///
@@ -26,6 +27,9 @@ pub(crate) struct Lease {
     pub(crate) spec: AttachSpec,
     /// The container's address.
     pub(crate) address: Ipv4Addr,
+    /// The container's IPv6 address; none where the host had no IPv6 when it was attached.
+    #[serde(default)]
+    pub(crate) address6: Option<Ipv6Addr>,
     /// Ports as bound: no host port is 0.
     pub(crate) ports: Vec<PortBinding>,
     /// The interface at the host's end.
@@ -40,20 +44,29 @@ impl Lease {
 
     /// The ports with their destination.
     pub(crate) fn published(&self) -> Vec<Published> {
-        self.ports.iter().map(|binding| Published { binding: *binding, to: self.address }).collect()
+        let one = |binding: &PortBinding| {
+            let to = if address_of(binding).is_ipv4() {
+                Some(IpAddr::V4(self.address))
+            } else {
+                self.address6.map(IpAddr::V6)
+            };
+            to.map(|to| Published { binding: *binding, to })
+        };
+        self.ports.iter().filter_map(one).collect()
     }
 
     /// The answer to whoever asked for it.
-    pub(crate) fn attachment(&self, subnet: Subnet) -> Attachment {
+    pub(crate) fn attachment(&self, subnets: Subnets) -> Attachment {
+        let v6 = subnets.v6.filter(|_| self.address6.is_some());
         Attachment {
             address: Some(self.address),
-            prefix_length: subnet.prefix(),
-            gateway: Some(subnet.gateway()),
+            prefix_length: subnets.v4.prefix(),
+            gateway: Some(subnets.v4.gateway()),
             mac: self.mac().to_string(),
             ports: self.ports.clone(),
-            address6: None,
-            prefix_length6: 0,
-            gateway6: None,
+            address6: self.address6,
+            prefix_length6: v6.map_or(0, |subnet| subnet.prefix()),
+            gateway6: v6.map(|subnet| subnet.gateway()),
         }
     }
 }
@@ -94,6 +107,22 @@ mod tests {
         for bad in ["", "cctl", "cctl x 10.0.0.1", "uplink to somewhere"] {
             assert_eq!(parse_alias(bad), None);
         }
+    }
+
+    #[test]
+    fn a_lease_from_before_ipv6_loads() {
+        let text = r#"{"boot":"b","order":3,"sandbox":{"pid":9,"start_time":1},"spec":{"mode":"bridge","ports":[]},
+            "address":"10.88.1.2","ports":[{"host_address":null,"host_port":8080,"container_port":80,"protocol":"tcp"}],
+            "interface":"veth0"}"#;
+        let lease: Lease = serde_json::from_str(text).unwrap();
+        let published = lease.published();
+        assert_eq!((lease.address6, published.len()), (None, 1));
+        assert_eq!(published[0].address().to_string(), "0.0.0.0");
+        let subnets = Subnets { v4: "10.88.1.0/24".parse().unwrap(), v6: "fd12::/64".parse().ok() };
+        assert_eq!(lease.attachment(subnets).gateway6, None);
+        let lease = Lease { address6: subnets.beside(lease.address), ..lease };
+        let attachment = lease.attachment(subnets);
+        assert_eq!((attachment.address6, attachment.prefix_length6), ("fd12::2".parse().ok(), 64));
     }
 
     #[test]

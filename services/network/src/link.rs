@@ -1,21 +1,20 @@
-//! Links, addresses and routes of one network namespace, by rtnetlink.
+//! Links of one network namespace, by rtnetlink; `addresses` and `routes` have the rest.
 //!
 //! The kernel carries such a request out inside `sendmsg`, under one lock of the whole system, also if the
 //! socket does not block. So this is blocking work and shows it: the methods are synchronous, and belong on a
 //! thread that may wait.
 
+mod addresses;
+mod routes;
+
 use crate::netlink::Refused;
-use crate::subnet::Subnet;
 use futures::TryStreamExt;
-use netlink_packet_route::AddressFamily;
-use netlink_packet_route::address::{AddressAttribute, AddressMessage};
 use netlink_packet_route::link::{InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo, LinkMessage};
-use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteType};
-use rtnetlink::{Handle, LinkBridge, LinkBridgePort, LinkMessageBuilder, LinkUnspec, LinkVeth, RouteMessageBuilder};
+use rtnetlink::{Handle, LinkBridge, LinkBridgePort, LinkMessageBuilder, LinkUnspec, LinkVeth};
 use rustix::io::Errno;
 use std::fmt;
 use std::future::Future;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
 use std::os::fd::RawFd;
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
@@ -161,14 +160,6 @@ impl Links {
         Ok(links.iter().map(parse_link).filter(|link| link.bridge == Some(bridge)).collect())
     }
 
-    /// The IPv4 subnet of an interface; none if it has no address.
-    pub(crate) fn subnet(&self, index: u32) -> Result<Option<Subnet>, Refused> {
-        let request = self.handle.address().get().set_link_index_filter(index);
-        let messages: Vec<AddressMessage> = self.run("reading the addresses", request.execute().try_collect())?;
-        let own = messages.iter().filter(|message| message.header.index == index);
-        Ok(own.filter_map(|message| Subnet::new(address(message)?, message.header.prefix_len)).next())
-    }
-
     /// Names a port of a bridge, and lets it send back what came by it. Where br_netfilter is loaded, a packet of a container to
     /// its own published port is translated in the bridge and must go out where it came in.
     pub(crate) fn set_port(&self, index: u32, alias: &str) -> Result<(), Refused> {
@@ -198,64 +189,9 @@ impl Links {
         }
     }
 
-    /// Gives an interface an address; done also if it has it.
-    pub(crate) fn add_address(&self, index: u32, address: Ipv4Addr, subnet: Subnet) -> Result<(), Refused> {
-        let request = self.handle.address().add(index, IpAddr::V4(address), subnet.prefix());
-        let doing = format_args!("giving interface {index} the address {address}/{}", subnet.prefix());
-        match self.run(doing, request.execute()) {
-            Err(refused) if refused.errno == Errno::EXIST => Ok(()),
-            answer => answer,
-        }
-    }
-
-    /// Sets the default route; done also if there is one.
-    pub(crate) fn set_default_route(&self, index: u32, gateway: Ipv4Addr) -> Result<(), Refused> {
-        let route = RouteMessageBuilder::<Ipv4Addr>::new().gateway(gateway).output_interface(index).build();
-        let request = self.handle.route().add(route).replace();
-        self.run(format_args!("setting the default route by {gateway}"), request.execute())
-    }
-
     /// Sets loopback up.
     pub(crate) fn loopback_up(&self) -> Result<(), Refused> {
         self.set_up(LOOPBACK)
-    }
-
-    /// All addresses.
-    pub(crate) fn addresses(&self) -> Result<Vec<Ipv4Addr>, Refused> {
-        Ok(self.address_messages()?.iter().filter_map(address).collect())
-    }
-
-    /// The subnets that are in use, by an address or by a route, but those of one interface.
-    pub(crate) fn used_subnets(&self, but: Option<u32>) -> Result<Vec<Subnet>, Refused> {
-        let others = |index: Option<u32>| index.is_none() || index != but;
-        let addresses = self.address_messages()?;
-        let mut used: Vec<Subnet> = addresses
-            .iter()
-            .filter(|message| others(Some(message.header.index)))
-            .filter_map(|message| Subnet::new(address(message)?, message.header.prefix_len))
-            .collect();
-        used.extend(self.routes()?.iter().filter(|route| others(route.interface)).filter_map(|route| route.to));
-        Ok(used)
-    }
-
-    fn address_messages(&self) -> Result<Vec<AddressMessage>, Refused> {
-        self.run("reading the addresses", self.handle.address().get().execute().try_collect())
-    }
-
-    /// The largest packet of the interface that the default route leaves by; none without such a route.
-    pub(crate) fn uplink_mtu(&self) -> Result<Option<u32>, Refused> {
-        let routes = self.routes()?;
-        let uplink = routes.iter().filter(|route| route.to.is_none()).min_by_key(|route| route.priority);
-        match uplink.and_then(|route| route.interface) {
-            Some(index) => Ok(self.numbered(index)?.map(|link| link.mtu)),
-            None => Ok(None),
-        }
-    }
-
-    fn routes(&self) -> Result<Vec<Route>, Refused> {
-        let request = self.handle.route().get(RouteMessageBuilder::<Ipv4Addr>::new().build());
-        let routes = self.run("reading the routes", request.execute().try_collect::<Vec<_>>())?;
-        Ok(routes.iter().filter_map(parse_route).collect())
     }
 
     fn one(
@@ -284,13 +220,6 @@ impl Links {
     }
 }
 
-/// A route; `to` is none for the default route.
-struct Route {
-    to: Option<Subnet>,
-    interface: Option<u32>,
-    priority: u32,
-}
-
 fn parse_link(message: &LinkMessage) -> Link {
     let flags = message.header.flags;
     let mut link = Link {
@@ -312,32 +241,6 @@ fn parse_link(message: &LinkMessage) -> Link {
         }
     }
     link
-}
-
-fn address(message: &AddressMessage) -> Option<Ipv4Addr> {
-    message.attributes.iter().find_map(|attribute| match attribute {
-        AddressAttribute::Address(IpAddr::V4(address)) => Some(*address),
-        _ => None,
-    })
-}
-
-fn parse_route(message: &RouteMessage) -> Option<Route> {
-    let header = &message.header;
-    if header.address_family != AddressFamily::Inet {
-        return None;
-    }
-    let mut route = Route { to: None, interface: None, priority: 0 };
-    for attribute in &message.attributes {
-        match attribute {
-            RouteAttribute::Destination(RouteAddress::Inet(address)) => {
-                route.to = Subnet::new(*address, header.destination_prefix_length);
-            }
-            RouteAttribute::Oif(index) => route.interface = Some(*index),
-            RouteAttribute::Priority(priority) => route.priority = *priority,
-            _ => {}
-        }
-    }
-    (route.to.is_some() || header.kind == RouteType::Unicast).then_some(route)
 }
 
 #[cfg(test)]

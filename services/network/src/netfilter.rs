@@ -3,7 +3,7 @@
 
 use crate::message::{Message, attribute, text};
 use crate::netlink::{Netlink, Refused};
-use crate::published::{ADDRESS_PORTS, Element, PORTS, Published, elements, map_named};
+use crate::published::{Element, Published, Set, elements, set_named};
 use crate::ruleset::{INET, Ruleset, nft_type, nfta, user_data};
 
 /// Begins and ends a batch (linux/netfilter/nfnetlink.h).
@@ -48,10 +48,17 @@ impl Netfilter {
 
     /// Whether the table stands with all its rules, and publishes exactly these ports.
     pub(crate) fn stands_with(&mut self, ruleset: &Ruleset, published: &[Published]) -> Result<bool, Refused> {
-        Ok(self.stands(ruleset)?
-            && self.count_rules(ruleset)? == ruleset.rule_count()
-            && self.publishes(ruleset, PORTS, published)?
-            && self.publishes(ruleset, ADDRESS_PORTS, published)?)
+        if !self.stands(ruleset)? || self.count_rules(ruleset)? != ruleset.rule_count() {
+            return Ok(false);
+        }
+        let mut expected: Vec<_> = published.iter().flat_map(Published::elements).collect();
+        let mut found = Vec::with_capacity(expected.len());
+        for set in Set::ALL {
+            found.extend(self.elements_of(ruleset, set)?.into_iter().map(|element| (set, element)));
+        }
+        found.sort_unstable();
+        expected.sort_unstable();
+        Ok(found == expected)
     }
 
     fn count_rules(&mut self, ruleset: &Ruleset) -> Result<usize, Refused> {
@@ -65,15 +72,10 @@ impl Netfilter {
         Ok(rules.iter().filter(|rule| of_ours(rule)).count())
     }
 
-    fn publishes(&mut self, ruleset: &Ruleset, map: &str, published: &[Published]) -> Result<bool, Refused> {
+    fn elements_of(&mut self, ruleset: &Ruleset, set: Set) -> Result<Vec<Element>, Refused> {
         let request = question(libc::NFT_MSG_GETSETELEM, "reading the published ports");
-        let lists = self.dump(&request.with(|list| map_named(list, &ruleset.name, map)))?;
-        let mut found: Vec<Element> = lists.iter().filter_map(|list| body(list)).flat_map(elements).collect();
-        let mut expected: Vec<Element> =
-            published.iter().filter(|one| one.map() == map).map(Published::element).collect();
-        found.sort_unstable();
-        expected.sort_unstable();
-        Ok(found == expected)
+        let lists = self.dump(&request.with(|list| set_named(list, &ruleset.name, set)))?;
+        Ok(lists.iter().filter_map(|list| body(list)).flat_map(elements).collect())
     }
 
     /// All objects that a question finds; none if what it names does not exist.

@@ -4,7 +4,8 @@ use crate::lease::{Lease, alias, interface_name, interface_stem};
 use crate::link::{Link, Links, OtherEnd};
 use crate::namespace::Namespace;
 use crate::netlink::Refused;
-use crate::subnet::Subnet;
+use crate::subnets::Subnets;
+use crate::sysctl;
 use rustix::io::Errno;
 use schema::common::SandboxRef;
 use schema::{ContainerId, Failure};
@@ -24,22 +25,27 @@ pub(crate) fn connect(
     bridge: &Link,
     id: &ContainerId,
     lease: &Lease,
-    subnet: Subnet,
+    subnets: Subnets,
+    mtu: u32,
 ) -> Result<String, Failure> {
     let namespace = Namespace::of(&lease.sandbox)?;
-    let inside = namespace.run(Links::open)??;
+    let inside = namespace.run(|| sysctl::prepare_container().and_then(|()| Ok(Links::open()?)))??;
     let (found, at_host) = match standing(host, &inside, id, lease)? {
         Some(both) => both,
         None => {
-            pair(host, bridge, &interface_name(id, &lease.sandbox), lease, &namespace)?;
+            pair(host, bridge, mtu, &interface_name(id, &lease.sandbox), lease, &namespace)?;
             standing(host, &inside, id, lease)?.ok_or_else(|| Refused::new("looking for the new pair", Errno::NODEV))?
         }
     };
     join(host, bridge, id, lease, &at_host)?;
     inside.loopback_up()?;
-    inside.add_address(found.index, lease.address, subnet)?;
+    inside.add_address(found.index, lease.address.into(), subnets.v4.prefix())?;
     inside.set_up(found.index)?;
-    inside.set_default_route(found.index, subnet.gateway())?;
+    inside.set_default_route(found.index, subnets.v4.gateway().into())?;
+    if let (Some(address), Some(subnet)) = (lease.address6, subnets.v6) {
+        inside.add_address(found.index, address.into(), subnet.prefix())?;
+        inside.set_default_route(found.index, subnet.gateway().into())?;
+    }
     inside.wait_until_running(found.index)?;
     host.wait_until_running(at_host.index)?;
     host.wait_until_running(bridge.index)?;
@@ -48,14 +54,21 @@ pub(crate) fn connect(
 
 /// Makes the pair. An interface of the same name is a leftover: our names belong to one run of one container,
 /// and that run has no interface yet.
-fn pair(host: &Links, bridge: &Link, interface: &str, lease: &Lease, namespace: &Namespace) -> Result<(), Refused> {
+fn pair(
+    host: &Links,
+    bridge: &Link,
+    mtu: u32,
+    interface: &str,
+    lease: &Lease,
+    namespace: &Namespace,
+) -> Result<(), Refused> {
     let other = OtherEnd { name: INSIDE, mac: lease.mac(), namespace: namespace.descriptor() };
-    match host.add_veth(interface, bridge.index, bridge.mtu, &other) {
+    match host.add_veth(interface, bridge.index, mtu, &other) {
         Err(refused) if refused.errno == Errno::EXIST => {
             if let Some(leftover) = host.named(interface)? {
                 host.remove(leftover.index)?;
             }
-            host.add_veth(interface, bridge.index, bridge.mtu, &other)
+            host.add_veth(interface, bridge.index, mtu, &other)
         }
         answer => answer,
     }
@@ -84,7 +97,8 @@ fn standing(host: &Links, inside: &Links, id: &ContainerId, lease: &Lease) -> Re
 }
 
 /// Makes sure that the host's end is up and a port of the bridge.
-fn join(host: &Links, bridge: &Link, id: &ContainerId, lease: &Lease, link: &Link) -> Result<(), Refused> {
+fn join(host: &Links, bridge: &Link, id: &ContainerId, lease: &Lease, link: &Link) -> Result<(), Failure> {
+    sysctl::silence(&link.name)?;
     if link.bridge != Some(bridge.index) {
         host.set_bridge(link.index, Some(bridge.index))?;
     }
@@ -100,7 +114,7 @@ pub(crate) fn join_all<'a>(
     host: &Links,
     bridge: &Link,
     leases: impl Iterator<Item = (&'a ContainerId, &'a Lease)>,
-) -> Result<(), Refused> {
+) -> Result<(), Failure> {
     let mut running = false;
     for (id, lease) in leases {
         if let Some(link) = host.named(&lease.interface)? {
@@ -108,7 +122,7 @@ pub(crate) fn join_all<'a>(
             running |= link.running;
         }
     }
-    if running { host.wait_until_running(bridge.index) } else { Ok(()) }
+    if running { Ok(host.wait_until_running(bridge.index)?) } else { Ok(()) }
 }
 
 /// Takes the host's end off the bridge; tells whether it is there. It is not removed, which is slow: it goes with

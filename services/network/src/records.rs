@@ -2,6 +2,8 @@
 
 use crate::lease::Lease;
 use crate::subnet::Subnet;
+use crate::subnet6::Subnet6;
+use crate::subnets::Subnets;
 use kit::store::{Durability, Store};
 use schema::{ContainerId, Failure};
 use serde::{Deserialize, Serialize};
@@ -9,16 +11,18 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 const VERSION: u32 = 1;
-/// The record of the subnet.
+/// The record of the subnets.
 const BRIDGE: &str = "bridge";
 
-/// The subnet that this instance has chosen.
+/// The subnets that this instance has chosen. That of IPv6 stays chosen while the host has no IPv6.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Choice {
     subnet: Subnet,
+    #[serde(default)]
+    subnet6: Option<Subnet6>,
 }
 
-/// The chosen subnet, which outlives a boot, and the leases, which do not: they describe what is in the kernel. So
+/// The chosen subnets, which outlive a boot, and the leases, which do not: they describe what is in the kernel. So
 /// they are written to survive this process, not a power cut.
 pub(crate) struct Records {
     boot: String,
@@ -41,15 +45,16 @@ impl Records {
         &self.boot
     }
 
-    /// The chosen subnet.
-    pub(crate) fn subnet(&self) -> Result<Option<Subnet>, Failure> {
+    /// The chosen subnets.
+    pub(crate) fn subnets(&self) -> Result<Option<Subnets>, Failure> {
         let (records, _) = self.choices.load()?;
-        Ok(records.into_iter().find(|(record, _)| record == BRIDGE).map(|(_, choice)| choice.subnet))
+        let choice = records.into_iter().find(|(record, _)| record == BRIDGE);
+        Ok(choice.map(|(_, Choice { subnet, subnet6 })| Subnets { v4: subnet, v6: subnet6 }))
     }
 
-    /// Records the chosen subnet.
-    pub(crate) fn put_subnet(&self, subnet: Subnet) -> Result<(), Failure> {
-        self.choices.put(BRIDGE, &Choice { subnet }, Durability::Disk)
+    /// Records the chosen subnets.
+    pub(crate) fn put_subnets(&self, subnets: Subnets) -> Result<(), Failure> {
+        self.choices.put(BRIDGE, &Choice { subnet: subnets.v4, subnet6: subnets.v6 }, Durability::Disk)
     }
 
     /// The leases of this boot. Those of an earlier one are of no meaning any more, and are removed.

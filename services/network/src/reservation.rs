@@ -4,13 +4,14 @@
 //! visible (`ss -l` names us), keeps other programs and other instances of cctl from taking it, and is the
 //! only sure way to learn that it was free. No packet reaches the socket as long as our table stands.
 
+use crate::ports::address_of;
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
-use rustix::net::sockopt::{set_socket_recv_buffer_size, set_socket_reuseaddr};
+use rustix::net::sockopt::{set_ipv6_v6only, set_socket_recv_buffer_size, set_socket_reuseaddr};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, listen, socket_with};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use schema::common::{PortBinding, Protocol};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 
 /// A port that is held until this is dropped.
 #[derive(Debug)]
@@ -28,17 +29,16 @@ pub(crate) fn allow_many() {
 
 /// Takes a port of the host, if it is free.
 pub(crate) fn reserve(binding: &PortBinding) -> Result<Reservation, Errno> {
-    let address = SocketAddr::new(binding.host_address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)), binding.host_port);
+    let address = SocketAddr::new(address_of(binding), binding.host_port);
     let kind = match binding.protocol {
         Protocol::Tcp => SocketType::STREAM,
         Protocol::Udp => SocketType::DGRAM,
     };
-    let socket = socket_with(
-        if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 },
-        kind,
-        SocketFlags::CLOEXEC,
-        None,
-    )?;
+    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let socket = socket_with(family, kind, SocketFlags::CLOEXEC, None)?;
+    if address.is_ipv6() {
+        set_ipv6_v6only(&socket, true)?;
+    }
     match binding.protocol {
         Protocol::Tcp => {
             // Connections of the port's previous user that still time out are no obstacle; a listener is. The

@@ -1,13 +1,16 @@
 //! The one nftables table of an instance, as messages for the kernel. Nothing here speaks to the kernel.
 //!
-//! The rules are the same for ever; what changes are the elements of two maps. So publishing a port costs the
+//! The rules are the same for ever; what changes are the elements of a few maps. So publishing a port costs the
 //! same whatever else is published, and no rule of ours or anybody's is rewritten for it.
 
-use crate::expression::{DESTINATION_TRANSLATED, ESTABLISHED_OR_RELATED, Is, PortKey, Rule};
+mod chains;
+
+use crate::expression::Rule;
 use crate::hash::fnv1a;
 use crate::message::Message;
-use crate::published::{ADDRESS_PORTS, PORTS, Published, map_named};
-use crate::subnet::Subnet;
+use crate::published::{Element, Published, Set, set_named};
+use crate::subnets::Subnets;
+use chains::Hook;
 use schema::common::PortBinding;
 
 /// Attributes of linux/netfilter/nf_tables.h.
@@ -36,12 +39,26 @@ pub(crate) mod nfta {
 /// Numbers by which the `nft` program knows what kind of value a key is made of (its datatype.h); the kernel
 /// only stores them. Those of a concatenation stand in one number, six bits each.
 mod datatype {
-    const ADDRESS: u32 = 7;
+    use crate::family::Family;
+
     const PROTOCOL: u32 = 12;
     const PORT: u32 = 13;
-    pub(super) const ADDRESS_AND_PORT: u32 = ADDRESS << 6 | PORT;
     pub(super) const PROTOCOL_AND_PORT: u32 = PROTOCOL << 6 | PORT;
-    pub(super) const ADDRESS_PROTOCOL_AND_PORT: u32 = ADDRESS << 12 | PROTOCOL_AND_PORT;
+
+    const fn address(family: Family) -> u32 {
+        match family {
+            Family::V4 => 7,
+            Family::V6 => 8,
+        }
+    }
+
+    pub(super) const fn address_and_port(family: Family) -> u32 {
+        address(family) << 6 | PORT
+    }
+
+    pub(super) const fn address_protocol_and_port(family: Family) -> u32 {
+        address(family) << 12 | PROTOCOL_AND_PORT
+    }
 }
 
 /// Type of the comment in a table's user data (libnftnl).
@@ -49,24 +66,13 @@ const COMMENT: u8 = 0;
 /// Family, version and resource id of a message (`struct nfgenmsg`).
 pub(crate) const INET: [u8; 4] = [libc::NFPROTO_INET as u8, libc::NFNETLINK_V0 as u8, 0, 0];
 
-/// Where a base chain is called.
-struct Hook {
-    kind: &'static str,
-    number: i32,
-    priority: i32,
-}
-
-const fn hook(kind: &'static str, number: i32, priority: i32) -> Option<Hook> {
-    Some(Hook { kind, number, priority })
-}
-
 /// The table of an instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Ruleset {
     /// Name of the table, and of the bridge.
     pub(crate) name: String,
     /// The containers' addresses.
-    pub(crate) subnet: Subnet,
+    pub(crate) subnets: Subnets,
 }
 
 impl Ruleset {
@@ -82,15 +88,22 @@ impl Ruleset {
 
     /// Publishes ports. What is published already as it should be stays.
     pub(crate) fn publish(&self, published: &[Published]) -> Vec<Message> {
-        published
-            .iter()
-            .map(|one| self.element(libc::NFT_MSG_NEWSETELEM, libc::NLM_F_CREATE, one, "publishing"))
-            .collect()
+        self.elements(published, libc::NFT_MSG_NEWSETELEM, libc::NLM_F_CREATE, "publishing")
     }
 
     /// Takes ports back. The kernel refuses the whole batch if one is not published.
     pub(crate) fn unpublish(&self, published: &[Published]) -> Vec<Message> {
-        published.iter().map(|one| self.element(libc::NFT_MSG_DELSETELEM, 0, one, "unpublishing")).collect()
+        self.elements(published, libc::NFT_MSG_DELSETELEM, 0, "unpublishing")
+    }
+
+    fn elements(&self, published: &[Published], kind: i32, flags: i32, doing: &str) -> Vec<Message> {
+        let of_one = |one: &Published| {
+            let PortBinding { host_port, protocol, .. } = one.binding;
+            let doing = format!("{doing} {host_port}/{protocol}");
+            let messages = one.elements().into_iter();
+            messages.map(|(set, element)| self.element(kind, flags, set, &element, doing.clone())).collect::<Vec<_>>()
+        };
+        published.iter().flat_map(of_one).collect()
     }
 
     /// What the table says of itself: a table that says something else was made by another version, or for
@@ -110,10 +123,7 @@ impl Ruleset {
 
     /// Everything but the table itself and the elements.
     fn skeleton(&self) -> Vec<Message> {
-        let mut batch = vec![
-            self.map(PORTS, 1, datatype::PROTOCOL_AND_PORT, 8),
-            self.map(ADDRESS_PORTS, 2, datatype::ADDRESS_PROTOCOL_AND_PORT, 12),
-        ];
+        let mut batch: Vec<_> = (1..).zip(Set::ALL).map(|(number, set)| self.set(set, number)).collect();
         let chains = self.chains();
         batch.extend(chains.iter().map(|(name, hook, _)| self.chain(name, hook.as_ref())));
         for (chain, _, rules) in &chains {
@@ -122,85 +132,26 @@ impl Ruleset {
         batch
     }
 
-    /// The chains with their hooks and rules. Each accepts what no rule ends.
-    fn chains(&self) -> Vec<(&'static str, Option<Hook>, Vec<Rule>)> {
-        let (bridge, subnet) = (self.name.as_str(), self.subnet);
-        let loopback = Subnet::loopback();
-        let rule = Rule::default;
-        vec![
-            (
-                "publish",
-                None,
-                vec![
-                    rule().translate_by(ADDRESS_PORTS, PortKey::AddressAndPort),
-                    rule().translate_by(PORTS, PortKey::Port),
-                ],
-            ),
-            (
-                // The bridge takes packets of 127.0.0.0/8 (route_localnet), for ports published there. That
-                // must not let a container reach what listens on the host's loopback. Before connection
-                // tracking, answers to our own connections still carry the bridge's address.
-                "guard",
-                hook("filter", libc::NF_INET_PRE_ROUTING, libc::NF_IP_PRI_RAW),
-                vec![
-                    rule().came_by(Is::This, bridge).to(loopback).drop(),
-                    rule().came_by(Is::This, bridge).from(loopback).drop(),
-                ],
-            ),
-            (
-                // A neighbour can send packets to 127.0.0.1, and translation would come before the kernel's
-                // check: what is published there is for the host alone.
-                "prerouting",
-                hook("nat", libc::NF_INET_PRE_ROUTING, libc::NF_IP_PRI_NAT_DST),
-                vec![rule().to(loopback).leave(), rule().for_this_host().jump("publish")],
-            ),
-            (
-                "output",
-                hook("nat", libc::NF_INET_LOCAL_OUT, libc::NF_IP_PRI_NAT_DST),
-                vec![rule().for_this_host().jump("publish")],
-            ),
-            (
-                // To a container: the host's loopback address, and the address of a container that uses a
-                // published port, would not find the way back. From a container: to the world.
-                "postrouting",
-                hook("nat", libc::NF_INET_POST_ROUTING, libc::NF_IP_PRI_NAT_SRC),
-                vec![
-                    rule().leaves_by(Is::This, "lo").leave(),
-                    rule().leaves_by(Is::This, bridge).from(loopback).masquerade(),
-                    rule()
-                        .leaves_by(Is::This, bridge)
-                        .from(subnet)
-                        .connection_status(DESTINATION_TRANSLATED)
-                        .masquerade(),
-                    rule().leaves_by(Is::Other, bridge).from(subnet).masquerade(),
-                ],
-            ),
-            (
-                // Nobody beyond the host reaches a port of a container that is not published, even if he has a
-                // route to the subnet. What does not go to our bridge is not our business.
-                "forward",
-                hook("filter", libc::NF_INET_FORWARD, libc::NF_IP_PRI_FILTER),
-                vec![
-                    rule().leaves_by(Is::Other, bridge).accept(),
-                    rule().came_by(Is::This, bridge).accept(),
-                    rule().connection_state(ESTABLISHED_OR_RELATED).accept(),
-                    rule().connection_status(DESTINATION_TRANSLATED).accept(),
-                    rule().drop(),
-                ],
-            ),
-        ]
-    }
-
-    fn map(&self, name: &'static str, number: u32, key_type: u32, key_length: u32) -> Message {
-        let message = message(libc::NFT_MSG_NEWSET, libc::NLM_F_CREATE, format!("making the map {name}"));
+    /// Each part of a key and of a value fills up four bytes.
+    fn set(&self, set: Set, number: u32) -> Message {
+        let (key_type, key_length, values) = match set {
+            Set::Ports(family) => (datatype::PROTOCOL_AND_PORT, 8, Some(family)),
+            Set::AddressPorts(family) => {
+                (datatype::address_protocol_and_port(family), family.length() + 8, Some(family))
+            }
+            Set::LoopbackPorts => (datatype::PROTOCOL_AND_PORT, 8, None),
+        };
+        let message = message(libc::NFT_MSG_NEWSET, libc::NLM_F_CREATE, format!("making the set {}", set.name()));
         message.with(|list| {
             list.text(nfta::SET_TABLE, &self.name);
-            list.text(nfta::SET_NAME, name);
-            list.number(nfta::SET_FLAGS, libc::NFT_SET_MAP as u32);
+            list.text(nfta::SET_NAME, set.name());
+            list.number(nfta::SET_FLAGS, values.map_or(0, |_| libc::NFT_SET_MAP as u32));
             list.number(nfta::SET_KEY_TYPE, key_type);
             list.number(nfta::SET_KEY_LEN, key_length);
-            list.number(nfta::SET_DATA_TYPE, datatype::ADDRESS_AND_PORT);
-            list.number(nfta::SET_DATA_LEN, 8);
+            if let Some(family) = values {
+                list.number(nfta::SET_DATA_TYPE, datatype::address_and_port(family));
+                list.number(nfta::SET_DATA_LEN, family.length() + 4);
+            }
             list.number(nfta::SET_ID, number);
         })
     }
@@ -230,12 +181,10 @@ impl Ruleset {
         })
     }
 
-    fn element(&self, kind: i32, flags: i32, published: &Published, doing: &str) -> Message {
-        let PortBinding { host_port, protocol, .. } = published.binding;
-        let message = message(kind, flags, format!("{doing} {host_port}/{protocol}"));
-        message.with(|list| {
-            map_named(list, &self.name, published.map());
-            published.write(list);
+    fn element(&self, kind: i32, flags: i32, set: Set, element: &Element, doing: String) -> Message {
+        message(kind, flags, doing).with(|list| {
+            set_named(list, &self.name, set);
+            element.write(list);
         })
     }
 }
@@ -277,7 +226,8 @@ mod tests {
     use super::*;
 
     fn ruleset(name: &str, subnet: &str) -> Ruleset {
-        Ruleset { name: name.to_owned(), subnet: subnet.parse().unwrap() }
+        let subnets = Subnets { v4: subnet.parse().unwrap(), v6: "fd12::/64".parse().ok() };
+        Ruleset { name: name.to_owned(), subnets }
     }
 
     #[test]
@@ -286,6 +236,9 @@ mod tests {
         assert_eq!(one.comment(), one.clone().comment());
         assert_ne!(one.comment(), ruleset("cctl0", "10.88.2.0/24").comment());
         assert_ne!(one.comment(), ruleset("cctl1", "10.88.1.0/24").comment());
+        let mut without = one.clone();
+        without.subnets.v6 = None;
+        assert_ne!(one.comment(), without.comment());
         assert!(user_data(&one.comment()).len() < 128);
     }
 

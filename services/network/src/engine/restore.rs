@@ -5,13 +5,21 @@ use crate::books::Books;
 use crate::link::Link;
 use crate::plug;
 use crate::reservation::reserve;
+use crate::subnet::Subnet;
+use crate::subnet6::Subnet6;
+use crate::subnets::Subnets;
+use crate::sysctl;
 use schema::Failure;
 
 impl Engine {
     /// Bridge and table, made if they are missing.
     pub(super) fn stand(&mut self) -> Result<Link, Failure> {
+        let followed = self.follow_ipv6()?;
         let bridge = match (&self.books, self.ground.bridge()?) {
-            (Some(_), Some(bridge)) => bridge,
+            (Some(books), Some(bridge)) if !followed => {
+                self.ground.forward(books.subnets())?;
+                bridge
+            }
             _ => self.make_bridge()?,
         };
         let ruleset = self.ruleset()?;
@@ -22,30 +30,60 @@ impl Engine {
         Ok(bridge)
     }
 
-    /// Makes the bridge on the subnet of the books; on another if nothing is attached and that one is in use.
+    /// Gives addresses of IPv6 from now on if the host has it, and none if it has not. Tells whether that changed.
+    pub(super) fn follow_ipv6(&mut self) -> Result<bool, Failure> {
+        let Some(now) = self.books.as_ref().map(Books::subnets) else { return Ok(false) };
+        let wanted = match (sysctl::has_ipv6(), now.v6) {
+            (true, Some(_)) | (false, None) => return Ok(false),
+            (false, Some(_)) => None,
+            (true, None) => self.subnet6(now.v4)?,
+        };
+        self.books_mut()?.set_v6(wanted);
+        Ok(wanted != now.v6)
+    }
+
+    /// The IPv6 subnet of this instance: as recorded; as the bridge has it, if the record was lost; or chosen now.
+    fn subnet6(&self, v4: Subnet) -> Result<Option<Subnet6>, Failure> {
+        let recorded = self.records.subnets()?.and_then(|subnets| subnets.v6);
+        if recorded.is_some() {
+            return Ok(recorded);
+        }
+        let chosen = match self.ground.subnet6()? {
+            None => self.ground.choose_subnet6(0)?,
+            found => found,
+        };
+        if chosen.is_some() {
+            self.records.put_subnets(Subnets { v4, v6: chosen })?;
+        }
+        Ok(chosen)
+    }
+
+    /// Makes the bridge on the subnets of the books; on others if nothing is attached and those are in use.
     fn make_bridge(&mut self) -> Result<Link, Failure> {
         if let Some(books) = &self.books
             && !books.leases().is_empty()
         {
-            let bridge = self.ground.make_bridge(books.subnet())?;
+            let bridge = self.ground.make_bridge(books.subnets())?;
             plug::join_all(self.ground.links(), &bridge, books.leases().iter())?;
             return Ok(bridge);
         }
-        let recorded = self.books.as_ref().map(Books::subnet);
-        let (bridge, subnet) = self.ground.make_bridge_on_free_subnet(recorded)?;
-        if recorded != Some(subnet) {
-            self.settle(subnet)?;
+        let recorded = self.books.as_ref().map(Books::subnets);
+        let (bridge, subnets) = self.ground.make_bridge_on_free_subnets(recorded)?;
+        if recorded != Some(subnets) {
+            self.settle(subnets)?;
         }
-        self.ground.finish_bridge(&bridge)?;
+        self.ground.finish_bridge(&bridge, subnets)?;
         Ok(bridge)
     }
 
     /// Makes the kernel agree with the records: bridge, ports of the bridge, table, reserved ports.
     pub(super) fn restore(&mut self) -> Result<(), Failure> {
+        self.follow_ipv6()?;
         self.adopt_lost()?;
         let Some(books) = &self.books else { return Ok(()) };
         let (ruleset, published) = (self.ruleset()?, books.published());
         if books.leases().is_empty() {
+            self.ground.complete_bridge(books.subnets())?;
             if self.netfilter.stands(&ruleset)? && !self.netfilter.stands_with(&ruleset, &published)? {
                 self.netfilter.apply(ruleset.create(&published))?;
             }

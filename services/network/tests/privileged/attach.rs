@@ -1,7 +1,7 @@
 //! What a sandbox has after `attach`, and what is left after `detach`.
 
 use crate::host::{
-    HOST, NEIGHBOUR, Sandbox, bridge, exists, id, ip, nft, on_a_host, pairs, serve, tcp, udp, wait_until,
+    HOST, NEIGHBOUR, Sandbox, exists, id, ip, nft, on_a_host, on_all, pairs, plain, serve, tcp, udp, wait_until,
 };
 use schema::Code;
 use schema::network::{AttachSpec, Mode};
@@ -11,7 +11,7 @@ use std::net::Ipv4Addr;
 fn a_sandbox_has_an_address_and_a_way_out() {
     on_a_host(|host| {
         let (mut engine, sandbox) = (host.engine(), Sandbox::new());
-        let attachment = engine.attach(&id(1), sandbox.reference, &bridge(&[])).unwrap();
+        let attachment = engine.attach(&id(1), sandbox.reference, &plain()).unwrap();
         let (address, gateway) = (attachment.address.unwrap(), attachment.gateway.unwrap());
         assert_eq!((address.octets()[3], gateway.octets()[3], attachment.prefix_length), (2, 1, 24));
         let links = sandbox.ip("-o link");
@@ -37,8 +37,8 @@ fn a_sandbox_has_an_address_and_a_way_out() {
 fn containers_reach_each_other_under_their_own_addresses() {
     on_a_host(|host| {
         let (mut engine, one, other) = (host.engine(), Sandbox::new(), Sandbox::new());
-        let of_one = engine.attach(&id(1), one.reference, &bridge(&[])).unwrap().address.unwrap();
-        let of_other = engine.attach(&id(2), other.reference, &bridge(&[])).unwrap().address.unwrap();
+        let of_one = engine.attach(&id(1), one.reference, &plain()).unwrap().address.unwrap();
+        let of_other = engine.attach(&id(2), other.reference, &plain()).unwrap().address.unwrap();
         one.serve(700);
         assert_eq!(other.tcp(of_one, 700).unwrap().ip(), of_other);
         assert_eq!(other.udp(of_one, 700).unwrap().ip(), of_other);
@@ -50,11 +50,11 @@ fn containers_reach_each_other_under_their_own_addresses() {
 fn again_is_the_same() {
     on_a_host(|host| {
         let (mut engine, sandbox) = (host.engine(), Sandbox::new());
-        let spec = bridge(&[(None, 0, 80)]);
+        let spec = on_all(&[(0, 80)]);
         let first = engine.attach(&id(1), sandbox.reference, &spec).unwrap();
         assert_eq!(engine.attach(&id(1), sandbox.reference, &spec).unwrap(), first);
         assert_eq!((pairs().len(), host.leases()), (1, 1));
-        let failure = engine.attach(&id(1), sandbox.reference, &bridge(&[])).unwrap_err();
+        let failure = engine.attach(&id(1), sandbox.reference, &plain()).unwrap_err();
         assert_eq!(failure.code, Code::Conflict);
         assert_eq!(engine.attach(&id(1), sandbox.reference, &spec).unwrap(), first);
     });
@@ -63,7 +63,7 @@ fn again_is_the_same() {
 #[test]
 fn every_half_done_attempt_is_finished() {
     on_a_host(|host| {
-        let spec = bridge(&[(None, 8080, 80)]);
+        let spec = on_all(&[(8080, 80)]);
         let undo: [&dyn Fn(&Sandbox); 6] = [
             &|sandbox| drop(sandbox.ip("route del default")),
             &|sandbox| drop(sandbox.ip("link set eth0 down")),
@@ -90,7 +90,7 @@ fn every_half_done_attempt_is_finished() {
 fn the_next_run_of_a_container_takes_its_lease_over() {
     on_a_host(|host| {
         let (mut engine, first) = (host.engine(), Sandbox::new());
-        let spec = bridge(&[(None, 0, 80)]);
+        let spec = on_all(&[(0, 80)]);
         let before = engine.attach(&id(1), first.reference, &spec).unwrap();
         // The first sandbox is still there, as that of a run that has just ended may be.
         let second = Sandbox::new();
@@ -104,7 +104,7 @@ fn the_next_run_of_a_container_takes_its_lease_over() {
         assert!(tcp(HOST, after.ports[0].host_port).is_some());
 
         let third = Sandbox::new();
-        let otherwise = engine.attach(&id(1), third.reference, &bridge(&[])).unwrap();
+        let otherwise = engine.attach(&id(1), third.reference, &plain()).unwrap();
         assert!(otherwise.ports.is_empty());
         assert_eq!(host.leases(), 1);
     });
@@ -114,12 +114,12 @@ fn the_next_run_of_a_container_takes_its_lease_over() {
 fn another_process_of_the_same_sandbox_may_stand_for_it() {
     on_a_host(|host| {
         let (mut engine, sandbox) = (host.engine(), Sandbox::new());
-        let first = engine.attach(&id(1), sandbox.reference, &bridge(&[])).unwrap();
+        let first = engine.attach(&id(1), sandbox.reference, &plain()).unwrap();
         let replacement = sandbox.inside(|| std::process::Command::new("sleep").arg("600").spawn().unwrap());
         let pid = i32::try_from(replacement.id()).unwrap();
         let reference = schema::common::SandboxRef { pid, start_time: kit::process::start_time(pid).unwrap() };
         let mut replacement = scopeguard(replacement);
-        assert_eq!(engine.attach(&id(1), reference, &bridge(&[])).unwrap(), first);
+        assert_eq!(engine.attach(&id(1), reference, &plain()).unwrap(), first);
         assert_eq!(pairs().len(), 1);
         engine.detach(&id(1)).unwrap();
         assert!(ip(&format!("link show {}", pairs()[0])).lines().all(|line| !line.contains("master")));
@@ -150,7 +150,7 @@ fn scopeguard(child: std::process::Child) -> Guard {
 fn detach_gives_back() {
     on_a_host(|host| {
         let (mut engine, sandbox) = (host.engine(), Sandbox::new());
-        let spec = bridge(&[(None, 8080, 80)]);
+        let spec = on_all(&[(8080, 80)]);
         let address = engine.attach(&id(1), sandbox.reference, &spec).unwrap().address.unwrap();
         sandbox.serve(80);
         assert!(tcp(HOST, 8080).is_some());
@@ -169,12 +169,12 @@ fn a_sandbox_may_be_attached_again_after_detach() {
         let (mut engine, sandbox) = (host.engine(), Sandbox::new());
         let addresses: Vec<_> = (0..3)
             .map(|_| {
-                let address = engine.attach(&id(1), sandbox.reference, &bridge(&[])).unwrap().address.unwrap();
+                let address = engine.attach(&id(1), sandbox.reference, &plain()).unwrap().address.unwrap();
                 engine.detach(&id(1)).unwrap();
                 address
             })
             .collect();
-        let last = engine.attach(&id(1), sandbox.reference, &bridge(&[])).unwrap();
+        let last = engine.attach(&id(1), sandbox.reference, &plain()).unwrap();
         assert!(!addresses.contains(&last.address.unwrap()), "addresses rest");
         assert_eq!(sandbox.ip("-o -4 address show eth0").lines().count(), 1);
         sandbox.serve(80);
@@ -188,8 +188,8 @@ fn a_sandbox_may_be_attached_again_after_detach() {
 fn an_interface_whose_namespace_stays_is_removed_after_a_moment() {
     on_a_host(|host| {
         let (mut engine, one, other) = (host.engine(), Sandbox::new(), Sandbox::new());
-        engine.attach(&id(1), one.reference, &bridge(&[])).unwrap();
-        engine.attach(&id(2), other.reference, &bridge(&[])).unwrap();
+        engine.attach(&id(1), one.reference, &plain()).unwrap();
+        engine.attach(&id(2), other.reference, &plain()).unwrap();
         engine.detach(&id(1)).unwrap();
         engine.sweep_late().unwrap();
         assert_eq!(pairs().len(), 2, "it gets a moment");
@@ -207,7 +207,7 @@ fn an_interface_whose_namespace_stays_is_removed_after_a_moment() {
 fn the_pair_goes_with_the_namespace() {
     on_a_host(|host| {
         let (mut engine, sandbox) = (host.engine(), Sandbox::new());
-        engine.attach(&id(1), sandbox.reference, &bridge(&[])).unwrap();
+        engine.attach(&id(1), sandbox.reference, &plain()).unwrap();
         assert_eq!(pairs().len(), 1);
         sandbox.end();
         wait_until("the pair is gone", || pairs().is_empty());

@@ -1,6 +1,6 @@
 //! What things cost. Run with `--nocapture` to see it.
 
-use crate::host::{Conversation, HOST, Sandbox, bridge, id, on_a_host};
+use crate::host::{Conversation, HOST, Sandbox, bridge, id, on_a_host, on_all, plain};
 use schema::common::Protocol;
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
@@ -23,13 +23,13 @@ fn attaching_costs_milliseconds_at_most() {
     on_a_host(|host| {
         let mut engine = host.engine();
         let sandboxes: Vec<_> = (0..40).map(|_| Sandbox::new()).collect();
-        let first = timed(|| engine.attach(&id(200), sandboxes[39].reference, &bridge(&[])).unwrap()).0;
+        let first = timed(|| engine.attach(&id(200), sandboxes[39].reference, &plain()).unwrap()).0;
         println!("first attach, with bridge and table: {first:?}");
         let mut times = Vec::new();
         let mut again = Vec::new();
         for (byte, sandbox) in sandboxes[..39].iter().enumerate() {
             // Two ports, so that TCP and UDP can be told apart: UDP looks through the kernel's connections.
-            let (id, mut spec) = (id(byte as u8), bridge(&[(None, 0, 80), (None, 0, 81)]));
+            let (id, mut spec) = (id(byte as u8), on_all(&[(0, 80), (0, 81)]));
             let protocol = if byte < 20 { Protocol::Tcp } else { Protocol::Udp };
             spec.ports.retain(|port| port.protocol == protocol);
             times.push(timed(|| engine.attach(&id, sandbox.reference, &spec).unwrap()).0);
@@ -54,7 +54,7 @@ fn the_first_connection_need_not_wait() {
         for byte in 0..10 {
             let sandbox = Sandbox::new();
             sandbox.serve(80);
-            let spec = bridge(&[(None, 8080, 80)]);
+            let spec = on_all(&[(8080, 80)]);
             engine.attach(&id(byte), sandbox.reference, &spec).unwrap();
             times.push(timed(|| assert!(Conversation::with(HOST, 8080).unwrap().ask().is_some())).0);
             engine.detach(&id(byte)).unwrap();
@@ -83,7 +83,7 @@ fn publishing_costs_the_same_whatever_is_published() {
         let mut times = Vec::new();
         for byte in 2..12 {
             let sandbox = Sandbox::new();
-            times.push(timed(|| engine.attach(&id(byte), sandbox.reference, &bridge(&[(None, 0, 80)])).unwrap()).0);
+            times.push(timed(|| engine.attach(&id(byte), sandbox.reference, &on_all(&[(0, 80)])).unwrap()).0);
         }
         show("attach beside them", times);
         let (time, ()) = timed(|| drop(host.engine()));

@@ -8,7 +8,7 @@ use schema::network::{AttachSpec, Mode};
 use schema::{ContainerId, Instance};
 use std::fs::{self, File};
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsFd;
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -20,6 +20,10 @@ pub(crate) const HOST: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
 /// The neighbour's.
 pub(crate) const NEIGHBOUR: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 pub(crate) const LOCALHOST: Ipv4Addr = Ipv4Addr::LOCALHOST;
+/// The same of IPv6.
+pub(crate) const HOST6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 2);
+pub(crate) const NEIGHBOUR6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
+pub(crate) const LOCALHOST6: Ipv6Addr = Ipv6Addr::LOCALHOST;
 const PATIENCE: Duration = Duration::from_secs(3);
 /// A packet that is dropped makes itself known by nothing coming.
 const SILENCE: Duration = Duration::from_millis(900);
@@ -48,10 +52,13 @@ impl Host {
         ip("link set lo up");
         ip(&format!("link add uplink type veth peer name uplink netns {pid}"));
         ip(&format!("address add {HOST}/24 dev uplink"));
+        ip(&format!("address add {HOST6}/64 dev uplink nodad"));
         ip("link set uplink up");
         ip(&format!("route add default via {NEIGHBOUR}"));
+        ip(&format!("-6 route add default via {NEIGHBOUR6}"));
         neighbour.ip("link set lo up");
         neighbour.ip(&format!("address add {NEIGHBOUR}/24 dev uplink"));
+        neighbour.ip(&format!("address add {NEIGHBOUR6}/64 dev uplink nodad"));
         neighbour.ip("link set uplink up");
         Self { neighbour, root: tempfile::tempdir().unwrap() }
     }
@@ -121,14 +128,14 @@ impl Sandbox {
 
     /// Serves TCP and UDP on a port of the namespace.
     pub(crate) fn serve(&self, port: u16) {
-        self.inside(|| serve(Ipv4Addr::UNSPECIFIED, port));
+        self.inside(|| serve(Ipv6Addr::UNSPECIFIED, port));
     }
 
-    pub(crate) fn tcp(&self, address: Ipv4Addr, port: u16) -> Option<SocketAddr> {
+    pub(crate) fn tcp(&self, address: impl Into<IpAddr> + Send, port: u16) -> Option<SocketAddr> {
         self.inside(|| tcp(address, port))
     }
 
-    pub(crate) fn udp(&self, address: Ipv4Addr, port: u16) -> Option<SocketAddr> {
+    pub(crate) fn udp(&self, address: impl Into<IpAddr> + Send, port: u16) -> Option<SocketAddr> {
         self.inside(|| udp(address, port))
     }
 
@@ -149,7 +156,8 @@ impl Drop for Sandbox {
 }
 
 /// A server that tells whoever asks under which address it sees him. It lives until the test's process ends.
-pub(crate) fn serve(address: Ipv4Addr, port: u16) {
+pub(crate) fn serve(address: impl Into<IpAddr>, port: u16) {
+    let address = address.into();
     let listener = TcpListener::bind((address, port)).unwrap();
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
@@ -177,8 +185,8 @@ fn answer(mut stream: TcpStream) {
 pub(crate) struct Conversation(TcpStream);
 
 impl Conversation {
-    pub(crate) fn with(address: Ipv4Addr, port: u16) -> Option<Self> {
-        let stream = TcpStream::connect_timeout(&SocketAddrV4::new(address, port).into(), SILENCE).ok()?;
+    pub(crate) fn with(address: impl Into<IpAddr>, port: u16) -> Option<Self> {
+        let stream = TcpStream::connect_timeout(&SocketAddr::new(address.into(), port), SILENCE).ok()?;
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         Some(Self(stream))
     }
@@ -191,24 +199,32 @@ impl Conversation {
         while self.0.read_exact(&mut byte).is_ok() && byte[0] != b'\n' {
             answer.push(byte[0]);
         }
-        String::from_utf8(answer).ok()?.parse().ok()
+        seen(&answer)
     }
 }
 
+/// A socket of both families shows addresses of IPv4 in the clothes of IPv6.
+fn seen(answer: &[u8]) -> Option<SocketAddr> {
+    let address: SocketAddr = std::str::from_utf8(answer).ok()?.parse().ok()?;
+    Some(SocketAddr::new(address.ip().to_canonical(), address.port()))
+}
+
 /// Asks a server by TCP under which address it sees us; none if nobody answers.
-pub(crate) fn tcp(address: Ipv4Addr, port: u16) -> Option<SocketAddr> {
+pub(crate) fn tcp(address: impl Into<IpAddr>, port: u16) -> Option<SocketAddr> {
     Conversation::with(address, port)?.ask()
 }
 
 /// The same by UDP.
-pub(crate) fn udp(address: Ipv4Addr, port: u16) -> Option<SocketAddr> {
-    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
+pub(crate) fn udp(address: impl Into<IpAddr>, port: u16) -> Option<SocketAddr> {
+    let address = address.into();
+    let any: IpAddr = if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let socket = UdpSocket::bind((any, 0)).unwrap();
     socket.set_read_timeout(Some(SILENCE)).unwrap();
     socket.send_to(b"?", (address, port)).ok()?;
     let mut buffer = [0; 64];
     let (length, peer) = socket.recv_from(&mut buffer).ok()?;
     assert_eq!(peer, SocketAddr::from((address, port)), "the answer comes from whom it was asked");
-    std::str::from_utf8(&buffer[..length]).unwrap().parse().ok()
+    seen(&buffer[..length])
 }
 
 pub(crate) fn ip(arguments: &str) -> String {
@@ -249,9 +265,19 @@ pub(crate) fn id(byte: u8) -> ContainerId {
     ContainerId::from_bytes([byte; 32])
 }
 
+/// Attached to the bridge, without a port.
+pub(crate) fn plain() -> AttachSpec {
+    bridge::<IpAddr>(&[])
+}
+
+/// Attached to the bridge, with ports published on all addresses: port of the host, port of the container.
+pub(crate) fn on_all(ports: &[(u16, u16)]) -> AttachSpec {
+    bridge::<IpAddr>(&ports.iter().map(|(host, container)| (None, *host, *container)).collect::<Vec<_>>())
+}
+
 /// Attached to the bridge, with these ports published: address, port of the host, port of the container.
-pub(crate) fn bridge(ports: &[(Option<Ipv4Addr>, u16, u16)]) -> AttachSpec {
-    let both = |(host_address, host_port, container_port): &(Option<Ipv4Addr>, u16, u16)| {
+pub(crate) fn bridge<A: Into<IpAddr> + Copy>(ports: &[(Option<A>, u16, u16)]) -> AttachSpec {
+    let both = |(host_address, host_port, container_port): &(Option<A>, u16, u16)| {
         [Protocol::Tcp, Protocol::Udp].map(|protocol| PortBinding {
             host_address: host_address.map(Into::into),
             host_port: *host_port,

@@ -1,6 +1,8 @@
 //! Published ports: who reaches them, and who reaches nothing else.
 
-use crate::host::{HOST, Host, LOCALHOST, NEIGHBOUR, Sandbox, bridge, id, ip, on_a_host, serve, tcp, udp, wait_until};
+use crate::host::{
+    HOST, Host, LOCALHOST, NEIGHBOUR, Sandbox, bridge, id, ip, on_a_host, on_all, plain, serve, tcp, udp, wait_until,
+};
 use schema::Code;
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::time::Duration;
@@ -9,8 +11,8 @@ use std::time::Duration;
 fn a_published_port_is_reached_from_everywhere() {
     on_a_host(|host| {
         let (mut engine, sandbox, other) = (host.engine(), Sandbox::new(), Sandbox::new());
-        let attachment = engine.attach(&id(1), sandbox.reference, &bridge(&[(None, 8080, 80)])).unwrap();
-        engine.attach(&id(2), other.reference, &bridge(&[])).unwrap();
+        let attachment = engine.attach(&id(1), sandbox.reference, &on_all(&[(8080, 80)])).unwrap();
+        engine.attach(&id(2), other.reference, &plain()).unwrap();
         let gateway = attachment.gateway.unwrap();
         sandbox.serve(80);
         for to in [LOCALHOST, Ipv4Addr::new(127, 1, 2, 3), HOST, gateway] {
@@ -82,12 +84,12 @@ fn what_is_not_published_is_out_of_reach() {
 fn a_port_in_use_is_refused_and_named() {
     on_a_host(|host| {
         let (mut engine, one, other) = (host.engine(), Sandbox::new(), Sandbox::new());
-        engine.attach(&id(0xaa), one.reference, &bridge(&[(None, 8080, 80)])).unwrap();
-        let failure = engine.attach(&id(2), other.reference, &bridge(&[(None, 8080, 80)])).unwrap_err();
+        engine.attach(&id(0xaa), one.reference, &on_all(&[(8080, 80)])).unwrap();
+        let failure = engine.attach(&id(2), other.reference, &on_all(&[(8080, 80)])).unwrap_err();
         assert_eq!(failure.code, Code::Conflict);
         assert_eq!(failure.message, "port already in use: 0.0.0.0:8080/tcp is published by container aaaaaaaaaaaa");
         let _listener = TcpListener::bind((LOCALHOST, 9090)).unwrap();
-        let failure = engine.attach(&id(2), other.reference, &bridge(&[(None, 9090, 80)])).unwrap_err();
+        let failure = engine.attach(&id(2), other.reference, &on_all(&[(9090, 80)])).unwrap_err();
         assert_eq!(failure.message, "port already in use: 0.0.0.0:9090/tcp by another process of the host");
         let _socket = UdpSocket::bind((HOST, 9091)).unwrap();
         let failure = engine.attach(&id(2), other.reference, &bridge(&[(Some(HOST), 9091, 80)])).unwrap_err();
@@ -103,7 +105,7 @@ fn a_port_in_use_is_refused_and_named() {
 fn a_published_port_is_held_against_others() {
     on_a_host(|host| {
         let (mut engine, sandbox) = (host.engine(), Sandbox::new());
-        let attachment = engine.attach(&id(1), sandbox.reference, &bridge(&[(None, 0, 80)])).unwrap();
+        let attachment = engine.attach(&id(1), sandbox.reference, &on_all(&[(0, 80)])).unwrap();
         let port = attachment.ports[0].host_port;
         assert!((49153..=65534).contains(&port));
         let udp_port = attachment.ports[1].host_port;
@@ -111,7 +113,7 @@ fn a_published_port_is_held_against_others() {
         assert!(UdpSocket::bind((LOCALHOST, udp_port)).is_err());
         let mut second = host.engine_named("cctl-second");
         let other = Sandbox::new();
-        let failure = second.attach(&id(2), other.reference, &bridge(&[(None, port, 80)])).unwrap_err();
+        let failure = second.attach(&id(2), other.reference, &on_all(&[(port, 80)])).unwrap_err();
         assert!(failure.message.contains("by another process of the host"), "{failure}");
         engine.detach(&id(1)).unwrap();
         // Another test's child may have a copy of our sockets, until it executes its program.
@@ -125,8 +127,8 @@ fn instances_live_side_by_side_and_apart() {
     on_a_host(|host| {
         let (mut one, mut other) = (host.engine_named("cctl-one"), host.engine_named("cctl-other"));
         let (in_one, in_other) = (Sandbox::new(), Sandbox::new());
-        let of_one = one.attach(&id(1), in_one.reference, &bridge(&[(None, 8080, 80)])).unwrap();
-        let of_other = other.attach(&id(1), in_other.reference, &bridge(&[])).unwrap();
+        let of_one = one.attach(&id(1), in_one.reference, &on_all(&[(8080, 80)])).unwrap();
+        let of_other = other.attach(&id(1), in_other.reference, &plain()).unwrap();
         assert_ne!(of_one.gateway, of_other.gateway);
         in_one.serve(80);
         in_one.serve(81);
@@ -163,14 +165,14 @@ fn who_sent_before_a_port_was_published_is_heard_after() {
         let mut engine = host.engine();
         let (other, sandbox) = (Sandbox::new(), Sandbox::new());
         // From now on, the kernel tracks connections.
-        engine.attach(&id(1), other.reference, &bridge(&[])).unwrap();
+        engine.attach(&id(1), other.reference, &plain()).unwrap();
         let clients = clients(&host);
         // Whoever takes what is sent without an answer keeps the clients from being refused.
         let sink = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 8080)).unwrap();
         assert!(!clients.iter().any(asks));
         drop(sink);
         sandbox.serve(80);
-        engine.attach(&id(2), sandbox.reference, &bridge(&[(None, 8080, 80)])).unwrap();
+        engine.attach(&id(2), sandbox.reference, &on_all(&[(8080, 80)])).unwrap();
         assert!(clients.iter().all(asks));
     });
 }
@@ -182,14 +184,14 @@ fn who_goes_on_sending_does_not_reach_who_has_the_address_now() {
         let (one, other) = (Sandbox::new(), Sandbox::new());
         one.serve(80);
         other.serve(80);
-        let before = engine.attach(&id(1), one.reference, &bridge(&[(None, 8080, 80)])).unwrap();
+        let before = engine.attach(&id(1), one.reference, &on_all(&[(8080, 80)])).unwrap();
         let clients = clients(&host);
         assert!(clients.iter().all(asks));
         engine.detach(&id(1)).unwrap();
         drop(engine);
         // A new process begins at the first address again.
         let mut engine = host.engine();
-        let after = engine.attach(&id(2), other.reference, &bridge(&[(None, 9090, 80)])).unwrap();
+        let after = engine.attach(&id(2), other.reference, &on_all(&[(9090, 80)])).unwrap();
         assert_eq!(after.address, before.address);
         assert!(!clients.iter().any(asks));
     });

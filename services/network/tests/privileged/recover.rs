@@ -1,7 +1,8 @@
 //! Processes of the service come and go; containers do not notice.
 
 use crate::host::{
-    Conversation, HOST, NEIGHBOUR, Sandbox, bridge, exists, id, ip, nft, on_a_host, pairs, tcp, udp, wait_until,
+    Conversation, HOST, NEIGHBOUR, Sandbox, bridge, exists, id, ip, nft, on_a_host, on_all, pairs, plain, tcp, udp,
+    wait_until,
 };
 use std::fs;
 
@@ -9,7 +10,7 @@ use std::fs;
 fn a_restart_changes_nothing() {
     on_a_host(|host| {
         let (one, other) = (Sandbox::new(), Sandbox::new());
-        let spec = bridge(&[(None, 8080, 80), (None, 0, 81)]);
+        let spec = on_all(&[(8080, 80), (0, 81)]);
         let mut engine = host.engine();
         let before = engine.attach(&id(1), one.reference, &spec).unwrap();
         one.serve(80);
@@ -27,9 +28,9 @@ fn a_restart_changes_nothing() {
         assert!(inward.ask().is_some() && outward.ask().is_some(), "connections go on");
         assert!(tcp(HOST, 8080).is_some());
         assert_eq!(engine.attach(&id(1), one.reference, &spec).unwrap(), before);
-        let second = engine.attach(&id(2), other.reference, &bridge(&[])).unwrap();
+        let second = engine.attach(&id(2), other.reference, &plain()).unwrap();
         assert_eq!(second.address.unwrap().octets()[3], 3);
-        assert!(engine.attach(&id(3), other.reference, &bridge(&[(None, 8080, 80)])).is_err());
+        assert!(engine.attach(&id(3), other.reference, &on_all(&[(8080, 80)])).is_err());
         assert_eq!(engine.info().unwrap().attached, 2);
     });
 }
@@ -69,7 +70,7 @@ fn a_table_that_is_gone_or_changed_comes_back() {
         }
         let other = Sandbox::new();
         nft("flush ruleset");
-        engine.attach(&id(2), other.reference, &bridge(&[])).unwrap();
+        engine.attach(&id(2), other.reference, &plain()).unwrap();
         assert!(works(), "another attach");
         nft(&format!("flush map inet {name} ports"));
         engine.detach(&id(1)).unwrap();
@@ -82,7 +83,7 @@ fn a_bridge_that_is_gone_comes_back() {
     on_a_host(|host| {
         let sandbox = Sandbox::new();
         let mut engine = host.engine();
-        let attachment = engine.attach(&id(1), sandbox.reference, &bridge(&[(None, 8080, 80)])).unwrap();
+        let attachment = engine.attach(&id(1), sandbox.reference, &on_all(&[(8080, 80)])).unwrap();
         sandbox.serve(80);
         ip(&format!("link delete {}", host.name()));
         assert!(tcp(HOST, 8080).is_none());
@@ -107,8 +108,8 @@ fn reconcile_releases_what_no_live_container_has() {
     on_a_host(|host| {
         let (one, other) = (Sandbox::new(), Sandbox::new());
         let mut engine = host.engine();
-        engine.attach(&id(1), one.reference, &bridge(&[(None, 8080, 80)])).unwrap();
-        engine.attach(&id(2), other.reference, &bridge(&[(None, 8081, 80)])).unwrap();
+        engine.attach(&id(1), one.reference, &on_all(&[(8080, 80)])).unwrap();
+        engine.attach(&id(2), other.reference, &on_all(&[(8081, 80)])).unwrap();
         other.serve(80);
         drop(engine);
         let mut engine = host.engine();
@@ -127,7 +128,7 @@ fn leases_of_another_boot_mean_nothing() {
     on_a_host(|host| {
         let sandbox = Sandbox::new();
         let mut engine = host.engine();
-        engine.attach(&id(1), sandbox.reference, &bridge(&[(None, 8080, 80)])).unwrap();
+        engine.attach(&id(1), sandbox.reference, &on_all(&[(8080, 80)])).unwrap();
         drop(engine);
         sandbox.end();
         wait_until("the interface is gone, as after a boot", || pairs().is_empty());
@@ -157,8 +158,8 @@ fn a_damaged_record_harms_one_container_and_nobody_gets_its_address() {
     on_a_host(|host| {
         let (one, other, third) = (Sandbox::new(), Sandbox::new(), Sandbox::new());
         let mut engine = host.engine();
-        let of_one = engine.attach(&id(1), one.reference, &bridge(&[(None, 8080, 80)])).unwrap();
-        let of_other = engine.attach(&id(2), other.reference, &bridge(&[(None, 8081, 80)])).unwrap();
+        let of_one = engine.attach(&id(1), one.reference, &on_all(&[(8080, 80)])).unwrap();
+        let of_other = engine.attach(&id(2), other.reference, &on_all(&[(8081, 80)])).unwrap();
         one.serve(80);
         other.serve(80);
         drop(engine);
@@ -169,7 +170,7 @@ fn a_damaged_record_harms_one_container_and_nobody_gets_its_address() {
         assert!(tcp(HOST, 8081).is_some() && tcp(HOST, 8080).is_none());
         assert!(other.tcp(of_one.address.unwrap(), 80).is_some(), "it is still connected");
         assert_eq!((engine.info().unwrap().attached, host.leases()), (2, 2));
-        let of_third = engine.attach(&id(3), third.reference, &bridge(&[(None, 8080, 80)])).unwrap();
+        let of_third = engine.attach(&id(3), third.reference, &on_all(&[(8080, 80)])).unwrap();
         assert!(![of_one.address, of_other.address].contains(&of_third.address));
         assert_eq!(of_third.gateway, of_one.gateway);
         engine.detach(&id(1)).unwrap();

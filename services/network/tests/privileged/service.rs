@@ -1,6 +1,6 @@
 //! The service as a process, called over its socket, and killed at random moments.
 
-use crate::host::{HOST, Host, Sandbox, bridge, exists, id, nft, on_a_host, tcp};
+use crate::host::{HOST, Host, Sandbox, exists, id, nft, on_a_host, on_all, tcp};
 use futures::future::join_all;
 use schema::common::SandboxRef;
 use schema::network::Client;
@@ -73,7 +73,7 @@ fn the_service_answers_over_its_socket() {
         sandbox.serve(80);
         block_on(async {
             let client = Client::new(&host.instance());
-            let spec = bridge(&[(None, 8080, 80)]);
+            let spec = on_all(&[(8080, 80)]);
             let attachment = client.attach(&call(), &id(1), &sandbox.reference, &spec).await.unwrap();
             assert_eq!(attachment.ports, spec.ports);
             assert!(tcp(HOST, 8080).is_some());
@@ -99,7 +99,7 @@ fn killed_at_random_moments_it_loses_and_leaks_nothing() {
         let references: Vec<_> = sandboxes.iter().map(|sandbox| sandbox.reference).collect();
         block_on(async {
             let client = Client::new(&instance);
-            client.attach(&call(), &id(99), &bystander.reference, &bridge(&[(None, 8000, 80)])).await.unwrap();
+            client.attach(&call(), &id(99), &bystander.reference, &on_all(&[(8000, 80)])).await.unwrap();
         });
         let over = AtomicBool::new(false);
         thread::scope(|scope| {
@@ -138,7 +138,7 @@ async fn storm(instance: &Instance, sandboxes: &[SandboxRef]) {
     for _ in 0..5 {
         let attached = join_all(sandboxes.iter().enumerate().map(|(byte, sandbox)| {
             let client = client.clone();
-            async move { client.attach(&call(), &id(byte as u8), sandbox, &bridge(&[(None, 0, 80)])).await.unwrap() }
+            async move { client.attach(&call(), &id(byte as u8), sandbox, &on_all(&[(0, 80)])).await.unwrap() }
         }))
         .await;
         let mut addresses: Vec<Ipv4Addr> = attached.iter().filter_map(|one| one.address).collect();

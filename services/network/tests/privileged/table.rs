@@ -1,6 +1,6 @@
 //! The one table of an instance, and the tables of others.
 
-use crate::host::{HOST, Sandbox, bridge, exists, id, nft, on_a_host};
+use crate::host::{HOST, Sandbox, bridge, exists, id, nft, on_a_host, on_all, plain};
 use std::net::Ipv4Addr;
 
 const EXPECTED: &str = include_str!("table.nft");
@@ -58,7 +58,7 @@ fn the_tables_of_others_stay_byte_for_byte() {
         let listed = || (nft("-a list table ip foreign"), nft("-a list table inet cctl-else"));
         let before = listed();
         let (mut engine, sandbox) = (host.engine(), Sandbox::new());
-        engine.attach(&id(1), sandbox.reference, &bridge(&[(None, 8080, 80)])).unwrap();
+        engine.attach(&id(1), sandbox.reference, &on_all(&[(8080, 80)])).unwrap();
         nft(&format!("delete table inet {}", host.name()));
         engine.reconcile(&[id(1)]).unwrap();
         engine.detach(&id(1)).unwrap();
@@ -74,7 +74,7 @@ fn tear_down_leaves_nothing_and_only_when_nothing_is_attached() {
         engine.tear_down().unwrap();
         let info = engine.info().unwrap();
         assert_eq!((info.bridge.clone(), info.table.clone(), info.attached), (host.name(), host.name(), 0));
-        engine.attach(&id(1), sandbox.reference, &bridge(&[])).unwrap();
+        engine.attach(&id(1), sandbox.reference, &plain()).unwrap();
         let failure = engine.tear_down().unwrap_err();
         assert_eq!(failure.code, schema::Code::Conflict);
         engine.detach(&id(1)).unwrap();
@@ -83,7 +83,7 @@ fn tear_down_leaves_nothing_and_only_when_nothing_is_attached() {
             assert!(!exists(&host.name()));
             assert_eq!(nft("list tables"), "");
         }
-        engine.attach(&id(1), sandbox.reference, &bridge(&[])).unwrap();
+        engine.attach(&id(1), sandbox.reference, &plain()).unwrap();
         assert_eq!(engine.info().unwrap().subnet, info.subnet);
     });
 }
@@ -97,7 +97,7 @@ fn a_subnet_in_use_is_not_taken() {
         crate::host::ip("link add other type bridge");
         crate::host::ip(&format!("address add {gateway}/26 dev other"));
         let (mut engine, sandbox) = (host.engine(), Sandbox::new());
-        let attachment = engine.attach(&id(1), sandbox.reference, &bridge(&[])).unwrap();
+        let attachment = engine.attach(&id(1), sandbox.reference, &plain()).unwrap();
         assert_ne!(attachment.gateway, Some(gateway));
         assert_eq!(host.engine().info().unwrap().gateway, attachment.gateway.unwrap().to_string());
     });
