@@ -8,6 +8,7 @@
 mod attach;
 mod bench;
 mod host;
+mod ipv6;
 mod publish;
 mod recover;
 mod refuse;

@@ -1,10 +1,12 @@
 //! Published ports: who reaches them, and who reaches nothing else.
 
 use crate::host::{
-    HOST, Host, LOCALHOST, NEIGHBOUR, Sandbox, bridge, id, ip, on_a_host, on_all, plain, serve, tcp, udp, wait_until,
+    HOST, HOST6, Host, LOCALHOST, LOCALHOST6, NEIGHBOUR, NEIGHBOUR6, Sandbox, bridge, id, ip, on_a_host, on_all, plain,
+    serve, tcp, udp, wait_until,
 };
 use schema::Code;
-use std::net::{Ipv4Addr, TcpListener, UdpSocket};
+use schema::common::Protocol;
+use std::net::{IpAddr, Ipv4Addr, TcpListener, UdpSocket};
 use std::time::Duration;
 
 #[test]
@@ -13,22 +15,33 @@ fn a_published_port_is_reached_from_everywhere() {
         let (mut engine, sandbox, other) = (host.engine(), Sandbox::new(), Sandbox::new());
         let attachment = engine.attach(&id(1), sandbox.reference, &on_all(&[(8080, 80)])).unwrap();
         engine.attach(&id(2), other.reference, &plain()).unwrap();
-        let gateway = attachment.gateway.unwrap();
+        let gateways = [IpAddr::from(attachment.gateway.unwrap()), attachment.gateway6.unwrap().into()];
         sandbox.serve(80);
-        for to in [LOCALHOST, Ipv4Addr::new(127, 1, 2, 3), HOST, gateway] {
+        for to in [LOCALHOST, Ipv4Addr::new(127, 1, 2, 3), HOST].map(IpAddr::from).iter().chain(&gateways) {
+            let to = *to;
+            assert!(tcp(to, 8080).is_some(), "from the host to {to} by TCP");
+            assert!(udp(to, 8080).is_some(), "from the host to {to} by UDP");
+        }
+        for to in [LOCALHOST6, HOST6] {
             assert!(tcp(to, 8080).is_some(), "from the host to {to} by TCP");
             assert!(udp(to, 8080).is_some(), "from the host to {to} by UDP");
         }
         assert_eq!(host.neighbour.tcp(HOST, 8080).unwrap().ip(), NEIGHBOUR, "the client's address is seen");
         assert_eq!(host.neighbour.udp(HOST, 8080).unwrap().ip(), NEIGHBOUR);
-        for to in [HOST, gateway] {
+        assert_eq!(host.neighbour.tcp(HOST6, 8080).unwrap().ip(), NEIGHBOUR6);
+        assert_eq!(host.neighbour.udp(HOST6, 8080).unwrap().ip(), NEIGHBOUR6);
+        for to in [HOST.into(), HOST6.into(), gateways[0], gateways[1]] {
             assert!(other.tcp(to, 8080).is_some(), "from another container to {to} by TCP");
             assert!(other.udp(to, 8080).is_some(), "from another container to {to} by UDP");
             assert!(sandbox.tcp(to, 8080).is_some(), "from the container itself to {to} by TCP");
             assert!(sandbox.udp(to, 8080).is_some(), "from the container itself to {to} by UDP");
         }
-        assert!(sandbox.tcp(LOCALHOST, 8080).is_none(), "inside, loopback is the container's own");
-        assert!(tcp(NEIGHBOUR, 8080).is_none(), "another host's port of the same number is its own");
+        for to in [IpAddr::from(LOCALHOST), LOCALHOST6.into()] {
+            assert!(sandbox.tcp(to, 8080).is_none(), "inside, loopback is the container's own");
+        }
+        for to in [IpAddr::from(NEIGHBOUR), NEIGHBOUR6.into()] {
+            assert!(tcp(to, 8080).is_none(), "another host's port of the same number is its own");
+        }
     });
 }
 
@@ -106,11 +119,13 @@ fn a_published_port_is_held_against_others() {
     on_a_host(|host| {
         let (mut engine, sandbox) = (host.engine(), Sandbox::new());
         let attachment = engine.attach(&id(1), sandbox.reference, &on_all(&[(0, 80)])).unwrap();
-        let port = attachment.ports[0].host_port;
+        let of = |protocol| attachment.ports.iter().find(|port| port.protocol == protocol).unwrap().host_port;
+        let (port, udp_port) = (of(Protocol::Tcp), of(Protocol::Udp));
         assert!((49153..=65534).contains(&port));
-        let udp_port = attachment.ports[1].host_port;
         assert!(TcpListener::bind((LOCALHOST, port)).is_err());
         assert!(UdpSocket::bind((LOCALHOST, udp_port)).is_err());
+        assert!(TcpListener::bind((LOCALHOST6, port)).is_err());
+        assert!(UdpSocket::bind((LOCALHOST6, udp_port)).is_err());
         let mut second = host.engine_named("cctl-second");
         let other = Sandbox::new();
         let failure = second.attach(&id(2), other.reference, &on_all(&[(port, 80)])).unwrap_err();

@@ -19,14 +19,18 @@ fn the_table_is_as_documented() {
         let (mut engine, sandbox) = (host.engine(), Sandbox::new());
         let ports = [(None, 8080, 80), (Some(HOST), 5353, 53)];
         let attachment = engine.attach(&id(1), sandbox.reference, &bridge(&ports)).unwrap();
-        let subnet = engine.info().unwrap().subnet;
+        let info = engine.info().unwrap();
         let listed = nft(&format!("-y list table inet {}", host.name()));
         let fingerprint = listed.split("rules ").nth(1).unwrap().split('"').next().unwrap();
         let listed = listed
             .replace(fingerprint, "FINGERPRINT")
             .replace(&host.name(), "BRIDGE")
             .replace(&attachment.address.unwrap().to_string(), "ADDRESS")
-            .replace(&subnet, "SUBNET");
+            .replace(&attachment.address6.unwrap().to_string(), "ADDRESS6")
+            .replace(&info.subnet, "SUBNET")
+            .replace(&info.subnet6, "SUBNET6")
+            .replace(&format!("{}\n", info.gateway6), "GATEWAY6\n")
+            .replace(&format!("{} ", info.gateway6), "GATEWAY6 ");
         assert_eq!(sorted_elements(&listed), sorted_elements(EXPECTED), "{listed}");
     });
 }
