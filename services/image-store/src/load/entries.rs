@@ -75,7 +75,8 @@ impl<'a> Entries<'a> {
         let mut members = Members::new(source);
         let mut found: HashMap<String, Entry> = HashMap::new();
         while let Some(member) = members.next()? {
-            let name = member.path.to_string();
+            // What is not UTF-8 cannot be named by the JSON of an archive.
+            let Some(name) = member.path.as_os_str().to_str().map(str::to_owned) else { continue };
             let entry = match member.kind {
                 Kind::Directory => continue,
                 Kind::File => Entry::File { offset: members.position(), size: member.size },
@@ -105,7 +106,7 @@ impl<'a> Entries<'a> {
     /// A file's content and its length. A link is followed once, to a file of the archive.
     pub(super) fn open(&self, name: &str) -> Result<(Cancellable<'a, Member<'_>>, u64), Error> {
         let missing = || invalid(format_args!("the archive has no member {}", name.escape_default()));
-        let path = MemberPath::parse(name.as_bytes())?.to_string();
+        let path = MemberPath::parse(name.as_bytes())?.as_os_str().to_string_lossy().into_owned();
         let entry = self.members.get(&path).ok_or_else(missing)?;
         let target = match entry {
             Entry::File { .. } => entry,
