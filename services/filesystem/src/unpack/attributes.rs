@@ -72,6 +72,8 @@ fn tolerate(member: &Member, attribute: &[u8], result: Result<()>) -> Result<()>
             tracing::warn!(member = %member.path, ?attribute, %error, "an extended attribute is left out");
             Ok(())
         }
+        // What does not fit is told in as many ways as there are filesystems: ext4 says that there is no space.
+        Err(Errno::RANGE | Errno::NOSPC) => Err(Errno::TOOBIG),
         other => other,
     }
 }

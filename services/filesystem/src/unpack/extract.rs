@@ -132,7 +132,7 @@ impl Extractor {
             }
         }
         if matches!(member.kind, Kind::Sparse(_)) {
-            file.set_len(member.size).map_err(writing)?;
+            rustix::fs::ftruncate(&file, member.size).map_err(of_member)?;
         }
         set(&file, member).and_then(|()| set_time_of(&file, member.mtime)).map_err(of_member)
     }
@@ -291,11 +291,13 @@ fn failed(path: &MemberPath, error: Errno) -> Failure {
     let invalid = |why: &str| Failure::invalid(format_args!("member {path}: {why}"));
     match error {
         Errno::NOTDIR => invalid("what should be its directory is none"),
-        Errno::NOENT => invalid("what it needs is not in the layer"),
+        Errno::NOENT => invalid("what it links to is not there"),
         Errno::LOOP => invalid("too many links on the way to it"),
         Errno::ISDIR | Errno::EXIST => invalid("a directory is in its place"),
         Errno::NAMETOOLONG => invalid("its name is too long for the filesystem"),
-        Errno::INVAL => invalid("the filesystem cannot hold it"),
+        Errno::INVAL | Errno::FBIG => invalid("the filesystem cannot hold it"),
+        Errno::TOOBIG => invalid("the filesystem cannot hold its extended attributes"),
+        Errno::PERM => invalid("the kernel does not permit it"),
         Errno::XDEV => invalid("it is a link to a file of another filesystem"),
         Errno::MLINK => invalid("the filesystem has no more links for one file"),
         Errno::OPNOTSUPP => invalid("its directory shows the kernel's state, it is not for files"),

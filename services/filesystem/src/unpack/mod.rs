@@ -58,7 +58,7 @@ fn extract(layer: &Layer, blob: &Path, target: &Path) -> Result<Digest, Failure>
 ///
 /// Fails with `notFound` if there is no such directory, and `invalidArgument` for an archive that would leave
 /// the tree, or that does not fit into it.
-pub(crate) fn unpack_files(root: OwnedFd, directory: &str, archive: &Path, keep_owner: bool) -> Result<(), Failure> {
+pub fn unpack_files(root: OwnedFd, directory: &str, archive: &Path, keep_owner: bool) -> Result<(), Failure> {
     let failed = |error: Errno| look::failed(directory, error);
     let below = beneath::real_path(root.as_fd(), OsStr::new(directory)).map_err(failed)?;
     let opened = beneath::open_directory(root.as_fd(), OsStr::from_bytes(&below)).map_err(failed)?;

@@ -62,7 +62,7 @@ fn content(archive: &[u8], name: &str) -> Vec<u8> {
             return data;
         }
     }
-    panic!("no {name}");
+    unreachable!("no {name}");
 }
 
 fn image() -> Archive {

@@ -5,7 +5,7 @@ use filesystem::{Host, Mechanism};
 use kit::Context;
 use schema::common::{Layer, Volume};
 use schema::filesystem::{Client, MountSpec, Place};
-use schema::image_store::ImportRequest;
+use schema::image_store::{Image, ImportRequest};
 use schema::{Call, ContainerId, Failure, Instance};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -129,7 +129,7 @@ impl Engine {
 
     /// Where a container's files are.
     pub(crate) fn place(&self, number: u8, layers: &[Layer], sandbox: Option<&crate::sandbox::Sandbox>) -> Place {
-        let sandbox = sandbox.map(|sandbox| sandbox.reference.clone());
+        let sandbox = sandbox.map(|sandbox| sandbox.reference);
         Place { id: id(number), layers: layers.to_vec(), sandbox }
     }
 
@@ -151,6 +151,11 @@ impl Engine {
     /// Imports the bytes of an archive and gives their layer.
     pub(crate) async fn layer_of(&self, bytes: &[u8]) -> Layer {
         let upload = self.upload(bytes).await;
+        self.import(&upload).await.unwrap().layers.remove(0)
+    }
+
+    /// Imports an upload.
+    pub(crate) async fn import(&self, upload: &str) -> Result<Image, Failure> {
         let request = ImportRequest {
             reference: String::new(),
             source: "test".to_owned(),
@@ -158,8 +163,17 @@ impl Engine {
             changes: vec![],
             platform: String::new(),
         };
-        let mut image = self.images.import_upload(&call(), &upload, &request).await.unwrap();
-        image.layers.remove(0)
+        self.images.import_upload(&call(), upload, &request).await
+    }
+
+    /// How many images there are.
+    pub(crate) async fn images(&self) -> usize {
+        self.images.list(&call()).await.unwrap().len()
+    }
+
+    /// Removes an image.
+    pub(crate) async fn remove(&self, image: &Image) {
+        self.images.remove(&call(), image.id.as_str(), true).await.unwrap();
     }
 
     pub(crate) async fn mount(

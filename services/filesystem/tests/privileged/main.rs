@@ -5,6 +5,7 @@
 mod archive;
 mod changes;
 mod copying;
+mod corpus;
 mod engine;
 mod hostile;
 mod keeping;

@@ -92,7 +92,9 @@ impl<R: Read> Members<R> {
     /// has no members, only its end, is sound.
     #[allow(clippy::should_implement_trait)] // a lending reader: the data of each member is read in between
     pub fn next(&mut self) -> Result<Option<Member>, Error> {
-        self.source.skip(self.left + self.padding)?;
+        // One after the other: their sum may be more than a number holds.
+        self.source.skip(self.left)?;
+        self.source.skip(self.padding)?;
         (self.left, self.padding) = (0, 0);
         let mut preface = Preface::default();
         loop {
@@ -290,11 +292,12 @@ fn checksum(block: &Block) -> u32 {
         .sum()
 }
 
-/// Attributes with which overlayfs steers itself would let a layer show what belongs to others.
+/// Attributes with which overlayfs steers itself would let a layer show what belongs to others. Those of a mount
+/// with the option `userxattr` (`user.overlay.`) are files' own to us, who have no such mount.
 fn check_attributes(path: &MemberPath, xattrs: &[(Vec<u8>, Vec<u8>)]) -> Result<(), Error> {
-    const RESERVED: [&[u8]; 2] = [b"trusted.overlay.", b"user.overlay."];
+    const RESERVED: &[u8] = b"trusted.overlay.";
     for (name, _) in xattrs {
-        if name.is_empty() || name.contains(&0) || RESERVED.iter().any(|prefix| name.starts_with(prefix)) {
+        if name.is_empty() || name.contains(&0) || name.starts_with(RESERVED) {
             return Err(Error::invalid(format_args!(
                 "member {path}: the attribute {:?} is not for archives",
                 Shown(name)
