@@ -77,7 +77,7 @@ mod tests {
     fn following(file: &Path) -> Receiver<Option<Vec<u8>>> {
         let (sender, changes) = channel();
         let file = file.to_owned();
-        std::thread::spawn(move || follow(&[file.clone()], || drop(sender.send(fs::read(&file).ok()))));
+        std::thread::spawn(move || follow(std::slice::from_ref(&file), || drop(sender.send(fs::read(&file).ok()))));
         changes
     }
 
