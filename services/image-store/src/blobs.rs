@@ -10,6 +10,7 @@ use schema::{Digest, Failure};
 use std::fs::{self, File};
 use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 const BUFFER: usize = 256 << 10;
@@ -18,6 +19,8 @@ const BUFFER: usize = 256 << 10;
 #[derive(Debug)]
 pub(crate) struct Blobs {
     directory: PathBuf,
+    /// Held while a small blob is written: two writers of the same one would share its temporary file.
+    writing: Mutex<()>,
 }
 
 impl Blobs {
@@ -32,7 +35,7 @@ impl Blobs {
                 fs::remove_file(&path).map_err(failed)?;
             }
         }
-        Ok(Self { directory })
+        Ok(Self { directory, writing: Mutex::default() })
     }
 
     pub(crate) fn path(&self, digest: &Digest) -> PathBuf {
@@ -127,6 +130,7 @@ impl Blobs {
 
     /// Stores a small blob of this digest, durably.
     pub(crate) fn put(&self, digest: &Digest, content: &[u8]) -> Result<(), Failure> {
+        let _alone = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         write_durably(&self.path(digest), content)
             .map_err(|error| Failure::io(format_args!("storing the blob {digest}"), &error))
     }

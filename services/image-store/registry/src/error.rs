@@ -8,6 +8,7 @@ use schema::{Code, Failure};
 use serde::Deserialize;
 use std::error::Error;
 use std::fmt;
+use std::io;
 
 /// Bytes of an error's document that are read.
 const LONGEST_ERROR: u64 = 64 << 10;
@@ -136,28 +137,27 @@ fn reason(error: &reqwest::Error) -> String {
     if error.is_timeout() {
         return "it does not answer in time".to_owned();
     }
-    let mut innermost: &dyn Error = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
+    let innermost = causes(error).last().map_or_else(|| error.to_string(), ToString::to_string);
     let prefix = if error.is_connect() { "cannot connect: " } else { "the connection broke: " };
     format!("{prefix}{innermost}")
 }
 
 /// What TLS says about it, if it was TLS.
-pub(crate) fn tls_error<'a>(error: &'a reqwest::Error) -> Option<&'a rustls::Error> {
-    let mut next: Option<&'a (dyn Error + 'static)> = error.source();
-    while let Some(current) = next {
-        if let Some(found) = current.downcast_ref() {
-            return Some(found);
-        }
-        let inner = current.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        if let Some(found) = inner.and_then(|inner| inner.downcast_ref()) {
-            return Some(found);
-        }
-        next = current.source();
+pub(crate) fn tls_error(error: &reqwest::Error) -> Option<&rustls::Error> {
+    causes(error).find_map(|cause| cause.downcast_ref())
+}
+
+/// All causes of an error, outermost first.
+pub(crate) fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
+    std::iter::successors(error.source(), |cause| next_cause(*cause))
+}
+
+fn next_cause<'a>(cause: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+    match cause.downcast_ref::<io::Error>() {
+        // An error of input and output that wraps another one does not give it as its source.
+        Some(error) => error.get_ref().map(|inner| inner as &(dyn Error + 'static)),
+        None => cause.source(),
     }
-    None
 }
 
 #[cfg(test)]

@@ -1,12 +1,11 @@
 //! Whether a registry speaks TLS.
 
-use crate::error::{Asked, tls_error};
+use crate::error::{Asked, causes, tls_error};
 use crate::http::{Http, Response};
 use crate::name::{host, is_loopback};
 use crate::retry::Problem;
 use reqwest::Url;
 use schema::Failure;
-use std::error::Error;
 use std::io;
 
 /// Where a registry is, and its answer to the question whether it is one.
@@ -59,12 +58,6 @@ fn speaks_no_tls(error: &reqwest::Error) -> bool {
     if let Some(error) = tls_error(error) {
         return matches!(error, rustls::Error::InvalidMessage(_));
     }
-    let mut next = error.source();
-    while let Some(current) = next {
-        if current.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::UnexpectedEof) {
-            return error.is_connect();
-        }
-        next = current.source();
-    }
-    false
+    let ended = |cause: &io::Error| cause.kind() == io::ErrorKind::UnexpectedEof;
+    error.is_connect() && causes(error).any(|cause| cause.downcast_ref().is_some_and(ended))
 }
