@@ -111,5 +111,7 @@ pub(crate) fn remains(directory: &Path) -> Vec<String> {
 /// Blobs, image records and layers stay, and are named by digests too.
 fn of_image(path: &Path) -> bool {
     let inside = |part: &str| path.components().any(|component| component.as_os_str() == part);
-    inside("image-store") || inside("layers")
+    inside("image-store")
+        || inside("layers")
+        || path.parent().is_some_and(|parent| parent.ends_with("filesystem/records"))
 }
