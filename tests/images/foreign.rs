@@ -64,7 +64,7 @@ fn an_image_of_theirs_is_the_same_to_us() {
     let archive = cctl.scratch().join("base.tar").display().to_string();
     cctl.cctl(&["save", "-o", &archive, "base"]).ok();
     podman(cctl.scratch(), &["load", "-q", "-i", &archive]);
-    podman(cctl.scratch(), &["tag", "localhost/base:latest", "localhost/mine:1"]);
+    podman(cctl.scratch(), &["tag", "docker.io/library/base:latest", "localhost/mine:1"]);
     for (format, name) in [("oci", "as-oci"), ("v2s2", "as-docker")] {
         let reference = format!("{}/podman/{name}:1", registry.name());
         podman(
@@ -96,21 +96,13 @@ fn compressed_layers_and_whiteouts_of_other_makers_are_understood() {
     std::fs::write(root.join("added"), "by umoci\n").unwrap();
     std::fs::remove_file(root.join("etc/group")).unwrap();
     run("umoci", &["repack", "--image", &format!("{layout}:two"), &bundle]);
+    let flat = format!("dir:{}", cctl.scratch().join("flat").display());
+    run("skopeo", &["copy", "--quiet", "--dest-decompress", &format!("oci:{layout}:two"), &flat]);
     for (compression, name) in [("gzip", "gz"), ("zstd", "zst")] {
         let reference = format!("{}/umoci/{name}", registry.name());
-        run(
-            "skopeo",
-            &[
-                "copy",
-                "--quiet",
-                "--dest-tls-verify=false",
-                "--dest-compress-format",
-                compression,
-                "--dest-force-compress-format",
-                &format!("oci:{layout}:two"),
-                &format!("docker://{reference}"),
-            ],
-        );
+        let target = format!("docker://{reference}");
+        let how = ["--quiet", "--dest-tls-verify=false", "--format", "oci", "--dest-compress-format", compression];
+        run("skopeo", &[&["copy"], &how[..], &[&flat, &target]].concat());
         cctl.cctl(&["pull", "-q", &reference]).ok();
         assert_eq!(cctl.cctl(&["run", "--rm", &reference, "sh", "-c", "cat /added; ls /etc"]).ok(), "by umoci\npasswd");
         cctl.cctl(&["rmi", &reference]).ok();

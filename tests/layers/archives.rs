@@ -8,7 +8,7 @@ use std::process::Command;
 #[test]
 fn an_export_has_owners_modes_links_and_attributes() {
     let cctl = Instance::start();
-    let script = "echo x > /file; chmod 4751 /file; chown 12:34 /file; ln /file /hard; ln -s file /soft; mkfifo /fifo; mkdir -m 1777 /sticky";
+    let script = "echo x > /file; chown 12:34 /file; chmod 4751 /file; ln /file /hard; ln -s file /soft; mkfifo /fifo; mkdir -m 1777 /sticky";
     ran(&cctl, "box", script);
     let archive = cctl.scratch().join("c.tar");
     cctl.cctl(&["export", "-o", archive.to_str().unwrap(), "box"]).ok();

@@ -91,7 +91,8 @@ fn diff_tells_what_was_added_changed_and_deleted_by_its_exact_name() {
     let script = "rm /hello /www /.hidden; chmod 600 /etc/group; echo more >> /etc/passwd; mkdir /made/in; touch /made/in/new; rm -r /deep";
     assert_eq!(cctl.cctl(&["run", "--name", "box", "grown", "sh", "-c", script]).code, 0);
     let diff = cctl.cctl(&["diff", "box"]).ok();
-    let expected = "D /.hidden\nD /deep\nC /etc\nC /etc/group\nC /etc/passwd\nD /hello\nC /made\nA /made/in\nA /made/in/new\nD /www";
+    let expected =
+        "D /.hidden\nD /deep\nC /etc/group\nC /etc/passwd\nD /hello\nC /made\nA /made/in\nA /made/in/new\nD /www";
     assert_eq!(diff, expected);
     // The same of a running one.
     cctl.cctl(&["run", "-d", "--name", "runs", "grown", "sh", "-c", "rm /www; sleep 600"]).ok();

@@ -61,7 +61,6 @@ fn an_unknown_command_or_option_is_an_error_that_names_it() {
         (&["run", "-p", "-1", "base", "true"], "-1"),
         (&["run", "-a", "foo", "base", "true"], "foo"),
         (&["run", "-a", "stdout", "-d", "base", "true"], "-d"),
-        (&["port", "x"], "port"),
         (&["logs"], "logs"),
         (&["logs", "a", "b"], "b"),
         (&["stop"], "stop"),

@@ -78,6 +78,8 @@ fn an_image_is_made_of_busybox() {
     let busybox = Command::new("sh").args(["-c", "command -v busybox"]).output().unwrap();
     std::fs::copy(String::from_utf8(busybox.stdout).unwrap().trim(), root.join("bin/busybox")).unwrap();
     std::os::unix::fs::symlink("busybox", root.join("bin/echo")).unwrap();
+    std::fs::create_dir(root.join("etc")).unwrap();
+    std::fs::write(root.join("etc/passwd"), "root:x:0:0:root:/:/bin/sh\n").unwrap();
     let tar = Command::new("tar").args(["-c", "-f", "-", "."]).current_dir(&root).output().unwrap();
     cctl.cctl_with_input(&["import", "-", "busybox"], &tar.stdout).ok();
     assert_eq!(cctl.cctl(&["run", "-i", "-u", "root", "busybox", "/bin/echo", "Success."]).ok(), "Success.");

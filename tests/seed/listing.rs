@@ -78,7 +78,7 @@ fn info_and_version_count_and_name() {
     let info = cctl.cctl(&["info"]).ok();
     assert!(info.contains("Containers: 1") && info.contains("Images: 1"), "{info}");
     let version = cctl.cctl(&["version"]).ok();
-    assert!(version.contains("Version:") && version.contains("executor"), "{version}");
+    assert!(version.contains("VERSION") && version.contains("executor"), "{version}");
 }
 
 #[test]
