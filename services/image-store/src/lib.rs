@@ -88,7 +88,7 @@ impl Server for Api {
     }
 
     async fn import_upload(&self, call: &Call, upload: String, import: ImportRequest) -> Result<Image, Failure> {
-        self.made(call, upload, Wanted::Import(import::Request::parse(&import)?)).await
+        self.made(call, upload, Wanted::Import(Box::new(import::Request::parse(&import)?))).await
     }
 
     async fn pull(&self, call: &Call, request: PullRequest, seen: u64, wait_ms: u32) -> Result<Transfer, Failure> {

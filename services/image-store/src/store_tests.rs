@@ -27,7 +27,7 @@ async fn send(store: &Addr<Store>, upload: &str, data: Vec<u8>) -> Result<u64, F
 
 async fn import(store: &Addr<Store>, upload: &str, reference: &str) -> Result<Image, Failure> {
     let request = crate::import::tests::request(reference, "-");
-    let wanted = Wanted::Import(Request::parse(&request).unwrap());
+    let wanted = Wanted::Import(Box::new(Request::parse(&request).unwrap()));
     ask(store, Convert { call: call(), upload: name(upload), wanted }).await.map(|images| images[0].clone())
 }
 

@@ -2,7 +2,7 @@
 
 use crate::check::Cancellable;
 use crate::oci::manifest::LONGEST_DOCUMENT;
-use layer_archive::{Bounded, Compression, Error, Kind, MemberPath, Members, decoder, expanded_limit};
+use layer_archive::{Bounded, Compression, Error, Kind, MemberPath, Members, decoder};
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Read};
@@ -48,16 +48,16 @@ fn invalid(reason: impl std::fmt::Display) -> Error {
 }
 
 impl<'a> Entries<'a> {
-    /// Reads the headers of an archive of `length` bytes. If it is compressed as a whole, it is expanded to `plain`
-    /// first.
-    pub(super) fn read(file: File, length: u64, plain: &Path, cancelled: &'a AtomicBool) -> Result<Self, Error> {
+    /// Reads the headers of an archive. If it is compressed as a whole, it is expanded to `plain` first, where it may
+    /// have `limit` bytes.
+    pub(super) fn read(file: File, limit: u64, plain: &Path, cancelled: &'a AtomicBool) -> Result<Self, Error> {
         let mut buffered = BufReader::with_capacity(BUFFER, file);
         let compression = Compression::detect(buffered.fill_buf()?);
         let file = if compression == Compression::None {
             buffered.into_inner()
         } else {
             let source = BufReader::with_capacity(BUFFER, Cancellable { inner: buffered, cancelled });
-            let mut expanded = Bounded::new(decoder(compression, source)?, expanded_limit(length));
+            let mut expanded = Bounded::new(decoder(compression, source)?, limit);
             let mut copy = BufWriter::with_capacity(BUFFER, File::create(plain)?);
             io::copy(&mut expanded, &mut copy)?;
             copy.into_inner().map_err(io::IntoInnerError::into_error)?;

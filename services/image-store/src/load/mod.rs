@@ -14,7 +14,7 @@ use crate::disk::Disk;
 use crate::plan::Load;
 use crate::uploads::UploadName;
 use entries::Entries;
-use layer_archive::Error;
+use layer_archive::{Error, expanded_limit};
 use schema::common::Layer;
 use schema::{Digest, Failure};
 use stage::Stage;
@@ -26,6 +26,7 @@ const MOST_IMAGES: usize = 1000;
 const HINT: &str = "give an archive as `cctl save`, `docker save`, `podman save` or `skopeo copy` write it";
 
 /// Why an archive is not loaded.
+#[derive(Debug)]
 enum Refusal {
     Archive(Error),
     Other(Failure),
@@ -78,9 +79,9 @@ fn read(
     cancelled: &AtomicBool,
 ) -> Result<Load, Refusal> {
     let file = disk.uploads.read(upload)?;
-    let length = file.metadata()?.len();
-    let mut stage = Stage::open(disk, upload, known, length)?;
-    let entries = Entries::read(file, length, &disk.uploads.packed_path(upload), cancelled)?;
+    let limit = expanded_limit(file.metadata()?.len());
+    let mut stage = Stage::open(disk, upload, known, limit)?;
+    let entries = Entries::read(file, limit, &disk.uploads.packed_path(upload), cancelled)?;
     // The newest form of those that the archive has says most.
     let images = if entries.has("oci-layout") && entries.has("index.json") {
         layout::images(&entries, &mut stage)?

@@ -6,7 +6,7 @@ use crate::check::{Checked, Use, read};
 use crate::disk::Disk;
 use crate::oci::digest;
 use crate::uploads::UploadName;
-use layer_archive::{Hashed, expanded_limit};
+use layer_archive::Hashed;
 use schema::common::Layer;
 use schema::{Digest, Failure};
 use std::collections::{BTreeSet, HashMap};
@@ -29,16 +29,15 @@ pub(super) struct Stage<'a> {
 }
 
 impl<'a> Stage<'a> {
-    /// For an archive of `length` bytes.
+    /// For an archive whose layers may have `budget` bytes, all together, when they are expanded.
     pub(super) fn open(
         disk: &'a Disk,
         upload: &UploadName,
         known: &'a HashMap<Digest, Layer>,
-        length: u64,
+        budget: u64,
     ) -> Result<Self, Refusal> {
         let directory = disk.uploads.staging(upload);
         fs::create_dir(&directory)?;
-        let budget = expanded_limit(length);
         Ok(Self { directory, disk, known, staged: BTreeSet::new(), layers: HashMap::new(), budget })
     }
 

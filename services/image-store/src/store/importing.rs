@@ -54,7 +54,7 @@ impl Handler<Convert> for Store {
 
 /// What is wanted, with what the index knows of it.
 enum Order {
-    Import(import::Request),
+    Import(Box<import::Request>),
     Commit(Box<(commit::Request, ImageRecord)>),
     /// Layers that are here already, by their diff ids.
     Load(HashMap<Digest, Layer>),

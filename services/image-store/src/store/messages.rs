@@ -47,7 +47,7 @@ pub(crate) struct Convert {
 #[derive(Debug)]
 pub(crate) enum Wanted {
     /// One image, of an archive from elsewhere.
-    Import(import::Request),
+    Import(Box<import::Request>),
     /// One image, of another and a layer.
     Commit(Box<commit::Request>),
     /// All images of an archive of images.

@@ -25,7 +25,7 @@ pub(crate) struct Service {
 impl Service {
     pub(crate) fn start() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let instance = Instance::new(&directory.path().join("root"), &directory.path().join("run"));
+        let instance = Instance::new(directory.path().join("root"), directory.path().join("run"));
         fs::create_dir_all(instance.run()).unwrap();
         fs::create_dir_all(instance.root()).unwrap();
         let socket = UnixListener::bind(instance.socket("image-store")).unwrap();
