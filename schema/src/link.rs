@@ -112,7 +112,7 @@ impl<C: FromClientHook + Clone> Link<C> {
                 },
                 Err(error) => error,
             };
-            if !matches!(error.kind, ErrorKind::Disconnected | ErrorKind::Overloaded) {
+            if !is_lost(&error) && error.kind != ErrorKind::Overloaded {
                 return Err(self.broken(&error));
             }
             tracing::debug!(service = self.shared.service, request = %call.request, number, %error, "trying again");
@@ -160,7 +160,7 @@ impl<C: FromClientHook + Clone> Link<C> {
         let (client, task) = bootstrap::<C>(stream);
         let about = match hello(&client).await {
             Ok(about) => about?,
-            Err(error) if error.kind == ErrorKind::Disconnected => return Ok(Err(error)),
+            Err(error) if is_lost(&error) => return Ok(Err(error)),
             Err(error) => return Err(self.broken(&error)),
         };
         if about.protocol != PROTOCOL {
@@ -207,6 +207,11 @@ pub(crate) async fn within<T>(
             Err(Failure::deadline(format_args!("{service} did not answer in time")).hint("see `cctl system status`"))
         }),
     }
+}
+
+/// Whether this says that the connection is lost: also in the middle of a message, as a kill may leave it.
+pub(crate) fn is_lost(error: &capnp::Error) -> bool {
+    matches!(error.kind, ErrorKind::Disconnected | ErrorKind::PrematureEndOfFile)
 }
 
 /// Asks a freshly connected service who it is.
@@ -270,5 +275,41 @@ impl ShortPath {
     /// The short path: valid in this process, as long as this is kept.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::log_collector::Client;
+    use crate::{Call, Code, ContainerId, Instance};
+    use std::io::Write;
+    use std::os::unix::net::UnixListener;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::time::Duration;
+
+    #[test]
+    fn a_message_that_is_cut_is_a_lost_connection() {
+        let directory = std::env::temp_dir().join(format!("cctl-link-{}", std::process::id()));
+        std::fs::create_dir_all(&directory).unwrap();
+        let instance = Instance::new(&directory, &directory);
+        let listener = UnixListener::bind(instance.socket("log-collector")).unwrap();
+        let connections = Arc::new(AtomicU32::new(0));
+        let counted = Arc::clone(&connections);
+        // A service that is killed, again and again, when it has sent half of a message.
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                counted.fetch_add(1, Ordering::Relaxed);
+                let _ = stream.unwrap().write_all(&[0, 0, 0, 0, 9, 0, 0, 0, 1, 2, 3]);
+            }
+        });
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let answer = tokio::task::LocalSet::new().block_on(&runtime, async {
+            let id = ContainerId::from_bytes([7; 32]);
+            Client::new(&instance).remove(&Call::within(Duration::from_millis(500)), &id).await
+        });
+        std::fs::remove_dir_all(&directory).unwrap();
+        assert_eq!(answer.unwrap_err().code, Code::DeadlineExceeded);
+        assert!(connections.load(Ordering::Relaxed) > 1, "it was tried again");
     }
 }

@@ -2,11 +2,10 @@
 
 use super::model::{Chunk, From, LogSpec};
 use crate::bindings::log_collector_capnp::{input_session, log_collector};
-use crate::link::{Link, within};
+use crate::link::{Link, is_lost, within};
 use crate::rpc::request;
 use crate::wire::{Wire, length, read_outcome, set_ids};
 use crate::{Call, ContainerId, Failure, Instance};
-use capnp::ErrorKind;
 use std::cell::RefCell;
 use std::future::Future;
 
@@ -205,7 +204,7 @@ impl Input<'_> {
                 };
                 match attempt(session).await {
                     Ok(answer) => return answer,
-                    Err(error) if error.kind == ErrorKind::Disconnected => *self.open.borrow_mut() = None,
+                    Err(error) if is_lost(&error) => *self.open.borrow_mut() = None,
                     Err(error) => return Err(Failure::internal(format_args!("{}: {error}", super::SERVICE))),
                 }
             }
