@@ -104,7 +104,7 @@ fn compressed_layers_and_whiteouts_of_other_makers_are_understood() {
         let how = ["--quiet", "--dest-tls-verify=false", "--format", "oci", "--dest-compress-format", compression];
         run("skopeo", &[&["copy"], &how[..], &[&flat, &target]].concat());
         cctl.cctl(&["pull", "-q", &reference]).ok();
-        assert_eq!(cctl.cctl(&["run", "--rm", &reference, "sh", "-c", "cat /added; ls /etc"]).ok(), "by umoci\npasswd");
+        assert_eq!(cctl.cctl(&["run", "--rm", &reference, "sh", "-c", "cat /added; [ -e /etc/group ] || echo gone"]).ok(), "by umoci\ngone");
         cctl.cctl(&["rmi", &reference]).ok();
     }
 }
@@ -153,7 +153,8 @@ fn the_right_platform_is_chosen_from_an_index() {
     assert_eq!(cctl.cctl(&["inspect", "-f", "{{.Architecture}}", "multi"]).ok(), host);
     cctl.cctl(&["pull", "-q", "--platform", &format!("linux/{other}"), "multi"]).ok();
     assert_eq!(cctl.cctl(&["inspect", "-f", "{{.Architecture}}", "multi"]).ok(), other);
-    cctl.cctl(&["pull", "--platform", "linux/s390x", "multi"]).fails(1, &["s390x"]);
+    let missing = cctl.cctl(&["pull", "--platform", "linux/s390x", "multi"]);
+    assert!(missing.code == 1 && missing.stderr.contains("s390x"), "{missing:?}");
 }
 
 fn archive_with(name: &str) -> Vec<u8> {
