@@ -184,7 +184,7 @@ fn usage_counts_the_writable_layer_only() {
 }
 
 /// All that a container can make, in a directory.
-fn make_everything(at: &Path) {
+pub(crate) fn make_everything(at: &Path) {
     fs::create_dir_all(at.join("tree/sub")).unwrap();
     fs::write(at.join("tree/plain"), "content").unwrap();
     fs::hard_link(at.join("tree/plain"), at.join("tree/sub/linked")).unwrap();

@@ -19,7 +19,7 @@ pub(crate) struct Files<'a> {
 
 impl Files<'_> {
     /// An archive, by parts of this size, each asked for `times` times with the same cursor.
-    async fn archive(&self, path: &str, export: bool, part: u32, times: u32) -> Result<Vec<u8>, Failure> {
+    pub(crate) async fn archive(&self, path: &str, export: bool, part: u32, times: u32) -> Result<Vec<u8>, Failure> {
         let request = ArchiveRequest { path: path.to_owned(), export };
         let place = self.engine.place(1, &self.layers, self.sandbox.as_ref());
         let (mut bytes, mut cursor) = (Vec::new(), Vec::new());

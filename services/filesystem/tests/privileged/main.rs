@@ -7,6 +7,7 @@ mod changes;
 mod copying;
 mod corpus;
 mod engine;
+mod foreign;
 mod hostile;
 mod keeping;
 mod mounting;

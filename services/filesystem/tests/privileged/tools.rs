@@ -37,11 +37,9 @@ pub(crate) fn tree(root: &Path) -> BTreeMap<String, String> {
             if found.is_dir() {
                 todo.push(path);
             }
-            let same = match found.nlink() {
-                _ if found.is_dir() => String::new(),
-                1 => String::new(),
-                _ => inodes.entry(found.ino()).or_insert(shown.clone()).clone(),
-            };
+            // The first name that is seen stands for all: a further one in a lower layer does not count.
+            let first = inodes.entry(found.ino()).or_insert(shown.clone());
+            let same = if found.is_dir() || *first == shown { String::new() } else { first.clone() };
             let facts_of = format!(
                 "{:o} {}:{} {}.{:09} {content} {:?} {same}",
                 found.mode(),
