@@ -178,8 +178,10 @@ fn layers_of_podman_mean_what_they_meant() {
     let path = |name: &str| directory.path().join(name).display().to_string();
     let (root, run_root) = (path("root"), path("run"));
     let podman = |arguments: &[&str]| {
-        let own = ["--root", root.as_str(), "--runroot", run_root.as_str(), "--storage-driver", "vfs"];
-        String::from_utf8(output("podman", &[&own[..], arguments].concat())).unwrap().trim().to_owned()
+        // It mounts its storage on itself, which is not to show on the host.
+        let own =
+            ["--mount", "podman", "--root", root.as_str(), "--runroot", run_root.as_str(), "--storage-driver", "vfs"];
+        String::from_utf8(output("unshare", &[&own[..], arguments].concat())).unwrap().trim().to_owned()
     };
     let source = made(make_simple);
     fs::write(path("base.tar"), output("tar", &["--create", "-C", source.path().to_str().unwrap(), "."])).unwrap();
