@@ -104,7 +104,10 @@ fn compressed_layers_and_whiteouts_of_other_makers_are_understood() {
         let how = ["--quiet", "--dest-tls-verify=false", "--format", "oci", "--dest-compress-format", compression];
         run("skopeo", &[&["copy"], &how[..], &[&flat, &target]].concat());
         cctl.cctl(&["pull", "-q", &reference]).ok();
-        assert_eq!(cctl.cctl(&["run", "--rm", &reference, "sh", "-c", "cat /added; [ -e /etc/group ] || echo gone"]).ok(), "by umoci\ngone");
+        assert_eq!(
+            cctl.cctl(&["run", "--rm", &reference, "sh", "-c", "cat /added; [ -e /etc/group ] || echo gone"]).ok(),
+            "by umoci\ngone"
+        );
         cctl.cctl(&["rmi", &reference]).ok();
     }
 }

@@ -102,3 +102,18 @@ fn unsafe_code_lives_in_sys_only() {
         .collect();
     assert!(offenders.is_empty(), "{offenders:#?}");
 }
+
+/// `docs/parity.md` shows each row by tests: those that it names exist.
+#[test]
+fn the_parity_table_names_tests_that_exist() {
+    let table = fs::read_to_string(root().join("docs/parity.md")).unwrap();
+    let named = table.split('`').filter_map(|text| text.split_once(".rs::"));
+    let missing: Vec<String> = named
+        .filter(|(file, test)| {
+            let text = fs::read_to_string(root().join(format!("{file}.rs"))).unwrap_or_default();
+            !text.contains(&format!("fn {test}("))
+        })
+        .map(|(file, test)| format!("{file}.rs::{test}"))
+        .collect();
+    assert!(missing.is_empty(), "{missing:#?}");
+}
