@@ -41,6 +41,7 @@ impl Service {
             .args(["-c", script, env!("CARGO_BIN_EXE_image-store")])
             .env("CCTL_ROOT", self.instance.root())
             .env("CCTL_RUN", self.instance.run())
+            .env("CCTL_CONFIG", self.scratch().join("config"))
             .stdin(Stdio::from(OwnedFd::from(self.socket.try_clone().unwrap())))
             .spawn()
             .unwrap();

@@ -13,3 +13,5 @@ mod harness;
 mod hostile;
 #[cfg(test)]
 mod names;
+#[cfg(test)]
+mod transfers;
