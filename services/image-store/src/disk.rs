@@ -76,8 +76,9 @@ impl Disk {
         for (_, record) in self.imports.load()?.0 {
             let UploadRecord { upload, at, progress } = record;
             let finished = match progress {
-                Progress::Done(image) => Ok(vec![image]),
-                Progress::Loaded(images) => Ok(images),
+                // Its file goes after the note that it is done: the process may have been killed in between.
+                Progress::Done(image) => self.uploads.remove(&upload).map(|()| vec![image]),
+                Progress::Loaded(images) => self.uploads.remove(&upload).map(|()| images),
                 Progress::Planned(plan) => self.carry_out(&upload, &Made::Layer(plan), at),
                 Progress::Loading(load) => self.carry_out(&upload, &Made::Archive(load), at),
             };

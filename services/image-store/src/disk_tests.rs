@@ -28,6 +28,8 @@ fn an_import_survives_a_restart() {
     let disk = Disk::open(state.path()).unwrap();
     let (name, plan) = planned(&disk, "one", b"1", 7);
     disk.commit(&name, &Made::Layer(Box::new(plan.clone())), 7).unwrap();
+    // As if the process had been killed before it removed the upload.
+    disk.uploads.append(&name, 0, b"the archive").unwrap();
     let found = Disk::open(state.path()).unwrap().recover().unwrap();
     let image = found.index.resolve("base").unwrap();
     assert_eq!(&image.id, plan.image.id());

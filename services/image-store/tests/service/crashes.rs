@@ -78,6 +78,8 @@ fn kills_at_any_moment_leave_a_whole_store() {
         is_whole(&store).await;
         // Nothing is left over: neither content nor notes.
         assert_eq!(service.files("blobs/sha256").len(), 3);
-        assert!(service.files("uploads").is_empty() && service.files("leases").is_empty());
+        for directory in ["uploads", "leases", "partial"] {
+            assert_eq!(service.files(directory), [""; 0], "{directory}");
+        }
     });
 }
