@@ -176,6 +176,10 @@ fn is_repository(name: &str) -> bool {
 /// A first component is a registry if it looks like a host: a dot, a port, `localhost`, or upper case, which
 /// no path may have.
 fn is_registry(first: &str) -> bool {
+    if let Some((address, port)) = first.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        let port_fits = port.is_empty() || port.strip_prefix(':').is_some_and(is_port);
+        return port_fits && address.parse::<std::net::Ipv6Addr>().is_ok();
+    }
     let looks_so = first == "localhost" || first.bytes().any(|byte| matches!(byte, b'.' | b':' | b'A'..=b'Z'));
     let (host, port) = first.split_once(':').map_or((first, None), |(host, port)| (host, Some(port)));
     looks_so && host.split('.').all(is_label) && port.is_none_or(is_port)
@@ -220,6 +224,8 @@ mod tests {
             ("team/app__x/a--b.c:V1", "team/app__x/a--b.c:V1"),
             ("localhost/a", "localhost/a:latest"),
             ("localhost:5000/a:b", "localhost:5000/a:b"),
+            ("[::1]:5000/a", "[::1]:5000/a:latest"),
+            ("[fe80::1]/a:b", "[fe80::1]/a:b"),
             ("Registry.Example.ORG/a", "Registry.Example.ORG/a:latest"),
             ("_/builds/a", "_/builds/a:latest"),
             ("ba5e", "ba5e:latest"),
@@ -242,6 +248,10 @@ mod tests {
         let id = "0123456789abcdef".repeat(4);
         for text in [
             "",
+            "[::1]",
+            "[::1]x/a",
+            "[::g]/a",
+            "[::1]:0/a",
             ":",
             "a:",
             ":b",

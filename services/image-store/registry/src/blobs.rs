@@ -2,7 +2,7 @@
 
 use crate::http::{FLOOR, Request, Response};
 use crate::progress::Progress;
-use crate::registry::{Registry, pulling};
+use crate::registry::{Registry, pause, pulling};
 use crate::retry::Problem;
 use reqwest::StatusCode;
 use reqwest::header::{CONTENT_RANGE, RANGE};
@@ -59,7 +59,7 @@ impl Registry {
                 attempts.progress();
             }
             if let Err(problem) = result {
-                self.pause(&mut attempts, problem, progress).await?;
+                pause(&mut attempts, problem, progress).await?;
             }
         }
         progress.at(size);

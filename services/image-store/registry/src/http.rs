@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout, timeout_at};
 
 /// Bytes that a connection has to bring within the idle timeout.
-pub const FLOOR: usize = 4096;
+pub(crate) const FLOOR: usize = 4096;
 const MOST_REDIRECTS: usize = 5;
 const USER_AGENT: &str = concat!("cctl/", env!("CARGO_PKG_VERSION"));
 

@@ -6,19 +6,19 @@
 //! * [`fetch`]: a file from a URL.
 //!
 //! What comes is hostile until its digest is known to be right: each document has a most size, no blob is
-//! longer than announced, a connection that brings less than [`http::FLOOR`] bytes within the idle timeout is cut.
+//! longer than announced, a connection that brings less than 4 KiB within the idle timeout is cut.
 //! What can succeed later is tried again. An error names the registry, what was asked of it, what it answered,
 //! and what to do.
 //!
 //! File contents are read and written where the future runs: give it a runtime of its own, whose threads
 //! may wait for a disk.
 
-pub mod auth;
+mod auth;
 mod blobs;
 mod config;
 mod error;
 mod fetch;
-pub mod http;
+mod http;
 mod login;
 mod manifests;
 mod name;

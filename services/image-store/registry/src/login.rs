@@ -2,7 +2,7 @@
 
 use crate::auth::Credentials;
 use crate::http::Request;
-use crate::registry::Registry;
+use crate::registry::{Registry, pause};
 use crate::retry::Problem;
 use schema::Failure;
 
@@ -14,7 +14,7 @@ impl Registry {
         loop {
             match self.log_in_once().await {
                 Ok(token) => return Ok(token),
-                Err(problem) => self.pause(&mut attempts, problem, &()).await?,
+                Err(problem) => pause(&mut attempts, problem, &()).await?,
             }
         }
     }
@@ -28,9 +28,6 @@ impl Registry {
         let token = self.authority.log_in(&self.http, &base, &asked).await?;
         // It may have no token server, or one that gives a token to everybody: it is the registry that decides.
         self.ask(Request::get(base), None, "", &asked).await?.ok().await?;
-        if self.authority.wants().await.is_none() {
-            tracing::debug!(registry = self.name(), "it does not ask who we are");
-        }
         Ok(token)
     }
 }

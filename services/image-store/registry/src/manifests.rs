@@ -1,7 +1,7 @@
 //! Manifests, by tag or digest.
 
 use crate::http::{Request, Response};
-use crate::registry::{Registry, pulling, pushing};
+use crate::registry::{Registry, pause, pulling, pushing};
 use crate::retry::Problem;
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use reqwest::{Method, StatusCode};
@@ -56,7 +56,7 @@ impl Registry {
         loop {
             match self.manifest_once(repository, wanted).await {
                 Ok(document) => return Ok(document),
-                Err(problem) => self.pause(&mut attempts, problem, &()).await?,
+                Err(problem) => pause(&mut attempts, problem, &()).await?,
             }
         }
     }
@@ -93,7 +93,7 @@ impl Registry {
         loop {
             match self.tagged_once(repository, tag).await {
                 Ok(found) => return Ok(found),
-                Err(problem) => self.pause(&mut attempts, problem, &()).await?,
+                Err(problem) => pause(&mut attempts, problem, &()).await?,
             }
         }
     }
@@ -117,7 +117,7 @@ impl Registry {
         loop {
             match self.put_manifest_once(repository, tag, document).await {
                 Ok(()) => return Ok(()),
-                Err(problem) => self.pause(&mut attempts, problem, &()).await?,
+                Err(problem) => pause(&mut attempts, problem, &()).await?,
             }
         }
     }

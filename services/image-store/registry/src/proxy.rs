@@ -23,10 +23,12 @@ impl std::fmt::Debug for Proxies {
 impl Proxies {
     /// From `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`, or their names in lower case.
     pub fn from_env() -> Self {
-        let variable = |name: &str| {
-            let value = env::var(name).or_else(|_| env::var(name.to_ascii_lowercase()));
-            value.ok().filter(|value| !value.is_empty())
-        };
+        Self::from_variables(|name| env::var(name).ok())
+    }
+
+    fn from_variables(value: impl Fn(&str) -> Option<String>) -> Self {
+        let set = |name: &str| value(name).filter(|value| !value.is_empty());
+        let variable = |name: &str| set(name).or_else(|| set(&name.to_ascii_lowercase()));
         let all = variable("ALL_PROXY");
         Self {
             http: variable("HTTP_PROXY").or_else(|| all.clone()),
@@ -69,4 +71,34 @@ pub(crate) fn check(url: &str) -> Result<(), &'static str> {
 /// `host:port` alone is commonly written.
 fn with_scheme(url: &str) -> String {
     if url.contains("://") { url.to_owned() } else { format!("http://{url}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_of_both_cases_are_heeded() {
+        let of = |variables: &[(&str, &str)]| {
+            let find =
+                |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+            Proxies::from_variables(find)
+        };
+        assert_eq!(of(&[]), Proxies::default());
+        let some = of(&[("https_proxy", "a:1"), ("HTTP_PROXY", ""), ("http_proxy", "b:2"), ("NO_PROXY", "c")]);
+        assert_eq!(some, Proxies { http: Some("b:2".into()), https: Some("a:1".into()), no_proxy: "c".into() });
+        let all = of(&[("ALL_PROXY", "a"), ("HTTPS_PROXY", "b")]);
+        assert_eq!((all.http.as_deref(), all.https.as_deref()), (Some("a"), Some("b")));
+        assert!(format!("{:?}", of(&[("ALL_PROXY", "http://u:secret@a")])).find("secret").is_none());
+    }
+
+    #[test]
+    fn bad_proxies_are_told_without_their_passwords() {
+        let proxies = Proxies { http: Some("socks5://u:secret@a".to_owned()), ..Proxies::default() };
+        let failure = proxies.build().unwrap_err();
+        assert!(failure.message.contains("scheme") && !failure.message.contains("secret"), "{failure}");
+        let good =
+            Proxies { http: Some("a:1".to_owned()), https: Some("http://b".to_owned()), no_proxy: "c".to_owned() };
+        assert_eq!(good.build().unwrap().len(), 2);
+    }
 }

@@ -121,16 +121,6 @@ impl Registry {
             asked_again = true;
         }
     }
-
-    /// After a problem: waits for the time of the next attempt. Fails if there is to be none.
-    pub(crate) async fn pause(
-        &self,
-        attempts: &mut Attempts,
-        problem: Problem,
-        progress: &dyn Progress,
-    ) -> Result<(), Failure> {
-        pause(attempts, problem, progress).await
-    }
 }
 
 /// After a problem: waits for the time of the next attempt. Fails if there is to be none.

@@ -2,7 +2,7 @@
 
 use crate::error::Asked;
 use crate::http::{Request, Response, same_origin};
-use crate::registry::{Registry, pulling};
+use crate::registry::{Registry, pause, pulling};
 use crate::retry::Problem;
 use reqwest::Url;
 use reqwest::header::LINK;
@@ -31,7 +31,7 @@ impl Registry {
             let (more, following) = loop {
                 match self.page(repository, next.as_ref(), &asked).await {
                     Ok(page) => break page,
-                    Err(problem) => self.pause(&mut attempts, problem, &()).await?,
+                    Err(problem) => pause(&mut attempts, problem, &()).await?,
                 }
             };
             tags.extend(more);

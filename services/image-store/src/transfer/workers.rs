@@ -2,14 +2,18 @@
 
 use schema::Failure;
 use std::future::Future;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::AbortHandle;
 
 /// TLS, hashing and writing keep this many busy; more layers do not come at a time.
 const THREADS: usize = 3;
 
 /// The threads.
-pub(super) struct Workers(Option<Runtime>);
+pub(super) struct Workers {
+    handle: Handle,
+    /// Taken when they end.
+    runtime: Option<Runtime>,
+}
 
 impl Workers {
     pub(super) fn start() -> Result<Self, Failure> {
@@ -18,17 +22,13 @@ impl Workers {
             .thread_name("transfers")
             .enable_all()
             .build()
-            .map(|runtime| Self(Some(runtime)))
+            .map(|runtime| Self { handle: runtime.handle().clone(), runtime: Some(runtime) })
             .map_err(|error| Failure::io("starting the threads of transfers", &error))
     }
 
     /// Runs work by itself.
     pub(super) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
-        match &self.0 {
-            Some(runtime) => runtime.spawn(work).abort_handle(),
-            // Only while it is dropped: nobody can ask then.
-            None => tokio::spawn(async {}).abort_handle(),
-        }
+        self.handle.spawn(work).abort_handle()
     }
 
     /// Runs work, and waits for it.
@@ -36,22 +36,15 @@ impl Workers {
         &self,
         work: impl Future<Output = Result<T, Failure>> + Send + 'static,
     ) -> impl Future<Output = Result<T, Failure>> + 'static {
-        let task = self.0.as_ref().map(|runtime| runtime.spawn(work));
-        async move {
-            match task {
-                Some(task) => task
-                    .await
-                    .unwrap_or_else(|error| Err(Failure::internal(format_args!("a task ended early: {error}")))),
-                None => Err(Failure::internal("the threads of transfers have ended")),
-            }
-        }
+        let task = self.handle.spawn(work);
+        async move { task.await.unwrap_or_else(|error| Err(Failure::internal(format_args!("a task ended early: {error}")))) }
     }
 }
 
 impl Drop for Workers {
     /// Without waiting: whoever stops them may be a task itself.
     fn drop(&mut self) {
-        if let Some(runtime) = self.0.take() {
+        if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
     }

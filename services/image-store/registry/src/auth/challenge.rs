@@ -20,15 +20,6 @@ pub(crate) struct Realm {
     pub(crate) service: String,
 }
 
-impl Challenge {
-    pub(crate) fn scheme(&self) -> &'static str {
-        match self {
-            Self::Basic => "Basic",
-            Self::Bearer(_) => "Bearer",
-        }
-    }
-}
-
 /// The challenge that is answered: Bearer before Basic. None: there is none that we know.
 pub(crate) fn preferred(headers: &HeaderMap) -> Option<Challenge> {
     let texts = headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());

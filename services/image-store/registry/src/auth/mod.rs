@@ -133,11 +133,6 @@ impl Authority {
         }
     }
 
-    /// What the registry has asked for, if it has.
-    pub(crate) async fn wants(&self) -> Option<&'static str> {
-        self.state.lock().await.challenge.as_ref().map(Challenge::scheme)
-    }
-
     /// Exchanges the credentials for a token that stands for them, at a registry with a token server. None: it
     /// has none, or gives no such token.
     pub(crate) async fn log_in(&self, http: &Http, base: &Url, asked: &Asked) -> Result<Option<String>, Problem> {

@@ -5,7 +5,7 @@ mod body;
 use crate::error::Asked;
 use crate::http::{FLOOR, Request, Response, same_origin};
 use crate::progress::Progress;
-use crate::registry::{Registry, pulling, pushing};
+use crate::registry::{Registry, pause, pulling, pushing};
 use crate::retry::Problem;
 use body::FileBody;
 use bytes::Bytes;
@@ -90,7 +90,7 @@ impl Registry {
             };
             match result {
                 Ok(()) => return Ok(Sent::Uploaded),
-                Err(problem) => self.pause(&mut attempts, problem, progress).await?,
+                Err(problem) => pause(&mut attempts, problem, progress).await?,
             }
         }
     }
