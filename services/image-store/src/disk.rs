@@ -119,9 +119,8 @@ impl Disk {
         for (_, image) in self.images.load()?.0 {
             index.add_image(image);
         }
-        for (_, TagRecord { reference, image }) in self.tags.load()?.0 {
-            // A name of old may have been recorded in a longer form than is kept now.
-            let reference = reference.parse::<Reference>().map_or(reference, |name| name.to_string());
+        for (record, TagRecord { reference, image }) in self.tags.load()?.0 {
+            let reference = self.shortened(&record, reference, &image)?;
             if !index.tag(reference.clone(), &image) {
                 tracing::warn!(reference, %image, "a tag names an image that is not there: it is left out");
             }
@@ -142,6 +141,20 @@ impl Disk {
             }
         }
         Ok(index)
+    }
+
+    /// A name of old may have been recorded in a longer form than is kept now: it is recorded anew, so that it can be
+    /// taken away by the form that it has.
+    fn shortened(&self, record: &str, reference: String, image: &Digest) -> Result<String, Failure> {
+        match reference.parse::<Reference>() {
+            Ok(name) if name.to_string() != reference => {
+                let name = name.to_string();
+                self.put_tag(&name, image)?;
+                self.tags.delete(record)?;
+                Ok(name)
+            }
+            _ => Ok(reference),
+        }
     }
 
     /// Makes images of an upload that was read: first the plan is written, then what it says. A process that is

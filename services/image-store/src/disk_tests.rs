@@ -102,3 +102,16 @@ fn a_blob_of_another_length_is_corrupt() {
     assert_eq!(code(disk.blobs.find(&layer.digest, Some(layer.size + 1))), schema::Code::Corrupt);
     assert_eq!(code(disk.blobs.find(&digest(b"x"), None)), schema::Code::NotFound);
 }
+
+#[test]
+fn a_name_that_was_recorded_in_a_longer_form_is_shortened_for_good() {
+    let state = tempfile::tempdir().unwrap();
+    let disk = Disk::open(state.path()).unwrap();
+    let (name, plan) = planned(&disk, "one", b"1", 7);
+    disk.commit(&name, &Made::Layer(Box::new(plan.clone())), 7).unwrap();
+    disk.put_tag("docker.io/library/old:1", plan.image.id()).unwrap();
+    let index = disk.recover().unwrap().index;
+    assert_eq!(index.names(plan.image.id()), ["base:latest", "old:1"]);
+    disk.drop_tag("old:1").unwrap();
+    assert_eq!(disk.recover().unwrap().index.names(plan.image.id()), ["base:latest"]);
+}

@@ -3,7 +3,7 @@
 use super::change::{answered, at_once};
 use super::upload::Importing;
 use super::{Convert, Imported, Store, Wanted};
-use crate::check::{Use, abandoned, check};
+use crate::check::{Checked, Use, abandoned, check};
 use crate::commit;
 use crate::disk::Disk;
 use crate::holds::Hold;
@@ -82,7 +82,8 @@ impl Work {
                 .map(|plan| Made::Layer(Box::new(plan))),
             Order::Commit(commit) => {
                 let (request, below) = &**commit;
-                let plan = checked(Use::Layer).and_then(|checked| request.plan(disk, below, checked, now));
+                let plan =
+                    checked(Use::Layer).and_then(plain).and_then(|checked| request.plan(disk, below, checked, now));
                 plan.map(|plan| Made::Layer(Box::new(plan)))
             }
             Order::Load(known) => {
@@ -90,6 +91,15 @@ impl Work {
             }
         };
         made.inspect_err(|_| disk.uploads.remove_made(&self.upload))
+    }
+}
+
+/// A commit's layer comes plain: its image says how it is compressed here.
+fn plain(checked: Checked) -> Result<Checked, Failure> {
+    if checked.packed {
+        Ok(checked)
+    } else {
+        Err(Failure::invalid("the layer is compressed").hint("send it as a plain tar archive"))
     }
 }
 

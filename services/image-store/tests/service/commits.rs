@@ -63,6 +63,9 @@ fn a_commit_of_nothing_has_an_empty_layer() {
         send(&store, "garbage", b"no archive").await;
         let failure = store.commit_upload(&call(), "garbage", &commit(&base, "")).await.unwrap_err();
         assert_eq!(failure.code, Code::InvalidArgument);
+        send(&store, "packed", &zstd::encode_all(&tar(&[("a", b"")])[..], 1).unwrap()).await;
+        let failure = store.commit_upload(&call(), "packed", &commit(&base, "")).await.unwrap_err();
+        assert!(failure.message.contains("is compressed"), "{failure}");
         send(&store, "orphan", &tar(&[("a", b"")])).await;
         let mut orphan = commit(&base, "");
         orphan.base = made.manifest;
