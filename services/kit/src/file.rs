@@ -9,20 +9,27 @@ pub const TEMPORARY: &str = ".tmp";
 
 /// Replaces a file's content so that a reader, also after a power cut, sees the old or the new content whole.
 pub fn write_durably(path: &Path, content: &[u8]) -> io::Result<()> {
-    let temporary = temporary_name(path);
-    let mut file = File::create(&temporary)?;
-    file.write_all(content)?;
-    file.sync_all()?;
-    fs::rename(&temporary, path)?;
+    replace(path, |temporary| {
+        let mut file = File::create(temporary)?;
+        file.write_all(content)?;
+        file.sync_all()
+    })?;
     sync_parent(path)
 }
 
 /// Replaces a file's content so that a reader sees the old or the new content whole. What is written
 /// survives the process, not a power cut.
 pub fn write_atomically(path: &Path, content: &[u8]) -> io::Result<()> {
+    replace(path, |temporary| fs::write(temporary, content))
+}
+
+/// Writes a temporary file and gives it the name. What could not be finished is removed: it may be that the disk is
+/// full.
+fn replace(path: &Path, write: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
     let temporary = temporary_name(path);
-    fs::write(&temporary, content)?;
-    fs::rename(&temporary, path)
+    write(&temporary).and_then(|()| fs::rename(&temporary, path)).inspect_err(|_| {
+        let _ = fs::remove_file(&temporary);
+    })
 }
 
 /// Removes a file, durably; done also if there is none.
@@ -46,4 +53,19 @@ fn temporary_name(path: &Path) -> std::path::PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(TEMPORARY);
     path.with_file_name(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_finished_leaves_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("record");
+        // A name that a directory has cannot be given to a file.
+        fs::create_dir(&path).unwrap();
+        assert!(write_atomically(&path, b"text").is_err() && write_durably(&path, b"text").is_err());
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
 }
