@@ -44,7 +44,7 @@ struct Attachment {
   prefixLength @1 :UInt8;
   gateway @2 :Text;
   mac @3 :Text;
-  ports @4 :List(Common.PortBinding); # as bound: hostPort is never 0
+  ports @4 :List(Common.PortBinding); # as bound: hostPort is never 0, and all addresses are 0.0.0.0 and ::, each by itself
   address6 @5 :Text;      # IPv6 address; empty without a bridge, or where the host has no IPv6
   prefixLength6 @6 :UInt8;
   gateway6 @7 :Text;

@@ -87,6 +87,7 @@ impl Engine {
         sandbox: SandboxRef,
         spec: &AttachSpec,
     ) -> Result<Attachment, Failure> {
+        self.ground.mend()?;
         let standing = self.standing(id, sandbox, spec)?;
         let bridge = self.stand()?;
         let is_new = standing.is_none();
@@ -118,6 +119,7 @@ impl Engine {
     /// Gives address and ports back; the contract has the details.
     pub fn detach(&mut self, id: &ContainerId) -> Result<(), Failure> {
         let Some(lease) = self.lease(id) else { return Ok(()) };
+        self.ground.mend()?;
         self.unpublish(id, &lease)?;
         if plug::unplug(self.ground.links(), &lease.interface)? {
             self.leaving.add(&lease.interface)?;
@@ -136,6 +138,7 @@ impl Engine {
     }
 
     fn sweep(&mut self, grace: Duration) -> Result<(), Failure> {
+        self.ground.mend()?;
         self.leaving.sweep(self.ground.links(), grace)
     }
 
@@ -152,6 +155,7 @@ impl Engine {
 
     /// What this instance uses on the host.
     pub fn info(&mut self) -> Result<NetworkInfo, Failure> {
+        self.ground.mend()?;
         self.follow_ipv6()?;
         let subnets = match &self.books {
             Some(books) => books.subnets(),

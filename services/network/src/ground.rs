@@ -38,6 +38,14 @@ impl Ground {
         &self.links
     }
 
+    /// Opens the way to the links again, if it failed. To be called before a piece of work begins.
+    pub(crate) fn mend(&mut self) -> Result<(), Failure> {
+        if self.links.is_broken() {
+            self.links = Links::open()?;
+        }
+        Ok(())
+    }
+
     /// The bridge, if it is there and complete: it is set up last.
     pub(crate) fn bridge(&self) -> Result<Option<Link>, Failure> {
         Ok(self.find()?.filter(|bridge| bridge.up))
@@ -140,7 +148,7 @@ impl Ground {
     /// Subnets that nothing on the host uses.
     pub(crate) fn choose_subnets(&self, attempt: u32) -> Result<Subnets, Failure> {
         let v4 = choose(&self.name, attempt, &self.links.used_subnets(None)?).ok_or_else(no_free_subnet)?;
-        let v6 = if sysctl::has_ipv6() { self.choose_subnet6(attempt)? } else { None };
+        let v6 = if sysctl::has_ipv6()? { self.choose_subnet6(attempt)? } else { None };
         Ok(Subnets { v4, v6 })
     }
 

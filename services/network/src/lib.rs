@@ -1,8 +1,8 @@
 //! The network service: the bridge, the containers' addresses, and the one nftables table of an instance.
 //!
-//! `subnet`, `ipam`, `ports`, `books`, `lease`, `published` and `ruleset` decide; they touch nothing and are tested without
-//! privileges. `link` (rtnetlink), `netfilter` (nfnetlink), `conntrack`, `namespace`, `reservation` and `sysctl` are the ways
-//! to the kernel. [`engine`] joins the two, and `actor` owns it.
+//! `subnet`, `subnet6`, `ipam`, `ports`, `books`, `lease`, `published` and `ruleset` decide; they touch nothing and are
+//! tested without privileges. `link` (rtnetlink), `netfilter` (nfnetlink), `conntrack`, `namespace`, `reservation` and
+//! `sysctl` are the ways to the kernel. [`engine`] joins the two, and `actor` owns it.
 
 mod actor;
 mod books;

@@ -18,6 +18,7 @@ use std::net::Ipv4Addr;
 use std::os::fd::RawFd;
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
+use tokio::task::JoinHandle;
 
 /// The kernel's own limit for noticing that an interface runs.
 const RUNNING_AT_LAST: Duration = Duration::from_secs(1);
@@ -80,6 +81,8 @@ pub(crate) struct Links {
     /// Drives the socket, and closes it when it is dropped: an open one would keep the namespace alive.
     runtime: Runtime,
     handle: Handle,
+    /// Ends when the socket fails.
+    connection: JoinHandle<()>,
 }
 
 /// The end of a pair that is in another namespace.
@@ -102,8 +105,8 @@ impl Links {
             let _within = runtime.enter();
             rtnetlink::new_connection().map_err(failed)?
         };
-        runtime.spawn(connection);
-        Ok(Self { runtime, handle })
+        let connection = runtime.spawn(connection);
+        Ok(Self { runtime, handle, connection })
     }
 
     /// The interface of this name.
@@ -211,12 +214,22 @@ impl Links {
         doing: impl fmt::Display,
         request: impl Future<Output = Result<T, rtnetlink::Error>>,
     ) -> Result<T, Refused> {
-        self.runtime.block_on(request).map_err(|error| match error {
+        let answer = self.runtime.block_on(request);
+        if self.is_broken() {
+            // What waits for an answer then is told that there are no more: as if nothing existed, or all was done.
+            return Err(Refused::new(doing, Errno::NOBUFS));
+        }
+        answer.map_err(|error| match error {
             rtnetlink::Error::NetlinkError(error) => {
                 Refused::new(doing, Errno::from_raw_os_error(error.raw_code().saturating_abs()))
             }
             error => Refused { words: error.to_string(), ..Refused::new(doing, Errno::PROTO) },
         })
+    }
+
+    /// Whether the socket failed, for want of memory for one, and is of no use any more.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.connection.is_finished()
     }
 }
 

@@ -194,6 +194,12 @@ mod tests {
         }
 
         #[test]
+        fn an_address_comes_back_from_its_number(number: u32) {
+            prop_assert_eq!(Ipv4Addr::from(number).to_bits(), number);
+            prop_assert_eq!(Subnet::new(number.into(), 32).map(|subnet| subnet.first()), Some(number.into()));
+        }
+
+        #[test]
         fn text_comes_back(one in any_subnet()) {
             prop_assert_eq!(one.to_string().parse::<Subnet>(), Ok(one));
         }

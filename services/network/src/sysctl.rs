@@ -18,8 +18,17 @@ pub(crate) fn route_localnet(bridge: &str) -> String {
 }
 
 /// Whether this network namespace has IPv6: the kernel knows it, and it is not switched off for new interfaces.
-pub(crate) fn has_ipv6() -> bool {
-    ["all", "default"].iter().all(|which| value(&disable_ipv6(which)).is_ok_and(|value| value == "0"))
+pub(crate) fn has_ipv6() -> Result<bool, Failure> {
+    for which in ["all", "default"] {
+        let name = disable_ipv6(which);
+        match value(&name) {
+            Ok(value) if value == "0" => {}
+            Ok(_) => return Ok(false),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(Failure::io(format_args!("reading {name}"), &error)),
+        }
+    }
+    Ok(true)
 }
 
 /// Sets a switch to 1, unless it is set.

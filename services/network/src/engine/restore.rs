@@ -33,7 +33,7 @@ impl Engine {
     /// Gives addresses of IPv6 from now on if the host has it, and none if it has not. Tells whether that changed.
     pub(super) fn follow_ipv6(&mut self) -> Result<bool, Failure> {
         let Some(now) = self.books.as_ref().map(Books::subnets) else { return Ok(false) };
-        let wanted = match (sysctl::has_ipv6(), now.v6) {
+        let wanted = match (sysctl::has_ipv6()?, now.v6) {
             (true, Some(_)) | (false, None) => return Ok(false),
             (false, Some(_)) => None,
             (true, None) => self.subnet6(now.v4)?,
@@ -78,6 +78,7 @@ impl Engine {
 
     /// Makes the kernel agree with the records: bridge, ports of the bridge, table, reserved ports.
     pub(super) fn restore(&mut self) -> Result<(), Failure> {
+        self.ground.mend()?;
         self.follow_ipv6()?;
         self.adopt_lost()?;
         let Some(books) = &self.books else { return Ok(()) };

@@ -2,7 +2,7 @@
 
 use crate::host::{
     HOST6, Host, LOCALHOST, LOCALHOST6, NEIGHBOUR6, Sandbox, bridge, exists, id, ip, on_a_host, on_all, pairs, plain,
-    serve, tcp, udp,
+    serve, tcp, udp, wait_until,
 };
 use kit::store::{Durability, Store};
 use std::fs;
@@ -34,6 +34,8 @@ fn a_sandbox_has_an_ipv6_address_at_once_and_a_way_out() {
         serve(gateway, 700);
         host.neighbour.serve(700);
         sandbox.serve(700);
+        // It takes the kernel up to a second to see that the neighbour's new interface runs.
+        wait_until("the neighbour answers", || tcp(NEIGHBOUR6, 700).is_some());
         assert_eq!(sandbox.tcp(gateway, 700).unwrap().ip(), address, "from the container to the host");
         assert_eq!(tcp(address, 700).unwrap().ip(), gateway, "from the host to the container");
         assert_eq!(sandbox.tcp(NEIGHBOUR6, 700).unwrap().ip(), HOST6, "to the world under the host's address");

@@ -15,14 +15,14 @@ use std::thread;
 use std::time::Duration;
 
 /// The socket that a supervisor would hold, and the process that serves on it.
-struct Service {
+pub(crate) struct Service {
     instance: Instance,
     socket: UnixListener,
-    process: Child,
+    pub(crate) process: Child,
 }
 
 impl Service {
-    fn start(host: &Host) -> Self {
+    pub(crate) fn start(host: &Host) -> Self {
         let instance = host.instance();
         fs::create_dir_all(instance.run()).unwrap();
         let socket = UnixListener::bind(instance.socket("network")).unwrap();
@@ -56,11 +56,11 @@ fn spawn(instance: &Instance, socket: &UnixListener) -> Child {
         .unwrap()
 }
 
-fn block_on<T>(work: impl Future<Output = T>) -> T {
+pub(crate) fn block_on<T>(work: impl Future<Output = T>) -> T {
     actix::System::new().block_on(work)
 }
 
-fn call() -> Call {
+pub(crate) fn call() -> Call {
     Call::within(Duration::from_secs(30))
 }
 
@@ -105,7 +105,7 @@ fn killed_at_random_moments_it_loses_and_leaks_nothing() {
             let mut kills = 0_u64;
             while !storm.is_finished() {
                 // From the first instructions of a process to well into its work.
-                thread::sleep(Duration::from_micros(2_000 + kills * 7_919 % 90_000));
+                thread::sleep(Duration::from_micros(2_000 + kills * 7_919 % 190_000));
                 service.restart();
                 kills += 1;
                 assert!(tcp(HOST, 8000).is_some(), "a container that is not concerned is reached all the time");
