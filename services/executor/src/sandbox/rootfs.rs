@@ -21,10 +21,12 @@ impl Rootfs {
     /// Opens it where it is mounted in a parked sandbox. Fails if the sandbox is gone.
     pub(super) fn of_parked(sandbox: SandboxRef) -> Result<Self, Failure> {
         let opened = open(sandbox.pid, c"root/rootfs");
-        if !kit::process::is_alive(sandbox.pid, sandbox.start_time) {
+        // A process that is being killed gives up its root before it counts as dead.
+        let rootless = matches!(opened, Err(Errno::NOENT | Errno::SRCH));
+        if rootless || !kit::process::is_alive(sandbox.pid, sandbox.start_time) {
             return Err(Failure::internal("the sandbox's monitor was killed").hint("start the container again"));
         }
-        opened
+        opened.map_err(failed)
     }
 
     /// Opens that of a sandbox that runs.
@@ -33,7 +35,7 @@ impl Rootfs {
         if running.witness.has_ended() {
             return Err(running.ended());
         }
-        opened
+        opened.map_err(failed)
     }
 
     /// The text of a file; empty if there is none.
@@ -58,10 +60,14 @@ impl Rootfs {
 }
 
 /// The root of whatever process has this id now.
-fn open(pid: i32, path: &CStr) -> Result<Rootfs, Failure> {
+fn open(pid: i32, path: &CStr) -> Result<Rootfs, Errno> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     // What is opened in /proc belongs to one process, also when the id is used again.
     let process = openat(CWD, format!("/proc/{pid}"), flags, Mode::empty());
     let root = process.and_then(|process| openat(&process, path, flags, Mode::empty()));
-    root.map(Rootfs).map_err(|error| Failure::io("opening the container's root filesystem", &error.into()))
+    root.map(Rootfs)
+}
+
+fn failed(error: Errno) -> Failure {
+    Failure::io("opening the container's root filesystem", &error.into())
 }

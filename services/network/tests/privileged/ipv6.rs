@@ -218,7 +218,8 @@ fn addresses_of_both_families_outlive_the_process() {
         drop(engine);
         ip(&format!("link delete {}", host.name()));
         let mut engine = host.engine();
-        assert!(tcp(HOST6, 8080).is_some() && tcp(LOCALHOST6, 8080).is_some(), "the bridge came back");
+        // The first packets on a new bridge may be lost, until neighbours have found each other.
+        wait_until("the bridge is back", || tcp(HOST6, 8080).is_some() && tcp(LOCALHOST6, 8080).is_some());
         assert_eq!(engine.attach(&id(1), one.reference, &on_all(&[(8080, 80)])).unwrap(), before);
         assert_ne!(engine.attach(&id(2), other.reference, &plain()).unwrap().address6, before.address6);
     });
