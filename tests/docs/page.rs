@@ -24,7 +24,7 @@ pub(crate) fn steps(page: &str) -> Vec<Step> {
             }
             (true, _) => {
                 let step = steps.last_mut().unwrap_or_else(|| panic!("line {line}: output before any command"));
-                match text.strip_prefix("> ") {
+                match text.strip_prefix("> ").or((text == ">").then_some("")) {
                     Some(more) if step.output.is_empty() => step.command += &format!("\n{more}"),
                     _ => step.output.push(text.to_owned()),
                 }
@@ -84,13 +84,13 @@ fn timeless(line: &str) -> String {
 
 #[test]
 fn a_page_is_read_as_commands_and_output() {
-    let page = "# x\n\n```console\n$ a \\\n> b\none\ntwo\n$ c\n```\n\n```\n$ not this\n```\n";
+    let page = "# x\n\n```console\n$ a \\\n>\n> b\none\ntwo\n$ c\n```\n\n```\n$ not this\n```\n";
     let step = |line, command: &str, output: &[&str]| Step {
         line,
         command: command.into(),
         output: output.iter().map(|line| (*line).into()).collect(),
     };
-    assert_eq!(steps(page), [step(4, "a \\\nb", &["one", "two"]), step(8, "c", &[])]);
+    assert_eq!(steps(page), [step(4, "a \\\n\nb", &["one", "two"]), step(9, "c", &[])]);
 }
 
 #[test]

@@ -1,15 +1,20 @@
 //! A shell in which the commands of a page are typed, one after another.
 
 use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+use std::time::Duration;
 
 const MARK: &str = "--- that was all:";
+/// Until a command prints something, or ends.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The shell. What its commands print on either stream comes in one.
 pub(crate) struct Shell {
     child: Child,
     input: ChildStdin,
-    output: BufReader<ChildStdout>,
+    lines: Receiver<Vec<u8>>,
 }
 
 impl Shell {
@@ -26,8 +31,17 @@ impl Shell {
         let mut child = shell.spawn().expect("bash");
         let mut input = child.stdin.take().expect("piped");
         input.write_all(b"exec 2>&1\n").expect("write");
-        let output = BufReader::new(child.stdout.take().expect("piped"));
-        Self { child, input, output }
+        let mut output = BufReader::new(child.stdout.take().expect("piped"));
+        let (sender, lines) = mpsc::channel();
+        thread::spawn(move || {
+            let mut line = Vec::new();
+            while output.read_until(b'\n', &mut line).is_ok_and(|length| length > 0) {
+                if sender.send(std::mem::take(&mut line)).is_err() {
+                    break;
+                }
+            }
+        });
+        Self { child, input, lines }
     }
 
     /// Types a command, and waits for its end: what it printed, and its exit code.
@@ -36,8 +50,9 @@ impl Shell {
         writeln!(self.input, "{{ {command}\n}} </dev/null; echo; echo '{MARK}' $?").expect("the shell has ended");
         let mut printed = Vec::new();
         loop {
-            let mut line = Vec::new();
-            assert!(self.output.read_until(b'\n', &mut line).expect("read") > 0, "the shell has ended in {command:?}");
+            let line = self.lines.recv_timeout(PATIENCE).unwrap_or_else(|error| {
+                panic!("{command:?} is not done: {error}; it printed {:?}", String::from_utf8_lossy(&printed))
+            });
             if let Some(code) = line.strip_prefix(MARK.as_bytes()) {
                 let code = String::from_utf8_lossy(code).trim().parse().expect("an exit code");
                 return (String::from_utf8_lossy(&printed).into_owned(), code);

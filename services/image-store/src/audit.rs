@@ -2,10 +2,10 @@
 
 use crate::blobs::Blobs;
 use crate::disk::Disk;
-use crate::oci::config;
 use crate::record::ImageRecord;
 use kit::store::Store;
 use layer_archive::Hashed;
+use oci::config;
 use schema::common::{CheckReport, Problem};
 use schema::{Digest, Failure};
 use serde::Serialize;

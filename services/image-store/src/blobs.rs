@@ -1,9 +1,8 @@
 //! Content by its digest.
 
-use crate::oci;
-use crate::oci::manifest::LONGEST_DOCUMENT;
 use kit::file::{TEMPORARY, sync_parent, write_durably};
 use layer_archive::{Bounded, Compression, decoder, expanded_limit};
+use oci::manifest::LONGEST_DOCUMENT;
 use schema::common::Layer;
 use schema::image_store::Blob;
 use schema::{Digest, Failure};

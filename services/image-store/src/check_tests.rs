@@ -1,5 +1,5 @@
 use super::*;
-use crate::oci::digest;
+use oci::digest;
 use schema::Code;
 use std::fs;
 

@@ -3,10 +3,10 @@
 use crate::changes;
 use crate::check::Checked;
 use crate::disk::Disk;
-use crate::oci::build::{Base, Story};
 use crate::plan::{Origin, Plan};
 use crate::record::ImageRecord;
-use crate::reference::Reference;
+use oci::build::{Base, Story};
+use oci::reference::Reference;
 use schema::image_store::{CommitRequest, ImageConfig};
 use schema::{ContainerId, Digest, Failure};
 

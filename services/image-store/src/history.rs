@@ -1,7 +1,7 @@
 //! How an image was made: its configuration's history, matched with its layers and with the images of this host.
 //! Pure: no files.
 
-use crate::oci::config::{Config, Step};
+use oci::config::{Config, Step};
 use schema::Digest;
 use schema::image_store::HistoryStep;
 
@@ -46,7 +46,7 @@ pub(crate) fn steps(config: &Config, sizes: &[u64], candidates: &[Candidate]) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::oci::digest;
+    use oci::digest;
     use schema::image_store::ImageConfig;
 
     fn config(layers: &[&str], history: &[(&str, bool)]) -> Config {

@@ -2,10 +2,9 @@
 
 use crate::changes;
 use crate::check::Checked;
-use crate::oci;
-use crate::oci::build::{Base, Story};
 use crate::plan::{Origin, Plan};
-use crate::reference::Reference;
+use oci::build::{Base, Story};
+use oci::reference::Reference;
 use schema::Failure;
 use schema::image_store::{ImageConfig, ImportRequest};
 
@@ -74,7 +73,7 @@ fn set_platform(runtime: &mut ImageConfig, platform: &str) -> Result<(), Failure
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::oci::digest;
+    use oci::digest;
     use schema::common::Layer;
 
     pub(crate) fn request(reference: &str, source: &str) -> ImportRequest {

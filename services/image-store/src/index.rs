@@ -1,7 +1,7 @@
 //! Which images there are, and how they are found. Pure: no files.
 
 use crate::record::ImageRecord;
-use crate::reference::{Repository, Target};
+use oci::reference::{Repository, Target};
 use schema::image_store::Image;
 use schema::{Digest, Failure};
 use std::collections::{BTreeMap, HashMap, HashSet};

@@ -131,7 +131,7 @@ impl Partial {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::oci::digest;
+    use oci::digest;
     use schema::Code;
 
     fn opened() -> (tempfile::TempDir, Partials, Blobs) {

@@ -1,10 +1,10 @@
 //! What is to be written for new images, as plans that can be carried out again.
 
-use crate::oci::build::Story;
-use crate::oci::{self, Document};
 use crate::record::{ImageRecord, Stored};
-use crate::reference::Reference;
 use crate::uploads::UploadName;
+use oci::Document;
+use oci::build::Story;
+use oci::reference::Reference;
 use schema::Digest;
 use schema::common::Layer;
 use serde::{Deserialize, Serialize};

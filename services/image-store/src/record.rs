@@ -1,8 +1,7 @@
 //! What is recorded of an image.
 
-use crate::oci;
-use crate::oci::config::Config;
-use crate::oci::manifest::Manifest;
+use oci::config::Config;
+use oci::manifest::Manifest;
 use schema::common::Layer;
 use schema::image_store::ImageConfig;
 use schema::{ContainerId, Digest, Failure};

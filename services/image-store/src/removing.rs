@@ -2,7 +2,7 @@
 
 use crate::index::Index;
 use crate::record::ImageRecord;
-use crate::reference::Target;
+use oci::reference::Target;
 use schema::image_store::Removed;
 use schema::{Digest, Failure};
 use serde::{Deserialize, Serialize};

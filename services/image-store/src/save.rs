@@ -4,9 +4,9 @@
 //! their digests.
 
 use crate::blobs::Blobs;
-use crate::oci::manifest::OCI_INDEX;
 use crate::record::{ImageRecord, Stored};
-use crate::reference::Reference;
+use oci::manifest::OCI_INDEX;
+use oci::reference::Reference;
 use schema::image_store::SavedPart;
 use schema::{Digest, Failure};
 use serde_json::{Value, json};
@@ -187,8 +187,8 @@ fn listing(images: &[Saved]) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::oci::digest;
     use crate::record::tests::record;
+    use oci::digest;
     use proptest::prelude::*;
     use std::io::Read;
 

@@ -4,8 +4,8 @@
 
 use crate::disk::Disk;
 use crate::holds::{Hold, Holds};
-use crate::oci::digest;
 use crate::partial::Partial;
+use oci::digest;
 use schema::image_store::Blob;
 use schema::{Code, Digest, Failure};
 use std::sync::Arc;

@@ -3,12 +3,12 @@
 use super::entries::Entries;
 use super::stage::Stage;
 use super::{Refusal, counted, json, refuse};
-use crate::oci::build::manifest_of;
-use crate::oci::config::{self, Config};
-use crate::oci::{Document, manifest};
 use crate::plan::LoadedImage;
 use crate::record::{ImageRecord, Stored};
-use crate::reference::Reference;
+use oci::build::manifest_of;
+use oci::config::{self, Config};
+use oci::reference::Reference;
+use oci::{Document, manifest};
 use schema::Failure;
 use schema::common::Layer;
 use serde::Deserialize;

@@ -1,8 +1,8 @@
 //! What an archive of images holds, by name. Nothing is unpacked; links are names for members, never files.
 
 use crate::check::Cancellable;
-use crate::oci::manifest::LONGEST_DOCUMENT;
 use layer_archive::{Bounded, Compression, Error, Kind, MemberPath, Members, decoder};
+use oci::manifest::LONGEST_DOCUMENT;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Read};

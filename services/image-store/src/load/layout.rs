@@ -3,11 +3,11 @@
 use super::entries::Entries;
 use super::stage::Stage;
 use super::{Refusal, counted, json, refuse};
-use crate::oci::manifest::{self, Descriptor, Document, LONGEST_DOCUMENT, OCI_INDEX};
-use crate::oci::{architecture, config, digest};
 use crate::plan::LoadedImage;
 use crate::record::{ImageRecord, Stored};
-use crate::reference::Reference;
+use oci::manifest::{self, Descriptor, Document, LONGEST_DOCUMENT, OCI_INDEX};
+use oci::reference::Reference;
+use oci::{architecture, config, digest};
 use schema::Digest;
 use serde::Deserialize;
 use std::collections::HashMap;

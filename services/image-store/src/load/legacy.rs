@@ -4,10 +4,10 @@ use super::docker::record;
 use super::entries::Entries;
 use super::stage::Stage;
 use super::{Refusal, counted, json, refuse};
-use crate::oci::config;
-use crate::oci::manifest::MOST_LAYERS;
 use crate::plan::LoadedImage;
-use crate::reference::{Reference, Target};
+use oci::config;
+use oci::manifest::MOST_LAYERS;
+use oci::reference::{Reference, Target};
 use schema::Digest;
 use schema::common::Layer;
 use serde_json::{Map, Value, json};
@@ -108,7 +108,7 @@ fn configuration(steps: &[&Map<String, Value>], layers: &[Layer]) -> Value {
     for of_old in ["id", "parent", "Size", "layer_id", "parent_id", "throwaway"] {
         all.remove(of_old);
     }
-    all.entry("architecture").or_insert_with(|| json!(crate::oci::architecture()));
+    all.entry("architecture").or_insert_with(|| json!(oci::architecture()));
     all.entry("os").or_insert_with(|| json!("linux"));
     all.insert("rootfs".to_owned(), json!({ "type": "layers", "diff_ids": diff_ids }));
     all.insert("history".to_owned(), Value::Array(history));

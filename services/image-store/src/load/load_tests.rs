@@ -1,5 +1,5 @@
 use super::*;
-use crate::oci::digest;
+use oci::digest;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;

@@ -1,11 +1,10 @@
 //! What the actor is asked.
 
-use crate::oci;
-use crate::oci::manifest::{Document, Manifest};
-use crate::reference::Reference;
 use crate::uploads::UploadName;
 use crate::{commit, import};
 use actix::Message;
+use oci::manifest::{Document, Manifest};
+use oci::reference::Reference;
 use schema::common::CheckReport;
 use schema::image_store::{Blob, Description, HistoryStep, Image, Removed, SavedPart};
 use schema::{Call, Digest, Failure};

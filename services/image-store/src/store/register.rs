@@ -2,9 +2,9 @@
 
 use super::{Register, SetTag, Store};
 use crate::disk::Disk;
-use crate::oci::config;
 use crate::record::{ImageRecord, Stored};
 use actix::{Context, Handler, ResponseFuture};
+use oci::config;
 use schema::image_store::Image;
 use schema::{Code, Digest, Failure};
 

@@ -1,10 +1,10 @@
 //! Removing names and images.
 
 use super::{Remove, Store};
-use crate::oci::digest;
 use crate::removals::{Remembered, RemovalRecord};
 use crate::removing::{Fate, Removal};
 use actix::{Context, Handler, ResponseFuture};
+use oci::digest;
 use schema::image_store::Removed;
 use schema::{Digest, Failure};
 use std::collections::HashSet;

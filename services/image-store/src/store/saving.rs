@@ -2,10 +2,10 @@
 
 use super::change::at_once;
 use super::{Save, Store};
-use crate::reference::Target;
 use crate::save::{Archive, Saved};
 use actix::{Context, Handler, ResponseFuture};
 use kit::actor::on_thread;
+use oci::reference::Target;
 use schema::image_store::SavedPart;
 use schema::{Digest, Failure};
 use std::sync::{Arc, OnceLock};

@@ -1,6 +1,6 @@
 //! What a reference means: the name of an image here, and where it is out there.
 
-use crate::reference::{Repository, Target};
+use oci::reference::{Repository, Target};
 use registry_client::{Configuration, Location};
 use schema::Failure;
 

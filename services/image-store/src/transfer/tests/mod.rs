@@ -5,9 +5,9 @@ mod images;
 mod platforms;
 
 use super::*;
-use crate::oci::{digest, manifest as oci};
 use crate::store::{Check, List, Register, Remove, Resolve};
 use kit::actor::ask;
+use oci::{digest, manifest as documents};
 use registry_client::{Platform, Sink};
 use schema::image_store::{Image, TransferItem, TransferProgress, TransferStatus};
 use schema::{Code, Digest};
@@ -60,7 +60,7 @@ impl Engine {
         .to_string();
         let blob = |content: &[u8], media_type: &str| serde_json::json!({ "mediaType": media_type, "digest": digest(content), "size": content.len() });
         let manifest = serde_json::json!({
-            "schemaVersion": 2, "mediaType": oci::OCI_MANIFEST, "config": blob(config.as_bytes(), oci::OCI_CONFIG),
+            "schemaVersion": 2, "mediaType": documents::OCI_MANIFEST, "config": blob(config.as_bytes(), documents::OCI_CONFIG),
             "layers": layers.iter().map(|layer| blob(layer, "application/vnd.oci.image.layer.v1.tar")).collect::<Vec<_>>(),
         })
         .to_string();

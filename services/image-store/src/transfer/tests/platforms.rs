@@ -14,7 +14,7 @@ async fn put_index(
         let platform: Platform = platform.parse().unwrap();
         let size = fs::metadata(engine.file("blobs/sha256").join(image.manifest.hex())).unwrap().len();
         manifests.push(serde_json::json!({
-            "mediaType": oci::OCI_MANIFEST, "digest": image.manifest, "size": size,
+            "mediaType": documents::OCI_MANIFEST, "digest": image.manifest, "size": size,
             "platform": { "os": platform.os, "architecture": platform.architecture, "variant": platform.variant },
         }));
     }
@@ -41,7 +41,7 @@ fn of_an_image_for_several_platforms_the_right_one_comes() {
         for tag in ["one", "other"] {
             here.push(&format!("{many}:{tag}")).await.unwrap();
         }
-        for media_type in [oci::OCI_INDEX, oci::DOCKER_INDEX] {
+        for media_type in [documents::OCI_INDEX, documents::DOCKER_INDEX] {
             let offers = [("unknown/unknown", &other), ("linux/s390x", &other), (host.as_str(), &one)];
             let index = put_index(&here, &registry, &offers, media_type).await;
             let pulled = there.pull(&many).await.unwrap();

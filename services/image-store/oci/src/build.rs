@@ -13,33 +13,40 @@ use serde_json::{Map, Value, json};
 
 /// What is to be said of a new image. Empty texts are left out.
 #[derive(Clone, Debug)]
-pub(crate) struct Story<'a> {
-    pub(crate) runtime: &'a ImageConfig,
+pub struct Story<'a> {
+    /// How it is run.
+    pub runtime: &'a ImageConfig,
     /// Nanoseconds since the Unix epoch.
-    pub(crate) created_at: i64,
-    pub(crate) created_by: &'a str,
-    pub(crate) comment: &'a str,
-    pub(crate) author: &'a str,
-    pub(crate) container: Option<&'a ContainerId>,
+    pub created_at: i64,
+    /// The command that made it, for its history.
+    pub created_by: &'a str,
+    /// What is said of it.
+    pub comment: &'a str,
+    /// Who made it.
+    pub author: &'a str,
+    /// Of which container it was made.
+    pub container: Option<&'a ContainerId>,
 }
 
 /// The documents of the image that lies below.
 #[derive(Clone, Debug)]
-pub(crate) struct Base {
-    pub(crate) config: Value,
-    pub(crate) manifest: Value,
+pub struct Base {
+    /// The configuration, as it was read.
+    pub config: Value,
+    /// The manifest, as it was read.
+    pub manifest: Value,
     /// Of the manifest.
-    pub(crate) media_type: String,
+    pub media_type: String,
 }
 
 impl Base {
     /// Nothing lies below.
-    pub(crate) fn scratch() -> Self {
+    pub fn scratch() -> Self {
         Self { config: json!({}), manifest: json!({}), media_type: OCI_MANIFEST.to_owned() }
     }
 
     /// From the bytes as stored.
-    pub(crate) fn parse(config: &[u8], manifest: &[u8], media_type: &str) -> Result<Self, Failure> {
+    pub fn parse(config: &[u8], manifest: &[u8], media_type: &str) -> Result<Self, Failure> {
         let damaged =
             |error: serde_json::Error| Failure::corrupt(format_args!("a document of the image below: {error}"));
         Ok(Self {
@@ -54,13 +61,13 @@ impl Base {
     }
 
     /// The media type of a layer with this compression on top of it.
-    pub(crate) fn layer_type(&self, compressed: &str) -> String {
+    pub fn layer_type(&self, compressed: &str) -> String {
         let is_gzip = Compression::of_media_type(compressed) == Some(Compression::Gzip);
         if self.is_docker() && is_gzip { DOCKER_GZIP_LAYER } else { compressed }.to_owned()
     }
 
     /// Configuration and manifest of an image that has one layer more.
-    pub(crate) fn extended(self, layer: &Layer, story: &Story<'_>) -> Result<(Document, Document), Failure> {
+    pub fn extended(self, layer: &Layer, story: &Story<'_>) -> Result<(Document, Document), Failure> {
         let is_docker = self.is_docker();
         let mut layers = items(&self.manifest, "layers");
         let config = Document::of(&config(self.config, layers.len(), layer, story))?;
@@ -80,7 +87,7 @@ impl Base {
 }
 
 /// The manifest of a configuration that came without one.
-pub(crate) fn manifest_of(config: &Document, layers: &[Layer]) -> Result<Document, Failure> {
+pub fn manifest_of(config: &Document, layers: &[Layer]) -> Result<Document, Failure> {
     let layers: Vec<Value> = { layers.iter() }
         .map(|layer| json!({ "mediaType": layer.media_type, "digest": layer.digest, "size": layer.size }))
         .collect();
@@ -179,7 +186,7 @@ fn items(of: &Value, name: &str) -> Vec<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::oci::{config, digest};
+    use crate::{config, digest};
 
     fn layer(name: &str) -> Layer {
         Layer {

@@ -135,14 +135,19 @@ impl FromStr for Target {
         if !is_repository(repository) {
             return refuse("its name is malformed");
         }
-        if repository.len() == ID_LENGTH && repository.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
-            return refuse("a name of 64 hexadecimal digits is an image id");
-        }
         if tag.is_some_and(|tag| !is_tag(tag)) {
             return refuse("its tag is malformed");
         }
-        Ok(Self { repository: shortest(repository), tag: tag.map(str::to_owned), digest })
+        let repository = shortest(repository);
+        if is_id(repository.as_str()) {
+            return refuse("a name of 64 hexadecimal digits is an image id");
+        }
+        Ok(Self { repository, tag: tag.map(str::to_owned), digest })
     }
+}
+
+fn is_id(name: &str) -> bool {
+    name.len() == ID_LENGTH && name.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 fn refused(text: &str, why: &str) -> Failure {
@@ -281,6 +286,8 @@ mod tests {
             &long_tag,
             &long_name,
             &id,
+            &format!("docker.io/{id}"),
+            &format!("library/{id}"),
         ] {
             assert!(text.parse::<Reference>().is_err(), "{text:?}");
         }

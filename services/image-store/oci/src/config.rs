@@ -10,36 +10,43 @@ use std::collections::BTreeMap;
 
 /// What a configuration says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Config {
-    pub(crate) runtime: ImageConfig,
+pub struct Config {
+    /// How it is run, and for which machines.
+    pub runtime: ImageConfig,
     /// Nanoseconds since the Unix epoch; 0: unknown.
-    pub(crate) created_at: i64,
-    pub(crate) author: String,
+    pub created_at: i64,
+    /// Who made it.
+    pub author: String,
     /// Digests of the uncompressed layers, base first.
-    pub(crate) diff_ids: Vec<Digest>,
+    pub diff_ids: Vec<Digest>,
     /// Oldest first; may be empty.
-    pub(crate) history: Vec<Step>,
+    pub history: Vec<Step>,
 }
 
 /// A step in an image's making.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub(crate) struct Step {
-    pub(crate) created: Option<String>,
-    pub(crate) created_by: Option<String>,
-    pub(crate) author: Option<String>,
-    pub(crate) comment: Option<String>,
+pub struct Step {
+    /// When, in RFC 3339.
+    pub created: Option<String>,
+    /// The command.
+    pub created_by: Option<String>,
+    /// Who made it.
+    pub author: Option<String>,
+    /// What is said of it.
+    pub comment: Option<String>,
     /// It made no layer.
-    pub(crate) empty_layer: Option<bool>,
+    pub empty_layer: Option<bool>,
 }
 
 impl Step {
     /// Nanoseconds since the Unix epoch; 0: unknown.
-    pub(crate) fn created_at(&self) -> i64 {
+    pub fn created_at(&self) -> i64 {
         self.created.as_deref().map_or(0, timestamp::parse)
     }
 
-    pub(crate) fn makes_a_layer(&self) -> bool {
+    /// Whether one of the layers is its own.
+    pub fn makes_a_layer(&self) -> bool {
         self.empty_layer != Some(true)
     }
 }
@@ -80,7 +87,7 @@ struct Runtime {
 }
 
 /// Reads a configuration.
-pub(crate) fn parse(content: &[u8]) -> Result<Config, Failure> {
+pub fn parse(content: &[u8]) -> Result<Config, Failure> {
     let refuse = |why: &dyn std::fmt::Display| Failure::invalid(format_args!("the image's configuration: {why}"));
     if content.len() as u64 > LONGEST_DOCUMENT {
         return Err(refuse(&format_args!("it has {} bytes, more than {LONGEST_DOCUMENT}", content.len())));
@@ -123,7 +130,7 @@ pub(crate) fn parse(content: &[u8]) -> Result<Config, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::oci::digest;
+    use crate::digest;
     use proptest::prelude::*;
     use serde_json::json;
 

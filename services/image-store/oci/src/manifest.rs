@@ -6,56 +6,73 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Bytes that a manifest, an index or a configuration may have.
-pub(crate) const LONGEST_DOCUMENT: u64 = 4 << 20;
+pub const LONGEST_DOCUMENT: u64 = 4 << 20;
 /// Layers that an image may have: overlayfs takes 500.
-pub(crate) const MOST_LAYERS: usize = 500;
+pub const MOST_LAYERS: usize = 500;
 
-pub(crate) const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
-pub(crate) const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
-pub(crate) const OCI_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
-pub(crate) const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
-pub(crate) const DOCKER_INDEX: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
-pub(crate) const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
-pub(crate) const DOCKER_GZIP_LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar.gzip";
+/// Media type of OCI's manifest.
+pub const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+/// Media type of OCI's index.
+pub const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
+/// Media type of OCI's configuration.
+pub const OCI_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
+/// Media type of Docker's manifest (schema 2).
+pub const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
+/// Media type of Docker's manifest list.
+pub const DOCKER_INDEX: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
+/// Media type of Docker's configuration.
+pub const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
+/// Media type of Docker's layers.
+pub const DOCKER_GZIP_LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar.gzip";
 
 /// What a manifest or an index says of a blob.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Descriptor {
+pub struct Descriptor {
+    /// What it is; may be empty.
     #[serde(default)]
-    pub(crate) media_type: String,
-    pub(crate) digest: Digest,
+    pub media_type: String,
+    /// Of its bytes.
+    pub digest: Digest,
     /// Bytes.
-    pub(crate) size: u64,
+    pub size: u64,
+    /// In an index: for which machines.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) platform: Option<Platform>,
+    pub platform: Option<Platform>,
+    /// Keys and values of whoever made it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) annotations: Option<BTreeMap<String, String>>,
+    pub annotations: Option<BTreeMap<String, String>>,
 }
 
 /// For which machines an image is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Platform {
+pub struct Platform {
+    /// As Go calls it: `linux`.
     #[serde(default)]
-    pub(crate) os: String,
+    pub os: String,
+    /// As Go calls it: `amd64`.
     #[serde(default)]
-    pub(crate) architecture: String,
+    pub architecture: String,
+    /// `v8`, for example; may be empty.
     #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub(crate) variant: String,
+    pub variant: String,
 }
 
 /// The manifest of an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Manifest {
-    pub(crate) media_type: String,
-    pub(crate) config: Descriptor,
+pub struct Manifest {
+    /// Its own.
+    pub media_type: String,
+    /// Of the image.
+    pub config: Descriptor,
     /// Base first; each of a media type that can be unpacked.
-    pub(crate) layers: Vec<Descriptor>,
+    pub layers: Vec<Descriptor>,
 }
 
 /// What a document is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Document {
+pub enum Document {
+    /// One image for one platform.
     Manifest(Manifest),
     /// One image for several platforms.
     Index(Vec<Descriptor>),
@@ -73,7 +90,7 @@ struct Raw {
 }
 
 /// Reads a document that was announced with this media type; empty: with none.
-pub(crate) fn parse(content: &[u8], announced: &str) -> Result<Document, Failure> {
+pub fn parse(content: &[u8], announced: &str) -> Result<Document, Failure> {
     let refuse = |why: &dyn std::fmt::Display| Failure::invalid(format_args!("the manifest cannot be used: {why}"));
     if content.len() as u64 > LONGEST_DOCUMENT {
         return Err(refuse(&format_args!("it has {} bytes, more than {LONGEST_DOCUMENT}", content.len())));
@@ -119,7 +136,7 @@ impl Manifest {
     }
 
     /// Everything that it names.
-    pub(crate) fn blobs(&self) -> impl Iterator<Item = &Descriptor> {
+    pub fn blobs(&self) -> impl Iterator<Item = &Descriptor> {
         std::iter::once(&self.config).chain(&self.layers)
     }
 }
@@ -127,7 +144,7 @@ impl Manifest {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::oci::digest;
+    use crate::digest;
     use proptest::prelude::*;
     use serde_json::{Value, json};
 

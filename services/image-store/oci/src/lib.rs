@@ -1,8 +1,9 @@
-//! The JSON documents of an image, as the OCI image specification has them.
+//! The names of images, and their JSON documents as the OCI image specification has them. What is read is hostile.
 
-pub(crate) mod build;
-pub(crate) mod config;
-pub(crate) mod manifest;
+pub mod build;
+pub mod config;
+pub mod manifest;
+pub mod reference;
 mod timestamp;
 
 use manifest::OCI_MANIFEST;
@@ -13,9 +14,11 @@ use sha2::Digest as _;
 
 /// A document and its digest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Document {
-    pub(crate) digest: Digest,
-    pub(crate) text: String,
+pub struct Document {
+    /// Of its text.
+    pub digest: Digest,
+    /// JSON.
+    pub text: String,
 }
 
 impl Document {
@@ -25,28 +28,29 @@ impl Document {
         Ok(Self { digest: digest(text.as_bytes()), text })
     }
 
-    pub(crate) fn size(&self) -> u64 {
+    /// Bytes.
+    pub fn size(&self) -> u64 {
         self.text.len() as u64
     }
 }
 
 /// What an image says when nobody has said anything: its platform is this host's.
-pub(crate) fn plain_config() -> ImageConfig {
+pub fn plain_config() -> ImageConfig {
     ImageConfig { architecture: architecture().to_owned(), os: "linux".to_owned(), ..ImageConfig::default() }
 }
 
 /// The media type of the manifests that are made here.
-pub(crate) fn manifest_type() -> String {
+pub fn manifest_type() -> String {
     OCI_MANIFEST.to_owned()
 }
 
 /// The digest of what is in memory.
-pub(crate) fn digest(content: &[u8]) -> Digest {
+pub fn digest(content: &[u8]) -> Digest {
     Digest::from_sha256(&sha2::Sha256::digest(content).into())
 }
 
 /// This machine's, by the name that OCI took from Go.
-pub(crate) fn architecture() -> &'static str {
+pub fn architecture() -> &'static str {
     match std::env::consts::ARCH {
         "x86_64" => "amd64",
         "aarch64" => "arm64",
