@@ -3,13 +3,14 @@ SHELL = /bin/sh
 CARGO ?= cargo
 SHIM = services/executor/shim/Cargo.toml
 
-.PHONY: run stop test build setup-run setup-test lint format unit images privileged end-to-end fuzz schema clean help
+.PHONY: run stop test build install setup-run setup-test lint format unit images privileged end-to-end fuzz schema clean help
 
 help:
 	@echo 'make run      build, start cctl, run a container and show its output'
 	@echo 'make stop     end what `make run` started'
 	@echo 'make test     all tests and checks'
 	@echo 'make build    optimised programs, in target/release'
+	@echo 'make install  copy the programs, manuals and completions below $$(DESTDIR)$$(PREFIX)'
 	@echo 'make lint     formatting, lints, licences, duplicate dependencies'
 	@echo 'make unit     tests that need no root'
 	@echo 'make privileged end-to-end   tests on the kernel, as root'
@@ -33,6 +34,21 @@ setup-test:
 build:
 	$(CARGO) build --release --locked --workspace --bins
 	$(CARGO) build --release --locked --manifest-path $(SHIM) --target-dir target
+
+# What `make build` has built: again and again, and also over an instance that runs (its programs are replaced whole).
+PREFIX ?= /usr/local
+BIN ?= target/release
+SERVICES = image-store filesystem network executor log-collector containers
+install:
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/cctl $(DESTDIR)$(PREFIX)/share/man/man1 \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/zsh/site-functions \
+		$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+	install $(BIN)/cctl $(DESTDIR)$(PREFIX)/bin/
+	install $(BIN)/cctl-supervisor $(BIN)/cctl-shim $(SERVICES:%=$(BIN)/%) $(DESTDIR)$(PREFIX)/libexec/cctl/
+	$(BIN)/cctl man $(DESTDIR)$(PREFIX)/share/man/man1
+	$(BIN)/cctl completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/cctl
+	$(BIN)/cctl completion zsh > $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_cctl
+	$(BIN)/cctl completion fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/cctl.fish
 
 # Short feedback first.
 test: setup-test lint unit build privileged end-to-end fuzz

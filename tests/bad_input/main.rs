@@ -8,7 +8,7 @@ use std::fs;
 fn run_refuses_what_it_cannot_do() {
     let cctl = Instance::start();
     let cases: [(&[&str], i32, &[&str]); 27] = [
-        (&["nope", "true"], 125, &["nope", "import"]),
+        (&["127.0.0.1:1/nope", "true"], 125, &["127.0.0.1:1", "nope", "cannot connect"]),
         (&["nope:1.0", "true"], 125, &["nope:1.0"]),
         (&["UPPER", "true"], 125, &["UPPER"]),
         (&["-m", "abc", "base", "true"], 125, &["abc"]),

@@ -68,6 +68,7 @@ fn timeless(line: &str) -> String {
             (r"\b\d\d:\d\d:\d\d\b", "TIME"),
             (r"(Less than a second|About a minute|About an hour|\d+ (seconds?|minutes?|hours?|days?|weeks?|months?|years?))", "DURATION"),
             (r"\b\d+(\.\d+)?(B|kB|MB|GB|KiB|MiB|GiB)\b", "SIZE"),
+            (r"\bsize: \d+", "size: N"),
             (r"\b\d+\.\d+%", "PERCENT"),
             (r"\b(10|127|172|192)\.\d+\.\d+\.\d+\b", "ADDRESS"),
             (r"\bfd[0-9a-f]{2}:[0-9a-f:]+", "ADDRESS"),

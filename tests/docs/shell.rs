@@ -47,7 +47,8 @@ impl Shell {
     /// Types a command, and waits for its end: what it printed, and its exit code.
     pub(crate) fn run(&mut self, command: &str) -> (String, i32) {
         // Its standard input is not the shell's own: it would eat what is typed next.
-        writeln!(self.input, "{{ {command}\n}} </dev/null; echo; echo '{MARK}' $?").expect("the shell has ended");
+        writeln!(self.input, "{{ {command}\n}} </dev/null; code=$?; echo; echo '{MARK}' $code")
+            .expect("the shell has ended");
         let mut printed = Vec::new();
         loop {
             let line = self.lines.recv_timeout(PATIENCE).unwrap_or_else(|error| {

@@ -76,7 +76,12 @@ impl Instance {
 
     /// A command of `cctl` on this instance, not started yet.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(program());
+        self.command_of(&program(), arguments)
+    }
+
+    /// A command of another `cctl` on this instance, not started yet.
+    pub fn command_of(&self, program: &Path, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program);
         command
             .args(arguments)
             .env("CCTL_ROOT", self.root())
@@ -223,7 +228,7 @@ fn program() -> PathBuf {
 }
 
 /// The archive of the image `base`, made once.
-fn base_image() -> &'static [u8] {
+pub fn base_image() -> &'static [u8] {
     static ARCHIVE: OnceLock<Vec<u8>> = OnceLock::new();
     ARCHIVE.get_or_init(|| {
         let recipe = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/base-image");

@@ -14,7 +14,7 @@ mod sys;
 mod terminal;
 mod wait;
 
-pub use instance::Instance;
+pub use instance::{Instance, base_image};
 pub use output::Output;
 pub use terminal::Terminal;
 pub use test_registry::{self, Registry};

@@ -117,3 +117,53 @@ fn the_parity_table_names_tests_that_exist() {
         .collect();
     assert!(missing.is_empty(), "{missing:#?}");
 }
+
+fn run_in_root(program: &str, arguments: &[&str]) -> String {
+    // What a `make` above us has set is not for the ones that we start.
+    let output = Command::new(program)
+        .args(arguments)
+        .current_dir(root())
+        .env_remove("MAKEFLAGS")
+        .env_remove("MAKELEVEL")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{program} {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// One command runs it, one tests it, one cleans up; and `make help` names every target that is meant for people.
+#[test]
+fn one_command_runs_it_and_one_tests_it() {
+    for target in ["run", "test"] {
+        let steps = run_in_root("make", &["--dry-run", target]);
+        assert!(steps.contains("deploy/setup") && steps.contains("cargo build --release"), "{steps}");
+    }
+    assert!(run_in_root("make", &["--dry-run", "clean"]).contains("cargo clean"));
+    let help = run_in_root("make", &["help"]);
+    let makefile = fs::read_to_string(root().join("Makefile")).unwrap();
+    let targets = makefile.split(".PHONY:").nth(1).unwrap().lines().next().unwrap();
+    let inner = ["setup-run", "setup-test", "images", "help"];
+    for target in targets.split_whitespace().filter(|target| !inner.contains(target)) {
+        assert!(help.split_whitespace().any(|word| word == target), "make help says nothing of {target}");
+    }
+    assert_eq!(fs::read_to_string(root().join(".ci/run")).unwrap().lines().last(), Some("make test"));
+}
+
+/// A machine to develop on is set up by a command that may be repeated: here it has been, so that it installs nothing.
+#[test]
+fn a_machine_is_set_up_once() {
+    assert_eq!(run_in_root("deploy/setup", &["build", "run", "test"]), "");
+}
+
+/// Where code is for one architecture, there is as much for the other.
+#[test]
+fn no_code_is_for_one_architecture_alone() {
+    let mut files = Vec::new();
+    sources(&root(), &mut files);
+    for path in files.iter().filter(|path| !path.ends_with("tests/policy/main.rs")) {
+        let text = fs::read_to_string(path).unwrap();
+        let count = |name: &str| text.matches(&format!("target_arch = \"{name}\"")).count();
+        let chosen_by_if = text.contains("if cfg!(target_arch = \"aarch64\")");
+        assert!(count("x86_64") == count("aarch64") || chosen_by_if, "{}", path.display());
+    }
+}

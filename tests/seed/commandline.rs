@@ -86,9 +86,15 @@ fn an_image_without_a_command_needs_one() {
 #[test]
 fn empty_names_are_refused_and_nothing_dies() {
     let cctl = Instance::start();
-    for arguments in
-        [&["inspect", ""][..], &["start", ""], &["logs", ""], &["rmi", ""], &["run", "", "true"], &["history", ""]]
-    {
+    for arguments in [
+        &["inspect", ""][..],
+        &["start", ""],
+        &["logs", ""],
+        &["rmi", ""],
+        &["run", "", "true"],
+        &["history", ""],
+        &["run", "-p", "", "base", "true"],
+    ] {
         assert_ne!(cctl.cctl(arguments).code, 0, "{arguments:?}");
     }
     assert!(cctl.status().iter().all(|row| row["restarts"] == 0), "{:?}", cctl.status());

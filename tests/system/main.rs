@@ -139,3 +139,42 @@ fn version_and_info_say_what_runs() {
     cctl.cctl(&["run", "-d", "base", "true"]).ok();
     assert!(cctl.cctl(&["info"]).ok().to_lowercase().contains("containers: 1"));
 }
+
+/// From the tree that `make install` makes, as a package has it; also when it is installed over itself.
+#[test]
+fn what_is_installed_runs() {
+    let cctl = Instance::prepare();
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let binaries = std::env::var_os("CCTL_BIN").map_or_else(|| root.join("target/release"), std::path::PathBuf::from);
+    let place = cctl.scratch().join("package");
+    for _again in 0..2 {
+        let made = std::process::Command::new("make")
+            .arg("install")
+            .arg(format!("DESTDIR={}", place.display()))
+            .arg(format!("BIN={}", binaries.display()))
+            .current_dir(root)
+            .env_remove("MAKEFLAGS")
+            .env_remove("MAKELEVEL")
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    }
+    let installed = |arguments: &[&str]| {
+        let output = cctl.command_of(&place.join("usr/local/bin/cctl"), arguments).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    installed(&["system", "start"]);
+    let libexec = place.join("usr/local/libexec/cctl");
+    for row in cctl.status() {
+        let program = std::fs::read_link(format!("/proc/{}/exe", row["pid"])).unwrap();
+        assert!(program.starts_with(&libexec), "{}", program.display());
+    }
+    let archive = cctl.scratch().join("base.tar");
+    std::fs::write(&archive, harness::base_image()).unwrap();
+    installed(&["import", &archive.display().to_string(), "base"]);
+    assert_eq!(installed(&["run", "--rm", "base", "echo", "installed"]), "installed\n");
+    for file in ["man/man1/cctl-run.1", "bash-completion/completions/cctl"] {
+        assert!(place.join("usr/local/share").join(file).is_file(), "{file}");
+    }
+}

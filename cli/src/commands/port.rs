@@ -12,7 +12,9 @@ use schema::common::PortBinding;
 pub(crate) async fn run(engine: &Engine, arguments: &Port) -> Result<u8> {
     let name = &arguments.container;
     let container = engine.containers.inspect(&call(), name).await?;
-    let bindings = container.attachment.map(|attachment| attachment.ports).unwrap_or_default();
+    let mut bindings = container.attachment.map(|attachment| attachment.ports).unwrap_or_default();
+    // By number; the addresses of one port stay in their order.
+    bindings.sort_by_key(|binding| (binding.container_port, binding.protocol.to_string()));
     let Some((port, protocol)) = arguments.private else {
         let line = |binding: &PortBinding| format!("{} -> {}\n", private(binding), public(binding));
         console::print(&bindings.iter().map(line).collect::<String>())?;
