@@ -3,7 +3,7 @@ SHELL = /bin/sh
 CARGO ?= cargo
 SHIM = services/executor/shim/Cargo.toml
 
-.PHONY: run stop test build install setup-run setup-test lint format unit images privileged end-to-end fuzz bench-transfers schema clean help
+.PHONY: run stop test build install setup-run setup-test lint format unit images privileged end-to-end fuzz kill-matrix bench-transfers schema clean help
 
 help:
 	@echo 'make run      build, start cctl, run a container and show its output'
@@ -15,6 +15,7 @@ help:
 	@echo 'make unit     tests that need no root'
 	@echo 'make privileged end-to-end   tests on the kernel, as root'
 	@echo 'make fuzz     the parsers of untrusted bytes, FUZZ_SECONDS (20) each'
+	@echo 'make kill-matrix   each service killed at each step of each operation'
 	@echo 'make bench-transfers   pulls and pushes timed beside podman and skopeo'
 	@echo 'make format   format the sources'
 	@echo 'make schema   renew schema/contract.cgr from the .capnp files'
@@ -87,6 +88,10 @@ fuzz:
 format:
 	$(CARGO) fmt --all
 	$(CARGO) fmt --manifest-path $(SHIM)
+
+# Each service is killed at each step of each operation: a quarter of an hour.
+kill-matrix: setup-test build
+	CCTL_MATRIX_STRIDE=1 tests/all --print -- --package tests --test matrix
 
 # Pulls and pushes beside podman and skopeo: minutes.
 bench-transfers: setup-test build
