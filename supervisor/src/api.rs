@@ -4,12 +4,16 @@ use crate::handover::Past;
 use crate::keeper;
 use crate::service::{Query, Restart, Service};
 use actix::Addr;
+use futures::future::join_all;
 use kit::actor::ask;
 use schema::supervisor::{SERVICE, Server, ServiceStatus, State};
 use schema::{Call, Failure, Instance};
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc::UnboundedSender;
+
+/// How long a process may take to be measured.
+const MEASURING: Duration = Duration::from_millis(500);
 
 /// What the methods work on.
 pub(crate) struct Api {
@@ -42,21 +46,31 @@ impl Api {
     }
 }
 
+/// The memory of a process; zero of one that has just ended, and of one that cannot be measured in time. The kernel
+/// walks all its pages, and waits for whoever changes them: not on the main loop.
+async fn memory(pid: i32) -> u64 {
+    if pid == 0 {
+        return 0;
+    }
+    let measured = tokio::task::spawn_blocking(move || kit::process::memory(pid).unwrap_or_default());
+    match tokio::time::timeout(MEASURING, measured).await {
+        Ok(memory) => memory.unwrap_or_default(),
+        Err(_) => 0,
+    }
+}
+
 impl Server for Api {
     async fn status(&self, _: &Call) -> Result<Vec<ServiceStatus>, Failure> {
         let mut rows = vec![self.own_status()];
         for (_, service) in &self.services {
             rows.push(ask(service, Query).await?);
         }
-        // The kernel walks all pages of a process for this: not on the main loop.
-        let measured = tokio::task::spawn_blocking(move || {
-            for row in rows.iter_mut().filter(|row| row.pid != 0) {
-                // A process that has just ended uses none.
-                row.memory = kit::process::memory(row.pid).unwrap_or_default();
-            }
-            rows
-        });
-        measured.await.map_err(|error| Failure::internal(format_args!("measuring memory: {error}")))
+        let measured = rows.iter().map(|row| memory(row.pid));
+        let measured = join_all(measured).await;
+        for (row, memory) in rows.iter_mut().zip(measured) {
+            row.memory = memory;
+        }
+        Ok(rows)
     }
 
     async fn restart(&self, _: &Call, service: String) -> Result<(), Failure> {

@@ -6,6 +6,7 @@ use crate::handover::{Handover, Past};
 use crate::manifest::Manifest;
 use crate::program::{Bond, describe};
 use crate::restart::{Backoff, Series};
+use crate::silence::{self, Usage, Verdict};
 use crate::{directories, libexec, lock, sockets};
 use rustix::process::{self, Pid, Signal, WaitOptions, WaitStatus};
 use schema::supervisor::SERVICE;
@@ -18,9 +19,8 @@ use std::time::{Duration, Instant};
 pub(crate) const NAME: &str = "keeper";
 /// How long an ordered shut-down may take before the supervisor is killed.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How long the supervisor may be silent, how often in a row: once may be our own absence, or the host's.
-pub(crate) const WATCHDOG: Duration = Duration::from_secs(4);
-const SILENCES: u32 = 2;
+/// How long the supervisor may be silent, if it could have spoken.
+pub(crate) const WATCHDOG: Duration = Duration::from_secs(1);
 /// Pauses between supervisors that end soon. The keeper never gives up.
 const BACKOFF: Backoff = Backoff { first: Duration::from_millis(50), longest: Duration::from_secs(1) };
 
@@ -137,8 +137,8 @@ impl Keeper<'_> {
 
     /// Waits until the supervisor has ended; kills it if it hangs.
     fn attend(&mut self, supervisor: Pid) -> io::Result<WaitStatus> {
-        let mut expected = Instant::now() + WATCHDOG;
-        let mut silences = 0;
+        let (mut heard, mut usage) = (Instant::now(), Usage::default());
+        let mut expected = heard + WATCHDOG;
         loop {
             match self.events.next(self.ending.unwrap_or(expected))? {
                 Told::ChildEnded => {
@@ -147,20 +147,31 @@ impl Keeper<'_> {
                     }
                 }
                 Told::Alive => {
-                    expected = Instant::now() + WATCHDOG;
-                    silences = 0;
+                    (heard, usage) = (Instant::now(), silence::usage(supervisor));
+                    expected = heard + WATCHDOG;
                 }
                 Told::ToEnd => {
                     self.ending.get_or_insert_with(|| Instant::now() + PATIENCE);
                     process::kill_process(supervisor, Signal::TERM)?;
                 }
+                Told::Nothing if self.ending.is_some() => {
+                    tracing::error!("the supervisor does not end: killing it");
+                    process::kill_process(supervisor, Signal::KILL)?;
+                    self.ending = Some(Instant::now() + PATIENCE);
+                }
                 Told::Nothing => {
-                    expected = Instant::now() + WATCHDOG;
-                    silences += 1;
-                    if self.ending.is_some() || silences == SILENCES {
-                        tracing::error!("the supervisor hangs: killing it");
-                        process::kill_process(supervisor, Signal::KILL)?;
-                        self.ending = self.ending.map(|_| Instant::now() + PATIENCE);
+                    let now = Instant::now();
+                    // If we ourselves did not get to run in time, the supervisor may not have either.
+                    let late = now.saturating_duration_since(expected) > WATCHDOG / 4;
+                    let silent = now.saturating_duration_since(heard);
+                    match silence::judge(WATCHDOG, silent, usage, silence::look(supervisor).ok()) {
+                        Verdict::Hangs(how) if !late => {
+                            tracing::error!(how, "the supervisor hangs: killing it");
+                            process::kill_process(supervisor, Signal::KILL)?;
+                            expected = now + WATCHDOG;
+                        }
+                        Verdict::Hangs(_) => expected = now + WATCHDOG,
+                        Verdict::Wait(more) => expected = now + more,
                     }
                 }
             }

@@ -22,6 +22,7 @@ mod predecessor;
 mod program;
 mod restart;
 mod service;
+mod silence;
 mod sockets;
 mod supervise;
 mod sys;

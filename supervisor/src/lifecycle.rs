@@ -2,6 +2,7 @@
 
 use crate::manifest::Definition;
 use crate::restart::{Decision, History, Policy};
+use crate::silence::{Activity, Look, Usage, Verdict, judge};
 use schema::supervisor::State as Shown;
 use std::time::{Duration, Instant};
 
@@ -16,10 +17,24 @@ pub(crate) enum Action {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum State {
-    Starting { deadline: Instant },
-    Ready { since: Instant, deadline: Instant },
+    Starting {
+        /// It has to be ready by then.
+        deadline: Instant,
+        /// When it is looked at next; it was stopped at the last look.
+        next: Instant,
+        stopped: bool,
+    },
+    Ready {
+        since: Instant,
+        /// The last sign of life, and what the process had used then.
+        heard: Instant,
+        usage: Usage,
+        deadline: Instant,
+    },
     Draining(Then),
-    Backoff { until: Instant },
+    Backoff {
+        until: Instant,
+    },
     Failed,
     Stopped,
 }
@@ -78,49 +93,83 @@ impl Lifecycle {
         }
     }
 
-    /// The process says that it serves.
-    pub(crate) fn ready(&mut self, now: Instant) {
+    /// The process says that it serves. By now it has used so much.
+    pub(crate) fn ready(&mut self, now: Instant, usage: Usage) {
         if matches!(self.state, State::Starting { .. }) {
-            self.state = State::Ready { since: now, deadline: now + self.watchdog };
+            self.state = State::Ready { since: now, heard: now, usage, deadline: now + self.watchdog };
         }
     }
 
-    /// The process says that it is alive.
-    pub(crate) fn alive(&mut self, now: Instant) {
-        if let State::Ready { deadline, .. } = &mut self.state {
-            *deadline = now + self.watchdog;
+    /// The process says that it is alive. By now it has used so much.
+    pub(crate) fn alive(&mut self, now: Instant, used: Usage) {
+        if let State::Ready { heard, usage, deadline, .. } = &mut self.state {
+            (*heard, *usage, *deadline) = (now, used, now + self.watchdog);
         }
     }
 
     /// When [`tick`](Self::tick) is to be called, if nothing else happens before.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         match self.state {
-            State::Starting { deadline } | State::Ready { deadline, .. } => Some(deadline),
+            State::Starting { deadline, next, .. } => Some(deadline.min(next)),
+            State::Ready { deadline, .. } => Some(deadline),
             State::Backoff { until } => Some(until),
             State::Draining(_) | State::Failed | State::Stopped => None,
         }
     }
 
-    /// Time has passed.
-    pub(crate) fn tick(&mut self, now: Instant) -> Option<Action> {
-        if self.deadline().is_none_or(|deadline| now < deadline) {
-            return None;
-        }
-        let (limit, served, deadline, complaint) = match &mut self.state {
-            State::Backoff { .. } => return self.start(now),
-            State::Starting { deadline } => (self.start_timeout, None, deadline, "was not ready"),
-            State::Ready { since, deadline } => {
-                let served = now.saturating_duration_since(*since);
-                (self.watchdog, Some(served), deadline, "gave no sign of life")
+    /// Time has passed, and this is what the process looks like; none if there is no process, or it is just ending.
+    pub(crate) fn tick(&mut self, now: Instant, look: Option<Look>) -> Option<Action> {
+        let asked = self.deadline().filter(|deadline| now >= *deadline)?;
+        // If we ourselves did not get to run in time, the process may not have either.
+        let late = now.saturating_duration_since(asked) > self.watchdog / 4;
+        match &mut self.state {
+            State::Backoff { .. } => self.start(now),
+            State::Starting { deadline, next, .. } if late => {
+                (*deadline, *next) = (now.max(*deadline), now + self.watchdog);
+                if now >= *deadline {
+                    *deadline = now + self.start_timeout;
+                }
+                None
             }
-            State::Draining(_) | State::Failed | State::Stopped => return None,
-        };
-        // If we ourselves did not get to run in time, the service may not have either.
-        if now.saturating_duration_since(*deadline) > limit / 4 {
-            *deadline = now + limit;
-            return None;
+            State::Starting { deadline, .. } if now >= *deadline => {
+                let complaint = format!("was not ready for {:?}: killed", self.start_timeout);
+                self.give_up_on(complaint, None)
+            }
+            // It has said nothing yet and owes nothing but progress: only that it is stopped is certain.
+            State::Starting { next, stopped, .. } => {
+                let again = look.is_some_and(|look| look.activity == Activity::Stopped);
+                if again && *stopped {
+                    return self.give_up_on("it is stopped before it was ready: killed".to_owned(), None);
+                }
+                (*next, *stopped) = (now + self.watchdog / 2, again);
+                None
+            }
+            State::Ready { deadline, .. } if late => {
+                *deadline = now + self.watchdog;
+                None
+            }
+            State::Ready { since, heard, usage, deadline } => {
+                let silent = now.saturating_duration_since(*heard);
+                match judge(self.watchdog, silent, *usage, look) {
+                    Verdict::Wait(more) => {
+                        *deadline = now + more;
+                        None
+                    }
+                    Verdict::Hangs(how) => {
+                        let served = now.saturating_duration_since(*since);
+                        let silent = Duration::from_millis(u64::try_from(silent.as_millis()).unwrap_or(u64::MAX));
+                        let complaint = format!("gave no sign of life for {silent:?}, {how}: killed");
+                        self.give_up_on(complaint, Some(served))
+                    }
+                }
+            }
+            State::Draining(_) | State::Failed | State::Stopped => None,
         }
-        self.last_error = format!("{complaint} for {limit:?}: killed");
+    }
+
+    /// A process that is to be killed, for this reason.
+    fn give_up_on(&mut self, reason: String, served: Option<Duration>) -> Option<Action> {
+        self.last_error = reason;
         self.state = State::Draining(Then::Judge(served));
         Some(Action::Kill)
     }
@@ -196,7 +245,8 @@ impl Lifecycle {
 
     fn start(&mut self, now: Instant) -> Option<Action> {
         self.starts = self.starts.saturating_add(1);
-        self.state = State::Starting { deadline: now + self.start_timeout };
+        self.state =
+            State::Starting { deadline: now + self.start_timeout, next: now + self.watchdog / 2, stopped: false };
         Some(Action::Start)
     }
 

@@ -3,9 +3,9 @@
 use crate::launch::Launcher;
 use crate::lifecycle::{Action, Lifecycle};
 use crate::notify::{Inbox, Notice};
-use crate::predecessor;
 use crate::program::{Child, abandon, describe};
 use crate::sys::watch;
+use crate::{predecessor, silence};
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, ResponseFuture, SpawnHandle, WrapFuture};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
 use schema::supervisor::{ServiceStatus, State};
@@ -116,7 +116,8 @@ impl Service {
         let left = deadline.saturating_duration_since(Instant::now());
         self.alarm = Some(context.run_later(left, |service, context| {
             service.alarm = None;
-            let wanted = service.lifecycle.tick(Instant::now());
+            let look = service.process.as_ref().and_then(|process| silence::look(process.pid).ok());
+            let wanted = service.lifecycle.tick(Instant::now(), look);
             service.follow(wanted, context);
         }));
     }
@@ -148,16 +149,14 @@ impl Service {
 
     fn heard(&mut self, sender: Option<Pid>, notice: Notice, context: &mut Context<Self>) {
         // A child of the service, or a message of a process that is gone, says nothing about this one.
-        if self.process.as_ref().is_none_or(|process| Some(process.pid) != sender) {
-            return;
-        }
-        let now = Instant::now();
+        let Some(process) = self.process.as_ref().filter(|process| Some(process.pid) == sender) else { return };
+        let (now, usage) = (Instant::now(), silence::usage(process.pid));
         if notice.ready {
             tracing::info!(service = self.name(), "ready");
-            self.lifecycle.ready(now);
+            self.lifecycle.ready(now, usage);
         }
         if notice.alive {
-            self.lifecycle.alive(now);
+            self.lifecycle.alive(now, usage);
         }
         self.follow(None, context);
     }

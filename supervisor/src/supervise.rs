@@ -3,17 +3,20 @@
 use crate::api::Api;
 use crate::arguments::Arguments;
 use crate::handover::Handover;
+use crate::keeper::WATCHDOG;
 use crate::launch::Launcher;
 use crate::manifest::Manifest;
 use crate::service::{Service, Stop};
-use crate::{VERSION, libexec, predecessor};
+use crate::silence::Activity;
+use crate::{VERSION, libexec, predecessor, silence};
 use actix::{Actor, Addr};
 use futures::future::join_all;
 use kit::actor::ask;
 use kit::notify::{Notifier, keep_alive};
+use kit::vital::Vital;
 use kit::{Context, Identity};
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, getppid, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Signal, getppid, kill_process, pidfd_open};
 use schema::supervisor::{SERVICE, serve};
 use schema::{Failure, Instance};
 use std::io;
@@ -106,7 +109,10 @@ async fn supervise(
     listen(handover, instance, api)?;
     let notifier = Notifier::from_env().map_err(failed("opening the keeper's notification socket"))?;
     notifier.ready();
-    actix::spawn(keep_alive(notifier));
+    actix::spawn(keep_alive(notifier, Vital::default()));
+    if let Some(pid) = Handover::keeper().and_then(Pid::from_raw).filter(|_| keeper.is_some()) {
+        actix::spawn(wake(pid));
+    }
     let end = tokio::select! {
         _ = terminate.recv() => End::Wanted,
         _ = interrupt.recv() => End::Wanted,
@@ -126,7 +132,7 @@ fn listen(handover: &Handover, instance: &Instance, api: Api) -> Result<(), Fail
     let listener = tokio::net::UnixListener::from_std(socket).map_err(failed)?;
     let identity = Identity { service: SERVICE, needs: &[], version: VERSION };
     let epoch = schema::call::RequestId::random().0;
-    let about = Context { identity, instance: instance.clone(), epoch }.about();
+    let about = Context { identity, instance: instance.clone(), epoch, vital: Vital::default() }.about();
     actix::spawn(kit::serve::serve(listener, serve(about, api)));
     Ok(())
 }
@@ -136,6 +142,24 @@ async fn wanted(ends: &mut UnboundedReceiver<()>) {
         std::future::pending().await
     }
     tokio::time::sleep(GRACE).await;
+}
+
+/// Lets the keeper go on whenever somebody has stopped it: nobody else would, and while it is stopped nobody would
+/// start another supervisor. It is our parent, so its number is its own until we have ended.
+async fn wake(keeper: Pid) {
+    let mut stopped = false;
+    loop {
+        tokio::time::sleep(WATCHDOG / 2).await;
+        let again = silence::look(keeper).is_ok_and(|look| look.activity == Activity::Stopped);
+        // A moment may be a debugger's.
+        if again && stopped && getppid() == Some(keeper) {
+            tracing::warn!(keeper = keeper.as_raw_nonzero(), "the keeper is stopped: letting it go on");
+            if let Err(error) = kill_process(keeper, Signal::CONT) {
+                tracing::error!(%error, "cannot let the keeper go on");
+            }
+        }
+        stopped = again;
+    }
 }
 
 async fn gone(keeper: Option<OwnedFd>) -> io::Result<()> {

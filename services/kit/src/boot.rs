@@ -1,6 +1,7 @@
 //! From `main` to serving.
 
 use crate::notify::{Notifier, keep_alive};
+use crate::vital::Vital;
 use crate::{log, serve, sys};
 use capnp::capability::FromClientHook;
 use schema::common::{About, PROTOCOL};
@@ -33,6 +34,8 @@ pub struct Context {
     pub instance: Instance,
     /// Differs for every start.
     pub epoch: u64,
+    /// What has to answer for the service to be alive, beside its main loop.
+    pub vital: Vital,
 }
 
 impl Context {
@@ -103,7 +106,8 @@ where
     })?;
     let instance = Instance::from_env()?;
     log::init(&instance.log(identity.service)).map_err(|error| Failure::io("opening the log", &error))?;
-    let context = Context { identity, instance, epoch: schema::call::RequestId::random().0 };
+    let vital = Vital::default();
+    let context = Context { identity, instance, epoch: schema::call::RequestId::random().0, vital: vital.clone() };
     tracing::info!(service = identity.service, version = identity.version, epoch = context.epoch, "starting");
     let failed = |doing: &'static str| move |error: io::Error| Failure::io(doing, &error);
     let notifier = Notifier::from_env().map_err(failed("opening the notification socket"))?;
@@ -114,7 +118,7 @@ where
         let bootstrap = start(context).await?;
         notifier.ready();
         tracing::info!("ready");
-        actix::spawn(keep_alive(notifier));
+        actix::spawn(keep_alive(notifier, vital));
         serve::serve(listener, bootstrap).await;
         Ok(())
     })

@@ -16,5 +16,6 @@ pub mod process;
 pub mod serve;
 pub mod store;
 mod sys;
+pub mod vital;
 
 pub use boot::{Context, Identity};

@@ -1,5 +1,6 @@
 //! Readiness and liveness, by the protocol of systemd's `sd_notify(3)`.
 
+use crate::vital::Vital;
 use schema::link::ShortPath;
 use std::env;
 use std::io;
@@ -55,13 +56,18 @@ impl Notifier {
     }
 }
 
-/// Says from the main loop, as long as it turns, that we are alive.
-pub async fn keep_alive(notifier: Notifier) {
+/// Says from the main loop, as long as it turns and all that is vital answers, that we are alive.
+pub async fn keep_alive(notifier: Notifier, vital: Vital) {
     let Some(interval) = notifier.interval() else { return };
     let mut ticks = tokio::time::interval(interval);
+    // A process that was not let run for long has one thing to say, not several.
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        notifier.alive();
+        match vital.silent() {
+            None => notifier.alive(),
+            Some(part) => tracing::error!(part, "does not answer: this process says no more that it is alive"),
+        }
     }
 }
 

@@ -41,9 +41,13 @@ use schema::bindings::network_capnp::network;
 use schema::common::SandboxRef;
 use schema::network::{AttachSpec, Attachment, NetworkInfo, SERVICE, Server, serve};
 use schema::{Call, ContainerId, Failure};
+use std::time::Duration;
 
 /// What this service is.
 pub const IDENTITY: Identity = Identity { service: SERVICE, needs: &[], version: env!("CARGO_PKG_VERSION") };
+
+/// The owner waits for the kernel, which may be busy with the networks of others; but not for so long.
+const UNANSWERED: Duration = Duration::from_secs(20);
 
 /// Recovers the network, and gives the service's bootstrap capability. Fails if the records cannot be read.
 pub async fn start(context: Context) -> Result<network::Client, Failure> {
@@ -51,6 +55,11 @@ pub async fn start(context: Context) -> Result<network::Client, Failure> {
     let (state, name) = (context.state()?, context.instance.kernel_name());
     let owner = SyncArbiter::start(1, move || Network::new(Engine::open(&state, &name)));
     ask(&owner, Recovered).await?;
+    let vital = owner.clone();
+    context.vital.add("the owner of the network", UNANSWERED, move || {
+        let answer = vital.send(Recovered);
+        async { drop(answer.await) }
+    });
     Ok(serve(context.about(), Api { owner }))
 }
 

@@ -4,6 +4,8 @@ use proptest::prelude::*;
 
 const WATCHDOG: Duration = Duration::from_secs(2);
 const START_TIMEOUT: Duration = Duration::from_secs(30);
+const ASLEEP: Option<Look> =
+    Some(Look { activity: Activity::Sleeping, usage: Usage { ran: Duration::ZERO, queued: Duration::ZERO } });
 
 fn new() -> Lifecycle {
     Lifecycle::new(&Definition {
@@ -31,7 +33,7 @@ fn started(now: Instant) -> Lifecycle {
 fn a_killed_service_is_started_again_at_once_and_then_with_pauses() {
     let now = Instant::now();
     let mut life = started(now);
-    life.ready(now);
+    life.ready(now, Usage::default());
     assert_eq!(life.shown(), Shown::Ready);
     assert_eq!(life.ended("killed by SIGKILL".to_owned(), now), Some(Action::Start));
     assert_eq!((life.shown(), life.restarts(), life.last_error()), (Shown::Starting, 1, "killed by SIGKILL"));
@@ -39,24 +41,60 @@ fn a_killed_service_is_started_again_at_once_and_then_with_pauses() {
     assert_eq!(life.shown(), Shown::Backoff);
     let until = life.deadline().unwrap();
     assert_eq!(until - now, Duration::from_millis(50));
-    assert_eq!(life.tick(until), Some(Action::Start));
+    assert_eq!(life.tick(until, None), Some(Action::Start));
 }
 
 #[test]
 fn a_service_that_is_silent_is_killed_unless_we_were_late_ourselves() {
     let now = Instant::now();
     let mut life = started(now);
-    life.ready(now);
-    life.alive(now + WATCHDOG / 2);
+    life.ready(now, Usage::default());
+    life.alive(now + WATCHDOG / 2, Usage::default());
     let deadline = now + WATCHDOG / 2 + WATCHDOG;
     assert_eq!(life.deadline(), Some(deadline));
     let mut late = life.clone();
-    assert_eq!(life.tick(deadline), Some(Action::Kill));
+    assert_eq!(life.tick(deadline, ASLEEP), Some(Action::Kill));
     assert!(life.last_error().contains("2s"), "{}", life.last_error());
     assert_eq!(life.ended("killed by SIGKILL".to_owned(), deadline), Some(Action::Start));
     assert!(life.last_error().contains("sign of life"));
-    assert_eq!(late.tick(deadline + WATCHDOG), None);
+    assert_eq!(late.tick(deadline + WATCHDOG, ASLEEP), None);
     assert_eq!(late.deadline(), Some(deadline + 2 * WATCHDOG));
+}
+
+#[test]
+fn a_service_that_is_not_let_run_is_waited_for() {
+    let now = Instant::now();
+    let mut life = started(now);
+    life.ready(now, Usage::default());
+    let starved = |ran| Look { activity: Activity::Runnable, usage: Usage { ran, queued: Duration::ZERO } };
+    let mut at = now;
+    for _ in 0..10 {
+        at = life.deadline().unwrap();
+        assert_eq!(life.tick(at, Some(starved(Duration::from_millis(10)))), None);
+    }
+    assert!(at - now > 4 * WATCHDOG);
+    // At last it runs, and still says nothing.
+    at = life.deadline().unwrap();
+    assert_eq!(life.tick(at, Some(starved(WATCHDOG))), Some(Action::Kill));
+    assert!(life.last_error().contains("runs without end"), "{}", life.last_error());
+}
+
+#[test]
+fn a_service_that_is_stopped_while_it_starts_is_not_waited_for() {
+    let now = Instant::now();
+    let mut life = started(now);
+    let stopped = Some(Look { activity: Activity::Stopped, usage: Usage::default() });
+    let mut at = life.deadline().unwrap();
+    // One look may be a debugger's moment.
+    assert_eq!(life.tick(at, stopped), None);
+    at = life.deadline().unwrap();
+    assert_eq!(life.tick(at, ASLEEP), None);
+    for _ in 0..2 {
+        at = life.deadline().unwrap();
+        life.tick(at, stopped);
+    }
+    assert!(at - now <= 2 * WATCHDOG && life.shown() == Shown::Draining);
+    assert!(life.last_error().contains("stopped"), "{}", life.last_error());
 }
 
 #[test]
@@ -67,13 +105,13 @@ fn too_many_failed_starts_are_given_up_until_a_restart_is_asked_for() {
         life.ended("exited with status 1".to_owned(), now);
         if let Some(deadline) = life.deadline().filter(|_| life.shown() == Shown::Backoff) {
             now = deadline;
-            assert_eq!(life.tick(now), Some(Action::Start));
+            assert_eq!(life.tick(now, ASLEEP), Some(Action::Start));
         }
     }
     assert_eq!(life.ended("exited with status 1".to_owned(), now), None);
     assert_eq!((life.shown(), life.deadline()), (Shown::Failed, None));
     assert_eq!(life.restart(now), Some(Action::Start));
-    life.ready(now);
+    life.ready(now, Usage::default());
     assert_eq!(life.shown(), Shown::Ready);
 }
 
@@ -126,8 +164,8 @@ proptest! {
                     running = false;
                     pending = life.ended("ended".to_owned(), now);
                 }
-                Event::SaysReady if running => life.ready(now),
-                Event::SaysAlive if running => life.alive(now),
+                Event::SaysReady if running => life.ready(now, Usage::default()),
+                Event::SaysAlive if running => life.alive(now, Usage::default()),
                 Event::Restart => pending = life.restart(now),
                 Event::Stop => {
                     stopping = true;
@@ -135,7 +173,7 @@ proptest! {
                 }
                 Event::Waits(ms) => {
                     now += Duration::from_millis(ms);
-                    pending = life.tick(now);
+                    pending = life.tick(now, ASLEEP);
                 }
                 _ => {}
             }

@@ -1,7 +1,7 @@
 //! A service that speaks only the protocol of socket passing and notification. Its name says how it behaves.
 
 use std::io::Write;
-use std::os::unix::net::UnixDatagram;
+use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::path::Path;
 use std::time::Duration;
 use std::{env, fs, thread};
@@ -23,6 +23,10 @@ fn service() {
     match name.as_str() {
         "crashing" => std::process::exit(3),
         "shy" => thread::sleep(Duration::from_secs(3600)),
+        "late" => {
+            thread::sleep(Duration::from_millis(700));
+            serve("late");
+        }
         name => serve(name),
     }
 }
@@ -48,6 +52,9 @@ fn serve(name: &str) {
     notify.connect(env::var("NOTIFY_SOCKET").unwrap()).unwrap();
     notify.send(b"READY=1").unwrap();
     let interval = Duration::from_micros(env::var("WATCHDOG_USEC").unwrap().parse().unwrap()) / 2;
+    if name == "looping" {
+        return turn(&listener, &notify, interval);
+    }
     thread::spawn(move || {
         loop {
             thread::sleep(interval);
@@ -58,6 +65,18 @@ fn serve(name: &str) {
         let mut stream = stream.unwrap();
         let names: Vec<String> = env::vars().map(|(name, _)| name).collect();
         writeln!(stream, "{}\n{}\n{}", std::process::id(), open.join(" "), names.join(" ")).unwrap();
+    }
+}
+
+/// Says that it is alive until somebody connects, and then turns without end.
+fn turn(listener: &UnixListener, notify: &UnixDatagram, interval: Duration) {
+    listener.set_nonblocking(true).unwrap();
+    while listener.accept().is_err() {
+        thread::sleep(interval / 10);
+        notify.send(b"WATCHDOG=1").unwrap();
+    }
+    loop {
+        std::hint::spin_loop();
     }
 }
 
