@@ -20,6 +20,8 @@ pub(crate) struct Status<'a> {
     uptime: f64,
     /// Bytes.
     memory: u64,
+    /// Why it was restarted last; empty: it never was.
+    last_error: &'a str,
 }
 
 /// All services, for programs.
@@ -29,9 +31,9 @@ pub(crate) fn statuses(services: &[ServiceStatus]) -> Vec<Status<'_>> {
 
 impl<'a> From<&'a ServiceStatus> for Status<'a> {
     fn from(status: &'a ServiceStatus) -> Self {
-        let ServiceStatus { service, pid, state, restarts, uptime_ms, memory, last_error: _ } = status;
+        let ServiceStatus { service, pid, state, restarts, uptime_ms, memory, last_error } = status;
         let uptime = Duration::from_millis(*uptime_ms).as_secs_f64();
-        Self { name: service, pid: *pid, state: *state, restarts: *restarts, uptime, memory: *memory }
+        Self { name: service, pid: *pid, state: *state, restarts: *restarts, uptime, memory: *memory, last_error }
     }
 }
 
@@ -107,7 +109,7 @@ mod tests {
         let json = serde_json::to_value(statuses(&services())).unwrap();
         assert_eq!(
             json[0],
-            serde_json::json!({"name": "executor", "pid": 42, "state": "ready", "restarts": 1, "uptime": 3.5, "memory": 1_048_576})
+            serde_json::json!({"name": "executor", "pid": 42, "state": "ready", "restarts": 1, "uptime": 3.5, "memory": 1_048_576, "last_error": ""})
         );
     }
 }
