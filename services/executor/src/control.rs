@@ -4,11 +4,11 @@ use crate::sandbox::directory;
 use crate::sys;
 use rustix::io::Errno;
 use rustix::net::{
-    AddressFamily, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags,
-    SocketType, connect, recv, sendmsg, socket_with,
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
+    SendFlags, SocketAddrUnix, SocketFlags, SocketType, connect, recvmsg, sendmsg, socket_with,
 };
 use shim_protocol::control::{MOST_DESCRIPTORS, REPORT_SIZE, Report, Request};
-use std::io::{self, IoSlice};
+use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -43,6 +43,15 @@ impl Control {
 
     /// Asks, and passes descriptors.
     pub(crate) async fn request(&self, request: Request, descriptors: &[OwnedFd]) -> Result<Report, Error> {
+        self.exchange(request, descriptors).await.map(|(report, _)| report)
+    }
+
+    /// Asks for a duplicate of the terminal's master, if there is one.
+    pub(crate) async fn lend(&self) -> Result<Option<OwnedFd>, Error> {
+        self.exchange(Request::Lend, &[]).await.map(|(_, master)| master)
+    }
+
+    async fn exchange(&self, request: Request, descriptors: &[OwnedFd]) -> Result<(Report, Option<OwnedFd>), Error> {
         tokio::time::timeout(PATIENCE, exchange(&self.directory, request, descriptors))
             .await
             .unwrap_or_else(|_| Err(Error::Io(io::ErrorKind::TimedOut.into())))
@@ -73,23 +82,40 @@ pub(crate) fn address(directory: &OwnedFd) -> Result<SocketAddrUnix, Errno> {
     SocketAddrUnix::new(format!("/proc/self/fd/{}/{name}", directory.as_raw_fd()))
 }
 
-async fn exchange(directory: &Path, request: Request, descriptors: &[OwnedFd]) -> Result<Report, Error> {
+async fn exchange(
+    directory: &Path,
+    request: Request,
+    descriptors: &[OwnedFd],
+) -> Result<(Report, Option<OwnedFd>), Error> {
     let socket = dial(directory)?;
     send(&socket, request, descriptors).map_err(io_error)?;
     let socket = sys::watch(Arc::new(socket)).map_err(Error::Io)?;
     let mut message = [0; REPORT_SIZE];
     loop {
         let mut ready = socket.readable().await.map_err(Error::Io)?;
-        match recv(socket.get_ref(), &mut message, RecvFlags::DONTWAIT) {
+        match receive(socket.get_ref(), &mut message) {
             Err(Errno::AGAIN) => ready.clear_ready(),
             Err(error) => return Err(io_error(error)),
             Ok((0, _)) => return Err(Error::Gone),
-            Ok((length, _)) => {
+            Ok((length, lent)) => {
                 let report = message.get(..length).and_then(|message| Report::decode(message).ok());
-                return report.ok_or_else(|| Error::Io(io::ErrorKind::InvalidData.into()));
+                return report.map(|report| (report, lent)).ok_or_else(|| Error::Io(io::ErrorKind::InvalidData.into()));
             }
         }
     }
+}
+
+/// A message, and the first descriptor that came with it.
+fn receive(socket: impl AsFd, message: &mut [u8]) -> Result<(usize, Option<OwnedFd>), Errno> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_DESCRIPTORS))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
+    let received = recvmsg(socket, &mut [IoSliceMut::new(message)], &mut control, flags)?;
+    let lent = control.drain().find_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
+        _ => None,
+    });
+    Ok((received.bytes, lent))
 }
 
 /// A request is small: the socket takes it at once.

@@ -51,7 +51,7 @@ fn number(path: &str) -> Result<u32, Failure> {
     text.trim().parse().map_err(|_| Failure::internal(format_args!("{path}: {text:?} is not a number")))
 }
 
-/// Lets this program hold as many descriptors as it may: two for each sandbox. Answers with the limit as it was.
+/// Lets this program hold as many descriptors as it may: up to ten for each sandbox. Answers with the limit as it was.
 fn raise_descriptors() -> Rlimit {
     let before = getrlimit(Resource::Nofile);
     if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: before.maximum, ..before }) {

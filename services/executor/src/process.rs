@@ -93,11 +93,6 @@ impl Process {
         // ECHILD: it was started before us, and somebody else reaps it.
         let _ = waitid(WaitId::PidFd(self.handle.as_fd()), WaitIdOptions::EXITED | WaitIdOptions::NOHANG);
     }
-
-    /// Its wait(2) status, if the kernel still knows it, which takes until it was reaped.
-    pub(crate) fn exit_status(&self) -> Option<i32> {
-        sys::exit_status(&*self.handle)
-    }
 }
 
 /// Whether a process is the first one of a PID namespace below ours.

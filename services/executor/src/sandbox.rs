@@ -1,9 +1,11 @@
 //! Sandboxes: how each is made, started, watched and destroyed.
 
 pub(crate) mod actor;
+mod adopt;
 pub(crate) mod destroy;
 pub(crate) mod directory;
 pub(crate) mod ending;
+mod holds;
 mod monitor;
 mod prepare;
 pub(crate) mod record;

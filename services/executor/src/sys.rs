@@ -2,36 +2,10 @@
 #![allow(unsafe_code)]
 
 use std::io;
-use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
-
-/// `struct pidfd_info`, first version (linux/pidfd.h).
-#[repr(C)]
-struct PidfdInfo {
-    mask: u64,
-    cgroup: u64,
-    ids: [u32; 11],
-    exit_code: i32,
-}
-
-/// `_IOWR(0xff, 11, struct pidfd_info)`.
-const PIDFD_GET_INFO: libc::Ioctl = 0xc040_ff0b_u32 as libc::Ioctl;
-const PIDFD_INFO_EXIT: u64 = 1 << 3;
-
-/// The wait(2) status of a process that has ended and was reaped, by whomever. None if the kernel does not know
-/// it, or is older than 6.15.
-pub(crate) fn exit_status(pidfd: impl AsFd) -> Option<i32> {
-    // SAFETY: all fields are plain numbers, for which zero is valid.
-    let mut info: PidfdInfo = unsafe { MaybeUninit::zeroed().assume_init() };
-    info.mask = PIDFD_INFO_EXIT;
-    // SAFETY: the descriptor is open, and the kernel writes at most as many bytes as the request's number says,
-    // which is the size of the struct.
-    let answer = unsafe { libc::ioctl(pidfd.as_fd().as_raw_fd(), PIDFD_GET_INFO, &raw mut info) };
-    (answer == 0 && info.mask & PIDFD_INFO_EXIT != 0).then_some(info.exit_code)
-}
 
 /// `struct mount_attr` (linux/mount.h).
 #[repr(C)]

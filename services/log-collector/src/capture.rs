@@ -132,7 +132,7 @@ struct Worker {
     last: u64,
     /// FIFOs of which it is not known that their end will be an event.
     fresh: VecDeque<(u64, Stream)>,
-    /// FIFOs that wait for a reader, and are not watched meanwhile.
+    /// FIFOs that wait for a reader, or for a writer, and are not watched meanwhile.
     held: Vec<(u64, Stream)>,
 }
 

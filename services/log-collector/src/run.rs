@@ -15,10 +15,15 @@ use schema::log_collector::{LogMode, LogSpec, Stream};
 use schema::{ContainerId, Failure};
 use std::fs::File;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 
 const LOCK: &str = "capture.lock";
+/// There as long as output may come: what looks like an end may be a monitor that was killed, and is replaced.
+const OPEN: &str = "output.open";
+/// What an exec writes to, which its monitor moves into the FIFOs: kept open while monitor and executor are killed.
+const RELAYS: [&str; 2] = ["stdout.relay", "stderr.relay"];
 
 /// One log and where its record is.
 #[derive(Clone, Debug)]
@@ -53,6 +58,7 @@ pub(crate) struct Run {
     pub(crate) moving: Option<Box<Moving>>,
     /// As long as this is open, the monitor leaves the FIFOs to us.
     lock: File,
+    _relays: Vec<OwnedFd>,
 }
 
 /// A run of which everything is captured.
@@ -133,8 +139,10 @@ pub(crate) fn hold(place: &Place, record: &mut LogRecord, wait: Wait) -> Result<
     }
     adopt(place, record, &mut writer, &mut lost)?;
     let pipes = open_pipes(record).map_err(failed)?;
+    let relays = RELAYS.iter().filter_map(|name| open_fifo(&directory.join(name)).transpose());
+    let relays = relays.collect::<io::Result<_>>().map_err(failed)?;
     let (place, record) = (place.clone(), record.clone());
-    Ok(Hold::Taken(Box::new(Run { place, record, pipes, writer, lost, moving, lock })))
+    Ok(Hold::Taken(Box::new(Run { place, record, pipes, writer, lost, moving, lock, _relays: relays })))
 }
 
 fn openlock(directory: &Path, expected: Identity) -> io::Result<Option<File>> {
@@ -186,18 +194,24 @@ fn open_pipes(record: &LogRecord) -> io::Result<[Option<Pipe>; 2]> {
 
 /// The read end of a FIFO; none: it is gone, and so is the sandbox.
 fn open_pipe(directory: &Path, stream: Stream) -> io::Result<Option<Pipe>> {
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let path = directory.join(name(stream));
-    let Some(fifo) = unless_gone(rustix::fs::open(&path, flags, Mode::empty()).map_err(io::Error::from))? else {
+    let Some(fifo) = open_fifo(&path)? else { return Ok(None) };
+    if let Err(error) = rustix::pipe::fcntl_setpipe_size(&fifo, CHUNK) {
+        tracing::debug!(%error, file = %path.display(), "the pipe stays small");
+    }
+    Ok(Some(Pipe(fifo)))
+}
+
+/// The read end of a FIFO; none: it is not there.
+fn open_fifo(path: &Path) -> io::Result<Option<OwnedFd>> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let Some(fifo) = unless_gone(rustix::fs::open(path, flags, Mode::empty()).map_err(io::Error::from))? else {
         return Ok(None);
     };
     if FileType::from_raw_mode(rustix::fs::fstat(&fifo)?.st_mode) != FileType::Fifo {
         return Err(io::Error::other(format!("{} is not a FIFO", path.display())));
     }
-    if let Err(error) = rustix::pipe::fcntl_setpipe_size(&fifo, CHUNK) {
-        tracing::debug!(%error, file = %path.display(), "the pipe stays small");
-    }
-    Ok(Some(Pipe(fifo)))
+    Ok(Some(fifo))
 }
 
 impl Run {
@@ -205,7 +219,14 @@ impl Run {
     pub(crate) fn take(&mut self, stream: Stream) -> Taken {
         let slot = &mut self.pipes[crate::entry::number(stream)];
         let Some(pipe) = slot else { return Taken::End };
-        let taken = self.writer.take(pipe, stream, &mut self.lost);
+        let mut taken = self.writer.take(pipe, stream, &mut self.lost);
+        if taken == Taken::End {
+            if self.record.spec.directory.join(OPEN).exists() {
+                return Taken::Held;
+            }
+            // Now that no writer can come any more, it counts.
+            taken = self.writer.take(pipe, stream, &mut self.lost);
+        }
         if taken == Taken::End {
             *slot = None;
         }

@@ -32,7 +32,8 @@ pub(crate) enum Taken {
     Some,
     /// There are none now, and the source has a writer.
     Nothing,
-    /// There may be some, and they must wait: what would have to go for them is still needed.
+    /// There may be some, and they must wait: what would have to go for them is still needed. Or there are none, and
+    /// who writes them is being replaced.
     Held,
     /// There will be no more.
     End,

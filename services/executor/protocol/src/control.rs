@@ -2,6 +2,7 @@
 //! answered by exactly one report, in order. A report says everything that the monitor knows.
 
 use crate::Malformed;
+use crate::exit::Exit;
 use crate::wire::{Field, Reader};
 
 /// Version of these messages.
@@ -34,6 +35,8 @@ pub enum Request {
         /// Its number.
         number: i32,
     },
+    /// Hand out a duplicate of the terminal's master, with the report, if there is one.
+    Lend,
     /// End: kill PID 1 if there is one, and then go the way of every run; else end at once.
     Kill,
 }
@@ -47,6 +50,7 @@ impl Request {
             Self::Resize { rows, columns } => (2, rows.into(), columns.into()),
             Self::Signal { number } => (3, number, 0),
             Self::Kill => (4, 0, 0),
+            Self::Lend => (5, 0, 0),
         };
         let mut message = Message::default();
         message.put(&VERSION);
@@ -70,6 +74,7 @@ impl Request {
             2 => Ok(Self::Resize { rows: size(first)?, columns: size(second)? }),
             3 => Ok(Self::Signal { number: first }),
             4 => Ok(Self::Kill),
+            5 => Ok(Self::Lend),
             _ => Err(Malformed),
         }
     }
@@ -108,7 +113,7 @@ pub enum Phase {
         started_at: i64,
     },
     /// PID 1 has ended; its output is perhaps still being captured.
-    Ended(crate::exit::Exit),
+    Ended(Exit),
 }
 
 impl Report {
@@ -134,12 +139,7 @@ impl Report {
             }
             Phase::Ended(exit) => {
                 message.put(&4u32);
-                let crate::exit::Exit { code, signal, pid, started_at, finished_at } = exit;
-                for number in [code, signal, pid] {
-                    message.put(&number);
-                }
-                message.put(&started_at);
-                message.put(&finished_at);
+                message.put_exit(&exit);
             }
         }
         message.bytes
@@ -158,22 +158,27 @@ impl Report {
             1 => Phase::Starting,
             2 => Phase::Failed { step: u32::take(reader)?, error: i32::take(reader)? },
             3 => Phase::Running { pid: i32::take(reader)?, started_at: i64::take(reader)? },
-            4 => Phase::Ended(crate::exit::Exit {
-                code: i32::take(reader)?,
-                signal: i32::take(reader)?,
-                pid: i32::take(reader)?,
-                started_at: i64::take(reader)?,
-                finished_at: i64::take(reader)?,
-            }),
+            4 => Phase::Ended(take_exit(reader)?),
             _ => return Err(Malformed),
         };
         Ok(Self { error, monitor, phase })
     }
 }
 
+/// Reads what [`Message::put_exit`] wrote.
+pub(crate) fn take_exit(reader: &mut Reader<'_>) -> Result<Exit, Malformed> {
+    Ok(Exit {
+        code: i32::take(reader)?,
+        signal: i32::take(reader)?,
+        pid: i32::take(reader)?,
+        started_at: i64::take(reader)?,
+        finished_at: i64::take(reader)?,
+    })
+}
+
 /// A message of fixed size that is being filled; what does not fit is left out, which no message reaches.
-struct Message<const SIZE: usize> {
-    bytes: [u8; SIZE],
+pub(crate) struct Message<const SIZE: usize> {
+    pub(crate) bytes: [u8; SIZE],
     used: usize,
 }
 
@@ -184,11 +189,20 @@ impl<const SIZE: usize> Default for Message<SIZE> {
 }
 
 impl<const SIZE: usize> Message<SIZE> {
-    fn put<'a>(&mut self, value: &impl Field<'a>) {
+    pub(crate) fn put<'a>(&mut self, value: &impl Field<'a>) {
         value.put(&mut |bytes| {
             let places = self.bytes.iter_mut().skip(self.used);
             places.zip(bytes).for_each(|(place, byte)| *place = *byte);
             self.used += bytes.len();
         });
+    }
+
+    pub(crate) fn put_exit(&mut self, exit: &Exit) {
+        let Exit { code, signal, pid, started_at, finished_at } = *exit;
+        for number in [code, signal, pid] {
+            self.put(&number);
+        }
+        self.put(&started_at);
+        self.put(&finished_at);
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! The monitor gets three descriptors instead of standard streams: the sandbox's directory as 0, the control
 //! listener as 1, and a status pipe as 2. Its arguments are its name, the sandbox's id (for people who look
-//! at the process list), the hostname, and a word of flags.
+//! at the process list), the hostname, and a word of flags. One that adopts a sandbox gets a socket as 2.
 
 use core::ffi::CStr;
 
@@ -15,16 +15,27 @@ pub const STDERR: &CStr = c"stderr";
 pub const STDIN: &CStr = c"stdin";
 /// A staging pipe for whoever writes to `stdin`; the monitor only keeps it alive.
 pub const STDIN_STAGE: &CStr = c"stdin.stage";
-/// Any byte written here ends the input of PID 1.
+/// Any byte written here ends the input of PID 1. Nobody takes it out again: so it is also known later.
 pub const STDIN_CLOSE: &CStr = c"stdin.close";
 /// Locked by whoever captures the output, until all of it is captured.
 pub const CAPTURE_LOCK: &CStr = c"capture.lock";
+/// What an exec without a terminal writes its output to; its monitor moves that into `stdout`.
+pub const STDOUT_RELAY: &CStr = c"stdout.relay";
+/// The same of its errors.
+pub const STDERR_RELAY: &CStr = c"stderr.relay";
+/// There as long as output may come. A FIFO also seems to end when a monitor is killed; whoever captures believes it
+/// when this is gone.
+pub const OUTPUT_OPEN: &CStr = c"output.open";
 /// What nobody captured.
 pub const STDOUT_SPILL: &CStr = c"stdout.spill";
 /// What nobody captured.
 pub const STDERR_SPILL: &CStr = c"stderr.spill";
 /// How PID 1 is to be made.
 pub const PLAN: &CStr = c"plan";
+/// How PID 1 ended, as soon as that is known; its output is perhaps still being captured.
+pub const ENDED: &CStr = c"ended";
+/// The same, while it is written.
+pub const ENDED_TEMPORARY: &CStr = c"ended.tmp";
 /// How PID 1 ended; the last thing that is written.
 pub const EXIT: &CStr = c"exit";
 /// The same, while it is written.
@@ -44,6 +55,9 @@ pub const OWN_NETWORK: u8 = b'n';
 /// Flag: an exec. The monitor makes no sandbox; its process joins the one whose PID 1 is named by the first
 /// descriptor, a pidfd, of the request to start.
 pub const JOIN: u8 = b'j';
+/// Flag: the monitor was killed, and this is another. It makes nothing and starts nothing, but takes over what there
+/// is, as an [`crate::adoption`] says.
+pub const ADOPT: u8 = b'a';
 /// Stands first in the word of flags, so that it is never empty.
 pub const NO_FLAGS: u8 = b'-';
 

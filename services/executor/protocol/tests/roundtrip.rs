@@ -4,6 +4,7 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
+use shim_protocol::adoption::{self, Adoption};
 use shim_protocol::control::{Phase, Report, Request};
 use shim_protocol::exit::{self, Exit};
 use shim_protocol::plan::{self, Numbers, Step, Steps, Strings};
@@ -116,6 +117,7 @@ fn requests() -> impl Strategy<Value = Request> {
     prop_oneof![
         Just(Request::Report),
         Just(Request::Start),
+        Just(Request::Lend),
         any::<(u16, u16)>().prop_map(|(rows, columns)| Request::Resize { rows, columns }),
         any::<i32>().prop_map(|number| Request::Signal { number }),
         Just(Request::Kill),
@@ -149,6 +151,7 @@ proptest! {
         }
         let _ = Request::decode(&bytes);
         let _ = Report::decode(&bytes);
+        let _ = Adoption::decode(&bytes);
         let _ = Exit::decode(&String::from_utf8_lossy(&bytes));
     }
 
@@ -161,6 +164,14 @@ proptest! {
     fn reports_come_back(error in any::<i32>(), monitor in any::<i32>(), phase in phases()) {
         let report = Report { error, monitor, phase };
         prop_assert_eq!(Report::decode(&report.encode()), Ok(report));
+    }
+
+    #[test]
+    fn adoptions_come_back(first in exits(), flags in any::<(bool, bool, bool)>(), size in any::<Option<(u16, u16)>>()) {
+        let (ended, handle, master) = flags;
+        let adoption = Adoption { first, ended, handle, master, size };
+        prop_assert_eq!(adoption.encode().len(), adoption::SIZE);
+        prop_assert_eq!(Adoption::decode(&adoption.encode()), Ok(adoption));
     }
 
     #[test]

@@ -35,6 +35,8 @@ pub fn run(child: &Child<'_>) -> ! {
 
 impl Child<'_> {
     fn carry_out(&self) -> (u32, Errno) {
+        // A monitor that is killed now takes along what it has not told anybody of.
+        let _ = sys::die_with_parent();
         if self.target.is_some()
             && let Err(error) = sys::hide()
         {
@@ -219,6 +221,7 @@ fn execute(candidates: Strings<'_>, arguments: Strings<'_>, environment: Strings
     let environment = PointerList::new(environment.count(), environment.iter())?;
     sys::reset_signals();
     sys::block_signals(false)?;
+    sys::outlive_parent()?;
     let mut worst = Errno::NOENT;
     for path in candidates.iter() {
         match sys::execute(path, &arguments, &environment) {

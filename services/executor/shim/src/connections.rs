@@ -41,9 +41,9 @@ impl Connection {
         self.awaits_start = true;
     }
 
-    /// Answers. A peer that does not take it is gone, which the next receive tells.
-    pub fn answer(&self, report: &Report) {
-        let _ = sys::send(&self.socket, &report.encode(), None);
+    /// Answers, perhaps with a descriptor. A peer that does not take it is gone, which the next receive tells.
+    pub fn answer(&self, report: &Report, lent: Option<&Fd>) {
+        let _ = sys::send(&self.socket, &report.encode(), lent);
     }
 }
 
@@ -88,7 +88,7 @@ impl Connections {
     pub fn answer_start(&mut self, report: &Report) {
         for connection in self.slots.iter_mut().flatten() {
             if core::mem::take(&mut connection.awaits_start) {
-                connection.answer(report);
+                connection.answer(report, None);
             }
         }
     }

@@ -13,7 +13,7 @@ pub fn complete(directory: &Fd, streams: &Streams, exit: &Exit) -> ! {
         None => Ok(()),
     });
     // A disk that is full loses output, but not how the process ended.
-    let recorded = record(directory, exit);
+    let recorded = record(directory, exit, layout::EXIT_TEMPORARY, layout::EXIT);
     sys::exit(i32::from(saved.is_err() || recorded.is_err()))
 }
 
@@ -21,13 +21,20 @@ fn spill(directory: &Fd, output: &Output, name: &CStr) -> Result<()> {
     if sys::waiting(&output.reader)? == 0 {
         return Ok(());
     }
-    let flags = flag::O_WRONLY | flag::O_CREAT | flag::O_TRUNC;
+    // A predecessor that was killed here may have begun it.
+    let flags = flag::O_WRONLY | flag::O_CREAT;
     sys::splice_all(&output.reader, &sys::open(At::Dir(directory), name, flags, 0o600)?)
 }
 
-fn record(directory: &Fd, exit: &Exit) -> Result<()> {
+/// PID 1 has ended: says how, for who replaces us if we are killed before its output is safe.
+pub fn note(directory: &Fd, exit: &Exit) {
+    // If that cannot be written, the kernel may still tell.
+    let _ = record(directory, exit, layout::ENDED_TEMPORARY, layout::ENDED);
+}
+
+fn record(directory: &Fd, exit: &Exit, temporary: &CStr, name: &CStr) -> Result<()> {
     let flags = flag::O_WRONLY | flag::O_CREAT | flag::O_TRUNC;
-    let file = sys::open(At::Dir(directory), layout::EXIT_TEMPORARY, flags, 0o600)?;
+    let file = sys::open(At::Dir(directory), temporary, flags, 0o600)?;
     let mut written = Ok(());
     exit.encode(&mut |piece| {
         if written.is_ok() {
@@ -35,5 +42,5 @@ fn record(directory: &Fd, exit: &Exit) -> Result<()> {
         }
     });
     written?;
-    sys::rename(directory, layout::EXIT_TEMPORARY, layout::EXIT)
+    sys::rename(directory, temporary, name)
 }

@@ -12,6 +12,7 @@
 #![no_std]
 #![no_main]
 
+mod adopt;
 mod child;
 mod connections;
 mod finish;
@@ -33,8 +34,11 @@ const CANNOT_PREPARE: i32 = 1;
 fn run([_id, hostname, flags]: [&'static CStr; 3]) -> ! {
     let status = sys::Fd::inherited(2);
     match setup::prepare(hostname, flags.to_bytes()) {
-        Ok(monitor) => {
-            if sys::write(&status, layout::READY).is_err() || monitor.occupy(status).is_err() {
+        Ok(mut monitor) => {
+            let ready = sys::write(&status, layout::READY).and_then(|_| {
+                if flags.to_bytes().contains(&layout::ADOPT) { adopt::adopt(&mut monitor, &status) } else { Ok(()) }
+            });
+            if ready.is_err() || monitor.occupy(status).is_err() {
                 sys::exit(CANNOT_PREPARE);
             }
             monitor.run()

@@ -4,11 +4,13 @@ use crate::connections::{Connections, Incoming, MOST};
 use crate::finish;
 use crate::relay::Relay;
 use crate::start::{self, News, Started};
-use crate::streams::Streams;
-use crate::sys::{self, Child, Errno, Fd, Fork, Poll, Received};
+use crate::streams::{Input, Streams};
+use crate::sys::{self, Child, Errno, Fd, Fork, Poll, Received, namespace};
 use crate::terminal::Terminal;
+use shim_protocol::adoption::Adoption;
 use shim_protocol::control::{self, Report, Request};
 use shim_protocol::exit::Exit;
+use shim_protocol::layout;
 
 const SIGKILL: i32 = 9;
 
@@ -59,6 +61,58 @@ impl Monitor {
         Self { directory, lock, streams, connections, terminal, joins, relays, deadline, size, phase: Phase::Parked }
     }
 
+    /// Takes over what another has begun. Of the descriptors, none may be missing while PID 1 runs.
+    pub fn adopt(&mut self, adoption: &Adoption, handle: Option<Fd>, master: Option<Fd>) -> sys::Result<()> {
+        let Adoption { first, ended, size, .. } = *adoption;
+        self.size = size;
+        // Like its predecessor, it stands where others look for the sandbox, and keeps that as long as it lives.
+        const ALL: u64 = namespace::MOUNT | namespace::UTS | namespace::IPC | namespace::NET;
+        if let (Some(handle), false) = (&handle, self.joins)
+            && let Err(error) = sys::join(handle, ALL)
+        {
+            // If PID 1 has ended, nobody looks.
+            let mut end = [Poll::readable(Some(handle))];
+            sys::poll(&mut end, Some(0))?;
+            if !end.iter().any(Poll::happened) {
+                return Err(error);
+            }
+        }
+        self.terminal = master.map(Terminal::new);
+        if let (Some(terminal), Some((rows, columns))) = (&self.terminal, size) {
+            let _ = terminal.set_size(rows, columns);
+        }
+        self.relays = if self.joins && self.streams.stderr.is_some() { self.adopt_relays().ok() } else { None };
+        self.phase = match handle {
+            Some(handle) if !ended => Phase::Running(Child { pid: first.pid, handle }, first.started_at),
+            _ => self.end(first),
+        };
+        if let Some(terminal) = &mut self.terminal {
+            terminal.copy(&mut self.streams);
+        }
+        Ok(())
+    }
+
+    fn adopt_relays(&self) -> sys::Result<[Relay; 2]> {
+        let Streams { stdout, stderr, .. } = &self.streams;
+        let mut relays = [
+            Relay::adopt(&self.directory, layout::STDOUT_RELAY)?,
+            Relay::adopt(&self.directory, layout::STDERR_RELAY)?,
+        ];
+        for (relay, output) in relays.iter_mut().zip([Some(stdout), stderr.as_ref()]) {
+            relay.begin(output);
+        }
+        Ok(relays)
+    }
+
+    /// PID 1 has ended; its output is not in the FIFOs yet.
+    fn end(&mut self, exit: Exit) -> Phase {
+        if let Some(terminal) = &mut self.terminal {
+            terminal.end();
+        }
+        self.deadline = self.joins.then(|| sys::steady_now() + GRACE);
+        Phase::Draining(exit)
+    }
+
     /// Keeps the number of a descriptor taken for good: below 3 are the places of the child's standard
     /// streams, where nothing that it still needs may come to lie.
     pub fn occupy(&self, place: Fd) -> sys::Result<()> {
@@ -69,6 +123,8 @@ impl Monitor {
 
     /// Serves until the container has ended and its output is safe.
     pub fn run(mut self) -> ! {
+        // What was adopted may be over.
+        self.end_if_drained();
         loop {
             self.turn();
         }
@@ -132,13 +188,13 @@ impl Monitor {
             Phase::Running(child, _) | Phase::Locking(_, child) => Some(&child.handle),
             Phase::Parked | Phase::Failed { .. } | Phase::Draining(_) => None,
         };
-        let close = self.streams.stdin.as_ref().map(|input| &input.close);
         let [master, input, output] =
             self.terminal.as_ref().map_or([Poll::NONE; 3], |terminal| terminal.polls(&self.streams));
         let [stdout, stderr] = self.relays.as_ref().map_or([Poll::NONE; 2], |[stdout, stderr]| {
             [stdout.poll(Some(&self.streams.stdout)), stderr.poll(self.streams.stderr.as_ref())]
         });
-        let [listener, phase, close] = [self.connections.listener(), Poll::readable(phase), Poll::readable(close)];
+        let close = self.streams.stdin.as_ref().map_or(Poll::NONE, Input::closing);
+        let [listener, phase] = [self.connections.listener(), Poll::readable(phase)];
         let first = [listener, phase, close, master, input, output, stdout, stderr];
         let mut polls = [Poll::NONE; MOST + 8];
         polls.iter_mut().zip(first.into_iter().chain(self.connections.polls())).for_each(|(place, poll)| *place = poll);
@@ -154,18 +210,17 @@ impl Monitor {
             }
             Phase::Running(child, started_at) => {
                 let (pid, started_at, now) = (child.pid, *started_at, sys::now());
-                let exit = match child.reap() {
-                    Ok(status) => Exit::from_status(status, pid, started_at, now),
-                    Err(_) => Exit::unknown(pid, started_at, now),
+                let exit = match child.end() {
+                    Some(status) => Exit::from_status(status, pid, started_at, now),
+                    None => Exit::unknown(pid, started_at, now),
                 };
-                if let Some(terminal) = &mut self.terminal {
-                    terminal.end();
-                }
-                self.deadline = self.joins.then(|| sys::steady_now() + GRACE);
-                self.phase = Phase::Draining(exit);
+                // Before it is reaped: until then, the kernel tells whoever replaces us.
+                finish::note(&self.directory, &exit);
+                child.reap();
+                self.phase = self.end(exit);
             }
             Phase::Locking(exit, helper) => {
-                let _ = helper.reap();
+                helper.reap();
                 self.phase = Phase::Draining(*exit);
             }
             Phase::Parked | Phase::Failed { .. } | Phase::Draining(_) => {}
@@ -175,11 +230,11 @@ impl Monitor {
     fn hear(&mut self, news: News) {
         match (news, core::mem::replace(&mut self.phase, Phase::Parked)) {
             (News::Terminal(master), phase) => {
-                self.terminal = Terminal::new(master).ok();
+                self.terminal = Some(Terminal::new(master));
                 self.phase = phase;
             }
             (News::Failed { step, error }, Phase::Starting(child, _)) => {
-                let _ = child.reap();
+                child.reap();
                 (self.terminal, self.relays) = (None, None);
                 self.phase = Phase::Failed { step, error };
                 self.connections.answer_start(&self.report(0));
@@ -201,7 +256,7 @@ impl Monitor {
             return;
         }
         (self.terminal, self.relays, self.deadline) = (None, None, None);
-        self.streams.close_writers();
+        self.streams.close_writers(&self.directory);
         if sys::lock(&self.lock, false).is_ok() {
             finish::complete(&self.directory, &self.streams, &exit);
         }
@@ -232,18 +287,19 @@ impl Monitor {
         let done = self.obey(request, descriptors);
         let report = self.report(done.err().map_or(0, |error| error.0));
         let waits = request == Request::Start && matches!(self.phase, Phase::Starting(..));
+        let lent = self.terminal.as_ref().filter(|_| request == Request::Lend).map(Terminal::master);
         if let Some(Some(connection)) = self.connections.slot(number) {
             if waits {
                 connection.await_start();
             } else {
-                connection.answer(&report);
+                connection.answer(&report, lent);
             }
         }
     }
 
     fn obey(&mut self, request: Request, descriptors: Received) -> sys::Result<()> {
         match request {
-            Request::Report => Ok(()),
+            Request::Report | Request::Lend => Ok(()),
             Request::Start => {
                 if matches!(self.phase, Phase::Parked) {
                     let Self { directory, streams, size, joins, .. } = self;

@@ -2,7 +2,8 @@
 //! copying it, and without ever waiting for either.
 
 use crate::streams::Output;
-use crate::sys::{self, Errno, Fd, Poll, Result};
+use crate::sys::{self, At, Errno, Fd, Poll, Result, flag};
+use core::ffi::CStr;
 
 /// Bytes that are moved at a time.
 const PIECE: usize = 1 << 20;
@@ -19,10 +20,32 @@ pub struct Relay {
 }
 
 impl Relay {
-    /// A relay, and the end of its pipe that the process gets.
-    pub fn new() -> Result<(Self, Fd)> {
-        let [pipe, writer] = sys::pipe()?;
-        Ok((Self { pipe, full: false, owed: None, finished: false }, writer))
+    /// A relay, and the end of its pipe that the process gets. The pipe has a name, so that others can keep it.
+    pub fn new(directory: &Fd, name: &CStr) -> Result<(Self, Fd)> {
+        let relay = Self::adopt(directory, name)?;
+        let writer = sys::open(At::Dir(directory), name, flag::O_WRONLY, 0)?;
+        Ok((relay, writer))
+    }
+
+    /// One whose process has its end already.
+    pub fn adopt(directory: &Fd, name: &CStr) -> Result<Self> {
+        let pipe = sys::open(At::Dir(directory), name, flag::O_RDONLY | flag::O_NONBLOCK, 0)?;
+        Ok(Self { pipe, full: false, owed: None, finished: false })
+    }
+
+    /// Moves what is there, without having been told that anything has happened: the end of a FIFO that was opened
+    /// after it is no event.
+    pub fn begin(&mut self, output: Option<&Output>) {
+        while !self.finished {
+            let before = self.waiting();
+            self.full = false;
+            self.copy(output);
+            if before == self.waiting() {
+                // With something in the pipe, it is the FIFO that takes no more.
+                self.full = !self.finished && before > 0;
+                return;
+            }
+        }
     }
 
     /// What to wait for.
@@ -54,6 +77,10 @@ impl Relay {
             // Everybody has closed the pipe. Another error cannot be, and would be there for ever.
             _ => self.finish(),
         }
+    }
+
+    fn waiting(&self) -> u32 {
+        sys::waiting(&self.pipe).unwrap_or(0)
     }
 
     /// The process has ended long ago: only what it or others have written up to now is still moved.

@@ -41,12 +41,12 @@ pub fn prepare(hostname: &CStr, flags: &[u8]) -> Result<Monitor, Failed> {
     doing("closing descriptors", sys::close_from(3))?;
     doing("making a session", sys::new_session())?;
     let directory = Fd::inherited(0);
-    let joins = has(layout::JOIN);
+    let (joins, adopts) = (has(layout::JOIN), has(layout::ADOPT));
     let streams = Streams::open(&directory, has(layout::TERMINAL), joins, has(layout::OPEN_STDIN));
     let streams = doing("opening the FIFOs", streams)?;
     let lock =
         doing("opening the capture lock", sys::open(At::Dir(&directory), layout::CAPTURE_LOCK, flag::O_RDWR, 0))?;
-    if !joins {
+    if !joins && !adopts {
         make_sandbox(hostname, has(layout::OWN_NETWORK))?;
     }
     Ok(Monitor::new(directory, Fd::inherited(1), lock, streams, joins))

@@ -56,7 +56,7 @@ pub fn start(
     let mut cgroups = descriptors;
     let target = cgroups.first_mut().and_then(Option::take).ok_or((STEP_JOIN, Errno::INVAL))?;
     let (relays, pipes) = match &streams.stderr {
-        Some(_) => relays().map_err(cloning).map(|(relays, pipes)| (Some(relays), Some(pipes)))?,
+        Some(_) => relays(directory).map_err(cloning).map(|(relays, pipes)| (Some(relays), Some(pipes)))?,
         // All of it goes to the terminal.
         None => (None, None),
     };
@@ -67,9 +67,9 @@ pub fn start(
 }
 
 /// For stdout and stderr, and the ends of their pipes that the process gets.
-fn relays() -> sys::Result<([Relay; 2], [Fd; 2])> {
-    let (stdout, out) = Relay::new()?;
-    let (stderr, err) = Relay::new()?;
+fn relays(directory: &Fd) -> sys::Result<([Relay; 2], [Fd; 2])> {
+    let (stdout, out) = Relay::new(directory, layout::STDOUT_RELAY)?;
+    let (stderr, err) = Relay::new(directory, layout::STDERR_RELAY)?;
     Ok(([stdout, stderr], [out, err]))
 }
 

@@ -1,6 +1,6 @@
 //! The FIFOs of a sandbox, both ends of each.
 
-use crate::sys::{self, At, Fd, Result, flag};
+use crate::sys::{self, At, Fd, Poll, Result, flag};
 use core::ffi::CStr;
 use shim_protocol::layout;
 
@@ -13,11 +13,13 @@ pub struct Output {
 }
 
 impl Output {
-    fn open(directory: &Fd, name: &CStr, copied: bool) -> Result<Self> {
+    fn open(directory: &Fd, name: &CStr, copied: bool, over: bool) -> Result<Self> {
         let reader = sys::open(At::Dir(directory), name, flag::O_RDONLY | flag::O_NONBLOCK, 0)?;
-        let waits = if copied { flag::O_NONBLOCK } else { 0 };
-        let writer = sys::open(At::Dir(directory), name, flag::O_WRONLY | waits, 0)?;
-        Ok(Self { reader, writer: Some(writer) })
+        // PID 1 holds both ends of what it writes to: whoever of us is killed, it has a reader, and keeps what nobody
+        // has read.
+        let how = if copied { flag::O_WRONLY | flag::O_NONBLOCK } else { flag::O_RDWR };
+        let writer = if over { None } else { Some(sys::open(At::Dir(directory), name, how, 0)?) };
+        Ok(Self { reader, writer })
     }
 }
 
@@ -47,10 +49,14 @@ impl Input {
         })
     }
 
-    /// Somebody wants the input to end: what is in the FIFO is still read, and then the end is seen.
+    /// To wait for somebody to want the input to end.
+    pub fn closing(&self) -> Poll {
+        Poll::readable(self.holder.as_ref().map(|_| &self.close))
+    }
+
+    /// That has happened: what is in the FIFO is still read, and then the end is seen. The byte that said it stays
+    /// where it is, for others who hold the FIFO, and for who replaces us.
     pub fn end(&mut self) {
-        let mut ignored = [0; 16];
-        let _ = sys::read(&self.close, &mut ignored);
         self.holder = None;
     }
 }
@@ -66,17 +72,22 @@ pub struct Streams {
 }
 
 impl Streams {
-    /// Opens both ends of each. What is relayed or comes from a terminal, we write, and never wait.
+    /// Opens both ends of each, but not for writing if the output is over. What is relayed or comes from a terminal,
+    /// we write, and never wait.
     pub fn open(directory: &Fd, terminal: bool, relayed: bool, open_stdin: bool) -> Result<Self> {
+        let over = !sys::exists(directory, layout::OUTPUT_OPEN);
+        let copied = terminal || relayed;
         Ok(Self {
-            stdout: Output::open(directory, layout::STDOUT, terminal || relayed)?,
-            stderr: if terminal { None } else { Some(Output::open(directory, layout::STDERR, relayed)?) },
-            stdin: if open_stdin { Some(Input::open(directory, terminal)?) } else { None },
+            stdout: Output::open(directory, layout::STDOUT, copied, over)?,
+            stderr: if terminal { None } else { Some(Output::open(directory, layout::STDERR, copied, over)?) },
+            stdin: if open_stdin && !over { Some(Input::open(directory, terminal)?) } else { None },
         })
     }
 
-    /// The run is over: lets readers see the end, and keeps what they have not read.
-    pub fn close_writers(&mut self) {
+    /// The run is over: says so, lets readers see the end, and keeps what they have not read.
+    pub fn close_writers(&mut self, directory: &Fd) {
+        // Fails if it was said before.
+        let _ = sys::remove(directory, layout::OUTPUT_OPEN);
         self.stdout.writer = None;
         if let Some(stderr) = &mut self.stderr {
             stderr.writer = None;

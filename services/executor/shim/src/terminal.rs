@@ -1,58 +1,25 @@
-//! Copies between the FIFOs and the terminal of PID 1, without ever waiting for either.
+//! Moves what comes and goes between the FIFOs and the terminal of PID 1, without ever waiting for either.
+//!
+//! It is spliced: a piece is in the terminal or in the FIFO, and never with us, at whatever instant we are killed.
 
 use crate::streams::Streams;
-use crate::sys::{self, Errno, Fd, Memory, Poll, Result, terminal};
+use crate::sys::{self, Errno, Fd, Poll, Result, terminal};
 
-/// Bytes that are copied at a time: what a FIFO takes whole or not at all (PIPE_BUF).
-const PIECE: usize = 4096;
+/// Bytes that are moved at a time.
+const PIECE: usize = 64 << 10;
 
 /// Bytes that a pseudo-terminal holds at most: its buffer, and what its line discipline has taken from it.
-const MOST_HELD: usize = (64 << 10) + PIECE;
-
-/// Bytes on their way.
-struct Transit {
-    memory: Memory,
-    from: usize,
-    to: usize,
-}
-
-impl Transit {
-    fn new() -> Result<Self> {
-        Ok(Self { memory: Memory::map(PIECE)?, from: 0, to: 0 })
-    }
-
-    fn is_empty(&self) -> bool {
-        self.from >= self.to
-    }
-
-    /// Fills up from a source: how many bytes came.
-    fn fill(&mut self, source: &Fd) -> Result<usize> {
-        let count = sys::read(source, &mut self.memory)?;
-        (self.from, self.to) = (0, count);
-        Ok(count)
-    }
-
-    /// Hands on what fits.
-    fn drain(&mut self, sink: &Fd) -> Result<()> {
-        let bytes = self.memory.get(self.from..self.to).unwrap_or_default();
-        if bytes.is_empty() {
-            return Ok(());
-        }
-        self.from += match sys::write(sink, bytes) {
-            Err(Errno::AGAIN) => 0,
-            other => other?,
-        };
-        Ok(())
-    }
-}
+const MOST_HELD: usize = (64 << 10) + 4096;
 
 /// The monitor's side of a terminal.
 pub struct Terminal {
     master: Fd,
     /// The other side, held open: else the master would report an error whenever no process has it open.
     slave: Option<Fd>,
-    output: Transit,
-    input: Transit,
+    /// There may be output, but the FIFO takes no more.
+    full: bool,
+    /// There is input, but the terminal takes no more.
+    held: bool,
     /// Whether everything that was ever written to the terminal has been read from it.
     finished: bool,
     /// Bytes that are still taken from it, after an end that others do not follow; none: all there will be.
@@ -61,16 +28,14 @@ pub struct Terminal {
 
 impl Terminal {
     /// Takes over a master.
-    pub fn new(master: Fd) -> Result<Self> {
-        let slave = terminal::peer(&master)?;
-        Ok(Self {
-            master,
-            slave: Some(slave),
-            output: Transit::new()?,
-            input: Transit::new()?,
-            finished: false,
-            owed: None,
-        })
+    pub fn new(master: Fd) -> Self {
+        let slave = terminal::peer(&master).ok();
+        Self { master, slave, full: false, held: false, finished: false, owed: None }
+    }
+
+    /// Its master.
+    pub fn master(&self) -> &Fd {
+        &self.master
     }
 
     /// Sets the size.
@@ -90,55 +55,56 @@ impl Terminal {
 
     /// Whether all output has reached the FIFO, after the end.
     pub fn is_drained(&self) -> bool {
-        self.finished && self.output.is_empty()
+        self.finished
     }
 
     /// What to wait for: the master, the input, the output.
     pub fn polls(&self, streams: &Streams) -> [Poll; 3] {
         let input = streams.stdin.as_ref().map(|input| &input.reader);
-        let output = streams.stdout.writer.as_ref();
-        let writes = !self.input.is_empty() && self.slave.is_some();
         [
-            Poll::new(&self.master, self.output.is_empty() && !self.finished, writes),
-            if self.input.is_empty() { Poll::readable(input) } else { Poll::NONE },
-            match output {
-                Some(output) if !self.output.is_empty() => Poll::new(output, false, true),
+            Poll::new(&self.master, !self.full && !self.finished, self.held && self.slave.is_some()),
+            if self.held { Poll::NONE } else { Poll::readable(input) },
+            match &streams.stdout.writer {
+                Some(output) if self.full => Poll::new(output, false, true),
                 _ => Poll::NONE,
             },
         ]
     }
 
-    /// Copies what can be copied now.
+    /// Moves what can be moved now.
     pub fn copy(&mut self, streams: &mut Streams) {
         self.copy_output(streams);
+        if self.owed.is_some() {
+            // That nothing is left, no event tells.
+            while !self.finished && !self.full {
+                self.copy_output(streams);
+            }
+        }
         self.copy_input(streams);
     }
 
     fn copy_output(&mut self, streams: &Streams) {
-        self.fill_output();
-        if let Some(writer) = &streams.stdout.writer
-            && self.output.drain(writer).is_err()
-        {
-            // We hold the FIFO's other end, so that cannot be; waiting for it would be for ever.
+        if self.finished {
+            return;
+        }
+        let Some(fifo) = &streams.stdout.writer else {
             self.finished = true;
-        }
-        if self.owed.is_some() {
-            // That nothing is left, no event tells.
-            self.fill_output();
-        }
-    }
-
-    fn fill_output(&mut self) {
-        if self.output.is_empty() && !self.finished {
-            match self.output.fill(&self.master) {
-                Err(Errno::AGAIN) => self.finished = self.owed.is_some(),
-                Ok(count) if count > 0 => {
-                    self.owed = self.owed.map(|owed| owed.saturating_sub(count));
-                    self.finished = self.owed == Some(0);
-                }
-                // Hung up.
-                _ => self.reopen(),
+            return;
+        };
+        match sys::splice(&self.master, fifo, self.owed.unwrap_or(PIECE).min(PIECE)) {
+            Ok(count) if count > 0 => {
+                self.full = false;
+                self.owed = self.owed.map(|owed| owed.saturating_sub(count));
+                self.finished = self.owed == Some(0);
             }
+            Err(Errno::AGAIN) => {
+                let mut room = [Poll::new(fifo, false, true)];
+                self.full = sys::poll(&mut room, Some(0)).is_err() || !room.iter().any(Poll::happened);
+                self.finished = self.owed.is_some() && !self.full;
+            }
+            Err(Errno::INTR) => {}
+            // Hung up.
+            _ => self.reopen(),
         }
     }
 
@@ -151,22 +117,18 @@ impl Terminal {
     }
 
     fn copy_input(&mut self, streams: &mut Streams) {
-        if self.slave.is_none() {
-            return;
-        }
-        if self.input.is_empty()
-            && let Some(input) = &streams.stdin
-        {
-            match self.input.fill(&input.reader) {
-                Err(Errno::AGAIN) => {}
-                Ok(count) if count > 0 => {}
-                // Ended by the one who writes it.
-                _ => streams.stdin = None,
+        let (Some(input), true) = (&streams.stdin, self.slave.is_some()) else { return };
+        match sys::splice(&input.reader, &self.master, PIECE) {
+            // Ended by the one who writes it.
+            Ok(0) => streams.stdin = None,
+            Ok(_) => self.held = false,
+            Err(Errno::AGAIN) => self.held = sys::waiting(&input.reader).is_ok_and(|count| count > 0),
+            Err(Errno::INTR) => {}
+            Err(_) => {
+                // Hung up: what was typed was meant for a session that is gone.
+                self.held = false;
+                let _ = sys::read(&input.reader, &mut [0; 512]);
             }
-        }
-        if self.input.drain(&self.master).is_err() {
-            // Hung up: what was typed was meant for a session that is gone.
-            self.input.from = self.input.to;
         }
     }
 }

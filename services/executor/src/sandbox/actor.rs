@@ -2,6 +2,7 @@
 
 mod access;
 mod begin;
+mod care;
 mod end;
 mod live;
 
@@ -12,17 +13,21 @@ pub(crate) use end::{Destroy, EndExec};
 pub(crate) use live::{Freeze, GetRunning};
 
 use super::ending::Ended;
+use super::holds::Holds;
 use super::record::Record;
 use crate::control::Control;
 use crate::host::Host;
 use crate::process::Process;
 use crate::registry::{Forget, Registry};
 use actix::prelude::*;
-use end::{FirstEnded, MonitorEnded};
+use care::{Adopt, attend};
+use end::MonitorEnded;
 use schema::common::ExitRecord;
 use schema::executor::{Prepared, Started};
 use schema::{ContainerId, Failure};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::time::Instant;
 use tokio::sync::oneshot;
 
 /// How far the sandbox is.
@@ -49,6 +54,8 @@ pub(super) struct Made {
     /// None if it has ended.
     pub(super) monitor: Option<Process>,
     pub(super) control: Control,
+    /// A duplicate of the terminal's master, while it runs: else it would be gone with the monitor.
+    pub(super) master: Option<Arc<OwnedFd>>,
 }
 
 /// The owner of one sandbox.
@@ -58,6 +65,14 @@ pub(crate) struct Sandbox {
     registry: Addr<Registry>,
     phase: Phase,
     made: Option<Made>,
+    /// While it runs.
+    holds: Option<Holds>,
+    /// The terminal's size, since somebody has told it.
+    size: Option<(u16, u16)>,
+    /// Since when there is a monitor.
+    monitored_since: Instant,
+    /// Monitors in a row that have not lived long.
+    short_lived: u32,
     waiters: Vec<oneshot::Sender<Result<ExitRecord, Failure>>>,
 }
 
@@ -76,6 +91,7 @@ impl Actor for Sandbox {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Self::Context) {
+        self.hold();
         self.watch(context);
     }
 }
@@ -83,7 +99,18 @@ impl Actor for Sandbox {
 impl Sandbox {
     /// Of a sandbox that is not made yet.
     pub(crate) fn new(host: Arc<Host>, id: ContainerId, registry: Addr<Registry>) -> Self {
-        Self { host, id, registry, phase: Phase::New, made: None, waiters: Vec::new() }
+        Self {
+            host,
+            id,
+            registry,
+            phase: Phase::New,
+            made: None,
+            holds: None,
+            size: None,
+            monitored_since: Instant::now(),
+            short_lived: 0,
+            waiters: Vec::new(),
+        }
     }
 
     /// Of a sandbox that was found at the start.
@@ -96,29 +123,30 @@ impl Sandbox {
         self.made.as_ref().and_then(|made| made.record.spec.exec_of().cloned())
     }
 
-    /// Has this actor told of the end of the monitor; or, without a monitor, of the end of PID 1.
+    /// Has this actor told of the end of the monitor; without one, has it replaced.
     fn watch(&self, context: &mut Context<Self>) {
         let Some(made) = &self.made else { return };
         let owner = context.address();
         match (&made.monitor, &self.phase) {
             (Some(monitor), _) => {
-                let monitor = monitor.clone();
+                let (monitor, control) = (monitor.clone(), made.control.clone());
                 actix::spawn(async move {
-                    monitor.ended().await;
+                    attend(&monitor, &control).await;
                     monitor.reap();
                     owner.do_send(MonitorEnded);
                 });
             }
-            (None, Phase::Running { first, .. }) => {
-                let first = first.clone();
-                actix::spawn(async move {
-                    if let Some(first) = first {
-                        first.ended().await;
-                    }
-                    owner.do_send(FirstEnded);
-                });
-            }
+            (None, Phase::Running { .. }) => owner.do_send(Adopt),
             (None, _) => {}
+        }
+    }
+
+    /// Holds what must not go with the monitor.
+    fn hold(&mut self) {
+        let (Phase::Running { .. }, Some(made)) = (&self.phase, &self.made) else { return };
+        match Holds::take(&self.host.directory(&self.id), &made.record.spec) {
+            Ok(holds) => self.holds = Some(holds),
+            Err(error) => tracing::warn!(%error, id = %self.id, "cannot hold the streams of a sandbox"),
         }
     }
 
@@ -148,13 +176,23 @@ impl Sandbox {
             _ => Err(self.unknown()),
         };
         self.phase = phase;
+        self.let_go();
         for waiter in self.waiters.drain(..) {
             // One that is gone has cancelled its wait.
             let _ = waiter.send(answer.clone());
         }
     }
 
+    /// What was held is its monitor's alone, and that has ended.
+    fn let_go(&mut self) {
+        self.holds = None;
+        if let Some(made) = &mut self.made {
+            made.master = None;
+        }
+    }
+
     fn close(&mut self, context: &mut Context<Self>) {
+        self.let_go();
         self.made = None;
         self.waiters.clear();
         self.phase = Phase::Closed;

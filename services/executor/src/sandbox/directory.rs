@@ -45,13 +45,51 @@ pub(super) fn fill(path: &Path, spec: &Spec) -> Result<(OwnedFd, OwnedFd), Failu
     let doing = |name: &CStr| format!("making {}", file(path, name).display());
     let opened = open(path).map_err(|error| Failure::io(format_args!("opening {}", path.display()), &error))?;
     let input = [layout::STDIN_STAGE, layout::STDIN_CLOSE].into_iter().filter(|_| spec.open_stdin());
-    for name in streams(spec).chain(input) {
+    for name in streams(spec).chain(input).chain(relays(spec)) {
         mknodat(&opened, name, FileType::Fifo, PRIVATE, 0).map_err(|error| Failure::io(doing(name), &error.into()))?;
     }
     let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
-    openat(&opened, layout::CAPTURE_LOCK, flags, PRIVATE)
-        .map_err(|error| Failure::io(doing(layout::CAPTURE_LOCK), &error.into()))?;
+    for name in [layout::CAPTURE_LOCK, layout::OUTPUT_OPEN] {
+        openat(&opened, name, flags, PRIVATE).map_err(|error| Failure::io(doing(name), &error.into()))?;
+    }
     let listener = listener(&opened).map_err(|error| Failure::io(doing(layout::CONTROL), &error))?;
+    Ok((opened, listener))
+}
+
+/// The FIFOs between an exec's process and its monitor.
+fn relays(spec: &Spec) -> impl Iterator<Item = &'static CStr> {
+    let relayed = spec.exec_of().is_some() && !spec.terminal();
+    [layout::STDOUT_RELAY, layout::STDERR_RELAY].into_iter().filter(move |_| relayed)
+}
+
+/// Opens ends of the FIFOs that its monitor alone holds, or shares with a collector: they keep what is in them, and
+/// those who write to them, while there is no monitor.
+pub(super) fn spares(path: &Path, spec: &Spec) -> io::Result<Vec<OwnedFd>> {
+    let opened = open(path)?;
+    let copied = spec.terminal() || spec.exec_of().is_some();
+    // PID 1 holds both ends of what it writes to itself.
+    let outputs = streams(spec).filter(|name| copied && *name != layout::STDIN);
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    outputs.chain(relays(spec)).map(|name| Ok(openat(&opened, name, flags, Mode::empty())?)).collect()
+}
+
+/// Opens a spare end of stdin, and what tells when to let go of it.
+pub(super) fn spare_input(path: &Path) -> io::Result<(OwnedFd, OwnedFd)> {
+    let opened = open(path)?;
+    let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let end = |name: &CStr| openat(&opened, name, flags, Mode::empty());
+    Ok((end(layout::STDIN)?, end(layout::STDIN_CLOSE)?))
+}
+
+/// Opens the directory and makes the socket again, for another monitor.
+pub(super) fn reopen(path: &Path) -> Result<(OwnedFd, OwnedFd), Failure> {
+    let failed = |error: io::Error| Failure::io(format_args!("listening in {}", path.display()), &error);
+    let opened = open(path).map_err(failed)?;
+    match rustix::fs::unlinkat(&opened, layout::CONTROL, AtFlags::empty()) {
+        Err(error) if error != rustix::io::Errno::NOENT => return Err(failed(error.into())),
+        _ => {}
+    }
+    let listener = listener(&opened).map_err(failed)?;
     Ok((opened, listener))
 }
 

@@ -3,13 +3,20 @@
 use super::record::Spec;
 use crate::host::Host;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::net::{
+    AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType, sendmsg, socketpair,
+};
 use rustix::process::{Pid, Resource, prlimit};
 use schema::ContainerId;
 use schema::Failure;
 use schema::common::SandboxRef;
+use shim_protocol::adoption::Adoption;
+use shim_protocol::control::MOST_DESCRIPTORS;
 use shim_protocol::layout;
-use std::io::{self, Read};
-use std::os::fd::OwnedFd;
+use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
@@ -19,7 +26,16 @@ const PATIENCE: Timespec = Timespec { tv_sec: 20, tv_nsec: 0 };
 /// A monitor that was started, and perhaps is not ready yet.
 pub(super) struct Started {
     pub(super) sandbox: SandboxRef,
-    status: io::PipeReader,
+    status: OwnedFd,
+}
+
+/// What a monitor is started for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Task {
+    /// To make a sandbox.
+    Make,
+    /// To take over one whose monitor was killed.
+    Adopt,
 }
 
 /// Starts the monitor of a sandbox. What it inherits is its three descriptors and nothing else.
@@ -29,18 +45,20 @@ pub(super) fn spawn(
     spec: &Spec,
     directory: OwnedFd,
     listener: OwnedFd,
+    task: Task,
 ) -> Result<Started, Failure> {
     let program = &host.monitor;
     let failed = |error: io::Error| Failure::io(format_args!("starting {}", program.path().display()), &error);
-    let (status, theirs) = io::pipe().map_err(failed)?;
+    let (status, theirs) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
+        .map_err(|error| failed(error.into()))?;
     let child = Command::new(program.executable())
         .arg0(program.path())
-        .args([id.short(), name(spec), &flags(spec)])
+        .args([id.short(), name(spec), &flags(spec, task)])
         .env_clear()
         .current_dir("/")
         .stdin(Stdio::from(directory))
         .stdout(Stdio::from(listener))
-        .stderr(Stdio::from(OwnedFd::from(theirs)))
+        .stderr(Stdio::from(theirs))
         .spawn()
         .map_err(failed)?;
     let pid = i32::try_from(child.id()).map_err(|error| failed(io::Error::other(error)))?;
@@ -59,7 +77,7 @@ fn name(spec: &Spec) -> &str {
     }
 }
 
-fn flags(spec: &Spec) -> String {
+fn flags(spec: &Spec, task: Task) -> String {
     let own_network = matches!(spec, Spec::Sandbox(spec) if !spec.host_network);
     let flags = [
         (true, layout::NO_FLAGS),
@@ -67,24 +85,44 @@ fn flags(spec: &Spec) -> String {
         (spec.open_stdin(), layout::OPEN_STDIN),
         (own_network, layout::OWN_NETWORK),
         (spec.exec_of().is_some(), layout::JOIN),
+        (task == Task::Adopt, layout::ADOPT),
     ];
     flags.into_iter().filter_map(|(set, flag)| set.then_some(char::from(flag))).collect()
 }
 
 impl Started {
     /// Waits until the sandbox is made, or the monitor says why it is not.
-    pub(super) fn wait_ready(mut self) -> Result<(), Failure> {
-        let failed = |error: io::Error| Failure::io("waiting for the monitor", &error);
+    pub(super) fn wait_ready(&self) -> Result<(), Failure> {
+        let failed = |error: Errno| Failure::io("waiting for the monitor", &error.into());
         let mut polls = [PollFd::new(&self.status, PollFlags::IN)];
-        if poll(&mut polls, Some(&PATIENCE)).map_err(|error| failed(error.into()))? == 0 {
+        if poll(&mut polls, Some(&PATIENCE)).map_err(failed)? == 0 {
             return Err(Failure::internal("the monitor did not make the sandbox in time"));
         }
         let mut message = [0; 128];
-        let length = self.status.read(&mut message).map_err(failed)?;
-        match message.get(..length).unwrap_or_default() {
-            layout::READY => Ok(()),
-            complaint => Err(complained(&String::from_utf8_lossy(complaint))),
+        // No more than that: what it says of its adoption comes after it.
+        let begun = rustix::io::read(&self.status, &mut message[..layout::READY.len()]).map_err(failed)?;
+        if message.get(..begun) == Some(layout::READY) {
+            return Ok(());
         }
+        let mut length = begun;
+        // It comes in pieces, and then the monitor ends.
+        while let Ok(more @ 1..) = rustix::io::read(&self.status, &mut message[length..]) {
+            length += more;
+        }
+        Err(complained(&String::from_utf8_lossy(&message[..length])))
+    }
+
+    /// Has it take over a sandbox. Done when it has.
+    pub(super) fn adopt(&self, adoption: &Adoption, descriptors: &[BorrowedFd<'_>]) -> Result<(), Failure> {
+        let failed = |error: Errno| Failure::io("handing a sandbox over to a monitor", &error.into());
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_DESCRIPTORS))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        if !descriptors.is_empty() && !control.push(SendAncillaryMessage::ScmRights(descriptors)) {
+            return Err(failed(Errno::TOOBIG));
+        }
+        let message = adoption.encode();
+        sendmsg(&self.status, &[IoSlice::new(&message)], &mut control, SendFlags::NOSIGNAL).map_err(failed)?;
+        self.wait_ready()
     }
 }
 

@@ -50,11 +50,11 @@ fn make(host: &Host, id: &ContainerId, spec: Spec) -> Result<Made, Failure> {
         // It joins those of its sandbox.
         Spec::Exec { .. } => Vec::new(),
     };
-    let started = monitor::spawn(host, id, &spec, opened, listener)?;
+    let started = monitor::spawn(host, id, &spec, opened, listener, monitor::Task::Make)?;
     let sandbox = started.sandbox;
     let failed = |error: io::Error| Failure::io("watching the monitor", &error);
     let monitor = Process::open(sandbox.pid).map_err(failed)?.ok_or_else(|| failed(io::ErrorKind::NotFound.into()))?;
-    let record = Record { boot: host.boot.clone(), spec, monitor: sandbox, warnings, first: None };
+    let record = Record { boot: host.boot.clone(), spec, monitor: sandbox, warnings, first: None, started_at: 0 };
     let finished = host.cgroups.adopt_monitor(sandbox.pid).and_then(|()| started.wait_ready()).and_then(|()| {
         record.write(&path).map_err(|error| Failure::io(format_args!("writing to {}", path.display()), &error))
     });

@@ -64,9 +64,12 @@ pub(crate) struct Record {
     pub(crate) monitor: SandboxRef,
     /// Limits that are not enforced.
     pub(crate) warnings: Vec<String>,
-    /// The process of an exec, since it runs: if the monitor is killed, nothing else tells which it is.
+    /// PID 1, or the process of an exec, since it runs: if the monitor is killed, nothing else tells which it is.
     #[serde(default)]
     pub(crate) first: Option<SandboxRef>,
+    /// When it was started: nanoseconds since the Unix epoch.
+    #[serde(default)]
+    pub(crate) started_at: i64,
 }
 
 impl Record {

@@ -16,6 +16,7 @@ use shim_protocol::control::{Phase as Reported, Report, Request};
 use shim_protocol::layout;
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -85,9 +86,10 @@ async fn recover_one(
     };
     let monitor = Process::noted(record.monitor).map_err(|error| Failure::io("looking for a monitor", &error))?;
     // One whose state is not known can still be destroyed.
-    let phase = phase(host, id, &record, monitor.is_some(), &control).await.unwrap_or_else(Phase::Failed);
-    tracing::info!(%id, ?phase, "found a sandbox");
-    let made = Made { record, monitor, control };
+    let found = phase(host, id, record.clone(), monitor.is_some(), &control).await;
+    let (phase, record, master) = found.unwrap_or_else(|failure| (Phase::Failed(failure), record, None));
+    tracing::info!(%id, ?phase, monitored = monitor.is_some(), "found a sandbox");
+    let made = Made { record, monitor, control, master };
     Ok(Some(Sandbox::found(Arc::clone(host), id.clone(), registry.clone(), made, phase)))
 }
 
@@ -107,14 +109,17 @@ async fn dismiss(control: &Control) {
     let _ = tokio::time::timeout(PATIENCE, ending).await;
 }
 
-/// How far a sandbox is: by its exit record, its monitor's word, or, if that was killed, the kernel's.
+/// How far a sandbox is, its record, and the master of its terminal.
+type Found = (Phase, Record, Option<Arc<OwnedFd>>);
+
+/// By its exit record, its monitor's word, or, if that was killed, the kernel's.
 async fn phase(
     host: &Arc<Host>,
     id: &ContainerId,
-    record: &Record,
+    record: Record,
     monitored: bool,
     control: &Control,
-) -> Result<Phase, Failure> {
+) -> Result<Found, Failure> {
     if monitored {
         match tokio::time::timeout(PATIENCE, control.request(Request::Report, &[])).await {
             // An end that is not recorded yet is recorded when the monitor ends.
@@ -123,29 +128,30 @@ async fn phase(
                 let decided = control.request(Request::Start, &[]).await;
                 let decided =
                     decided.map_err(|error| Failure::internal(format_args!("asking a monitor: {error:?}")))?;
-                return phase_of(Arc::clone(host), id.clone(), decided).await;
+                return phase_of(Arc::clone(host), id.clone(), record, control, decided).await;
             }
-            Ok(Ok(report)) => return phase_of(Arc::clone(host), id.clone(), report).await,
+            Ok(Ok(report)) => return phase_of(Arc::clone(host), id.clone(), record, control, report).await,
             Ok(Err(error)) => tracing::warn!(%id, ?error, "a monitor does not answer"),
             Err(_) => tracing::warn!(%id, "a monitor does not answer in time"),
         }
     }
-    let (host, id, record) = (Arc::clone(host), id.clone(), record.clone());
+    let (host, id) = (Arc::clone(host), id.clone());
     blocking(move || {
         if let Some(ended) = ending::read(&host, &id)? {
-            return Ok(Phase::Exited(ended));
+            return Ok((Phase::Exited(ended), record, None));
         }
-        Ok(match ending::find_first(&host, &id, &record) {
+        let phase = match ending::find_first(&host, &id, &record) {
             Some((first, started)) => Phase::Running { started, first: Some(first) },
             // It was to be started, and nothing of it is left: how it ended, nobody has seen.
             None if directory::file(&host.directory(&id), layout::PLAN).exists() => {
                 let pid = record.first.map_or(0, |first| first.pid);
-                Phase::Running { started: Started { pid, started_at: 0 }, first: None }
+                Phase::Running { started: Started { pid, started_at: record.started_at }, first: None }
             }
             None => {
                 Phase::Failed(Failure::internal(format_args!("the monitor of container {} was killed", id.short())))
             }
-        })
+        };
+        Ok((phase, record, None))
     })
     .await?
 }

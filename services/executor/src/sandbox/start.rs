@@ -8,7 +8,7 @@ use crate::host::Host;
 use crate::process::Process;
 use crate::{plan, users};
 use schema::common::SandboxRef;
-use schema::executor::ProcessSpec;
+use schema::executor::{ProcessSpec, Started};
 use schema::{ContainerId, Failure};
 use shim_protocol::layout;
 use std::fs;
@@ -42,14 +42,16 @@ pub(super) fn plan(
     Ok(descriptors)
 }
 
-/// Notes down the process of an exec.
-pub(super) fn note(host: &Host, id: &ContainerId, record: &Record, first: &Process) {
-    let Ok(start_time) = kit::process::start_time(first.pid) else { return };
+/// Notes down what was started.
+pub(super) fn note(host: &Host, id: &ContainerId, record: Record, first: &Process, started: Started) -> Record {
+    let Ok(start_time) = kit::process::start_time(first.pid) else { return record };
     let first = Some(SandboxRef { pid: first.pid, start_time });
+    let record = Record { first, started_at: started.started_at, ..record };
     // It is only needed if the monitor is killed.
-    if let Err(error) = (Record { first, ..record.clone() }).write(&host.directory(id)) {
-        tracing::warn!(%id, %error, "cannot note down the process of an exec");
+    if let Err(error) = record.write(&host.directory(id)) {
+        tracing::warn!(%id, %error, "cannot note down a process");
     }
+    record
 }
 
 /// What the failure of a step means.

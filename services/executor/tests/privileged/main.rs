@@ -14,6 +14,7 @@ mod faults;
 mod freeze;
 mod isolation;
 mod limits;
+mod replaced;
 mod run;
 mod sys;
 mod terminal;

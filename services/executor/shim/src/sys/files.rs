@@ -67,14 +67,8 @@ pub fn length(file: &Fd) -> Result<usize> {
     Ok(length)
 }
 
-/// Makes a pipe: the end to read from and the end to write to.
-pub fn pipe() -> Result<[Fd; 2]> {
-    let mut numbers = [-1i32; 2];
-    kernel!(PIPE2, numbers.as_mut_ptr(), flag::O_CLOEXEC)?;
-    Ok(numbers.map(Fd))
-}
-
-/// Moves some bytes from one pipe to another, without waiting for either: how many; 0 at the end.
+/// Moves some bytes from one to the other, of which at least one is a pipe and both do not wait: how many; 0 at the
+/// end. What a kill interrupts is in the one or in the other. From and to a terminal since Linux 5.11.
 pub fn splice(from: &Fd, to: &Fd, most: usize) -> Result<usize> {
     const NONBLOCK: usize = 2;
     kernel!(SPLICE, from.number(), 0usize, to.number(), 0usize, most, NONBLOCK)
@@ -84,6 +78,8 @@ pub fn splice(from: &Fd, to: &Fd, most: usize) -> Result<usize> {
 /// the one or in the other. Done when the pipe is empty.
 pub fn splice_all(pipe: &Fd, file: &Fd) -> Result<()> {
     const CHUNK: usize = 1 << 20;
+    const SEEK_END: usize = 2;
+    kernel!(LSEEK, file.number(), 0usize, SEEK_END)?;
     loop {
         match splice(pipe, file, CHUNK) {
             Ok(0) | Err(Errno::AGAIN) => return Ok(()),
@@ -131,6 +127,16 @@ pub fn change_user(file: &Fd, uid: u32) -> Result<()> {
 pub fn rename(directory: &Fd, from: &CStr, to: &CStr) -> Result<()> {
     let number = directory.number();
     kernel!(RENAMEAT2, number, from.as_ptr(), number, to.as_ptr(), 0usize).map(drop)
+}
+
+/// Whether there is something of this name in a directory.
+pub fn exists(directory: &Fd, name: &CStr) -> bool {
+    open(At::Dir(directory), name, flag::O_PATH, 0).is_ok()
+}
+
+/// unlinkat(2).
+pub fn remove(directory: &Fd, name: &CStr) -> Result<()> {
+    kernel!(UNLINKAT, directory.number(), name.as_ptr(), 0usize).map(drop)
 }
 
 /// chdir(2).

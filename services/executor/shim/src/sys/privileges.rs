@@ -18,6 +18,11 @@ pub fn die_with_parent() -> Result<()> {
     kernel!(PRCTL, operation::SET_PDEATHSIG, SIGKILL).map(drop)
 }
 
+/// Undoes that.
+pub fn outlive_parent() -> Result<()> {
+    kernel!(PRCTL, operation::SET_PDEATHSIG, 0usize).map(drop)
+}
+
 /// Hides what this process has open, and its program, from others that may do as much as it, until it executes another.
 pub fn hide() -> Result<()> {
     kernel!(PRCTL, operation::SET_DUMPABLE, 0usize).map(drop)

@@ -100,6 +100,7 @@ impl Handler<Resize> for Sandbox {
         if matches!(self.phase, Phase::Exited(_)) {
             return answer(Ok(()));
         }
+        self.size = Some((rows, columns));
         let work = async move {
             match made.control.request(Request::Resize { rows, columns }, &[]).await {
                 Ok(report) if report.error == 0 => Ok(()),
@@ -107,7 +108,7 @@ impl Handler<Resize> for Sandbox {
                     format_args!("setting the terminal's size to {columns}x{rows}"),
                     &std::io::Error::from_raw_os_error(report.error),
                 )),
-                // Its terminal went with it.
+                // Whoever replaces it sets the size.
                 Err(control::Error::Gone) => Ok(()),
                 Err(control::Error::Io(error)) => Err(Failure::io("asking the monitor to set the size", &error)),
             }

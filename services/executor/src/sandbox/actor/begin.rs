@@ -5,13 +5,15 @@ use crate::control::{self, Control};
 use crate::host::Host;
 use crate::process::Process;
 use crate::sandbox::ending::Ended;
-use crate::sandbox::record::Spec;
+use crate::sandbox::record::{Record, Spec};
 use crate::sandbox::running::Running;
 use crate::sandbox::{prepare, start};
 use actix::prelude::*;
 use schema::executor::{Prepared, ProcessSpec, Started};
 use schema::{ContainerId, Failure};
 use shim_protocol::control::{Phase as Reported, Report, Request};
+use std::io;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 /// Makes the sandbox. The answer is none if this owner is closed.
@@ -41,7 +43,7 @@ impl Handler<Prepare> for Sandbox {
                 Ok(prepare::Made { record, monitor }) => {
                     let prepared = this.prepared(&record);
                     let control = Control::new(prepared.directory.clone());
-                    this.made = Some(Made { record, monitor: Some(monitor), control });
+                    this.made = Some(Made { record, monitor: Some(monitor), control, master: None });
                     this.phase = Phase::Parked;
                     this.watch(context);
                     Ok(Some(prepared))
@@ -78,8 +80,12 @@ impl Handler<Start> for Sandbox {
         };
         let work = start_process(Arc::clone(&self.host), self.id.clone(), made, process, joined);
         AtomicResponse::new(Box::pin(work.into_actor(self).map(|outcome, this, _| match outcome {
-            Ok(Outcome::Started(started, first)) => {
+            Ok(Outcome::Started(Begun { record, started, first, master })) => {
+                if let Some(made) = &mut this.made {
+                    (made.record, made.master) = (record, master);
+                }
                 this.phase = Phase::Running { started, first };
+                this.hold();
                 Ok(started)
             }
             Ok(Outcome::Failed(failure)) => {
@@ -93,10 +99,19 @@ impl Handler<Start> for Sandbox {
 }
 
 enum Outcome {
-    Started(Started, Option<Process>),
+    Started(Begun),
     /// It was tried, and cannot be tried again.
     Failed(Failure),
     MonitorGone,
+}
+
+/// What runs.
+struct Begun {
+    record: Record,
+    started: Started,
+    /// None: it has ended.
+    first: Option<Process>,
+    master: Option<Arc<OwnedFd>>,
 }
 
 async fn start_process(
@@ -115,29 +130,38 @@ async fn start_process(
         Err(control::Error::Gone) => return Ok(Outcome::MonitorGone),
         Err(control::Error::Io(error)) => return Err(Failure::io("asking the monitor to start the process", &error)),
     };
-    let outcome = outcome(Arc::clone(&host), id.clone(), report).await?;
-    let Some(joined) = joined else { return Ok(outcome) };
-    match &outcome {
-        Outcome::Started(_, Some(first)) => {
-            let first = first.clone();
-            blocking(move || start::note(&host, &id, &record, &first)).await?;
-        }
+    let outcome = outcome(host, id, record, &control, report).await?;
+    match (&outcome, joined) {
         // Whatever has failed: this is why.
-        Outcome::Failed(_) if joined.first.has_ended() => return Ok(Outcome::Failed(joined.ended())),
-        _ => {}
+        (Outcome::Failed(_), Some(joined)) if joined.first.has_ended() => Ok(Outcome::Failed(joined.ended())),
+        _ => Ok(outcome),
     }
-    Ok(outcome)
 }
 
 /// What a monitor's report means for a start.
-async fn outcome(host: Arc<Host>, id: ContainerId, report: Report) -> Result<Outcome, Failure> {
+async fn outcome(
+    host: Arc<Host>,
+    id: ContainerId,
+    record: Record,
+    control: &Control,
+    report: Report,
+) -> Result<Outcome, Failure> {
     match report.phase {
         Reported::Running { pid, started_at } => {
-            let first =
-                Process::child(pid, report.monitor).map_err(|error| Failure::io("watching the process", &error))?;
-            Ok(Outcome::Started(Started { pid, started_at }, first))
+            let started = Started { pid, started_at };
+            let first = find(&record, pid, report.monitor);
+            let first = first.map_err(|error| Failure::io("watching the process", &error))?;
+            let record = match first.clone() {
+                Some(first) => blocking(move || start::note(&host, &id, record, &first, started)).await?,
+                None => record,
+            };
+            let master = if record.spec.terminal() { lend(control).await } else { None };
+            Ok(Outcome::Started(Begun { record, started, first, master }))
         }
-        Reported::Ended(exit) => Ok(Outcome::Started(Started { pid: exit.pid, started_at: exit.started_at }, None)),
+        Reported::Ended(exit) => {
+            let started = Started { pid: exit.pid, started_at: exit.started_at };
+            Ok(Outcome::Started(Begun { record, started, first: None, master: None }))
+        }
         Reported::Failed { step, error } => {
             Ok(Outcome::Failed(blocking(move || start::failure(&host, &id, step, error)).await?))
         }
@@ -145,14 +169,39 @@ async fn outcome(host: Arc<Host>, id: ContainerId, report: Report) -> Result<Out
     }
 }
 
-/// What the monitor of a sandbox that was found says of it.
-pub(in crate::sandbox) async fn phase_of(host: Arc<Host>, id: ContainerId, report: Report) -> Result<Phase, Failure> {
-    if matches!(report.phase, Reported::Parked) {
-        return Ok(Phase::Parked);
+/// The process that a monitor speaks of: its child, or one that was noted down, if it was adopted. None if it has ended.
+fn find(record: &Record, pid: i32, monitor: i32) -> io::Result<Option<Process>> {
+    match record.first {
+        Some(first) if first.pid == pid => Process::noted(first),
+        _ => Process::child(pid, monitor),
     }
-    match outcome(host, id, report).await? {
-        Outcome::Started(started, first) => Ok(Phase::Running { started, first }),
-        Outcome::Failed(failure) => Ok(Phase::Failed(failure)),
+}
+
+/// A duplicate of the terminal's master.
+async fn lend(control: &Control) -> Option<Arc<OwnedFd>> {
+    let lent = control.lend().await;
+    if !matches!(lent, Ok(Some(_))) {
+        tracing::warn!("the terminal's master is with its monitor alone");
+    }
+    lent.ok().flatten().map(Arc::new)
+}
+
+/// What the monitor of a sandbox that was found says of it: its phase, its record, and the master of its terminal.
+pub(in crate::sandbox) async fn phase_of(
+    host: Arc<Host>,
+    id: ContainerId,
+    record: Record,
+    control: &Control,
+    report: Report,
+) -> Result<(Phase, Record, Option<Arc<OwnedFd>>), Failure> {
+    if matches!(report.phase, Reported::Parked) {
+        return Ok((Phase::Parked, record, None));
+    }
+    match outcome(host, id, record.clone(), control, report).await? {
+        Outcome::Started(Begun { record, started, first, master }) => {
+            Ok((Phase::Running { started, first }, record, master))
+        }
+        Outcome::Failed(failure) => Ok((Phase::Failed(failure), record, None)),
         Outcome::MonitorGone => Err(Failure::internal("the monitor is gone")),
     }
 }

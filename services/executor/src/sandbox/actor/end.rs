@@ -116,8 +116,8 @@ impl Handler<MonitorEnded> for Sandbox {
                 (Ok(Some(ended)), _) => this.finish(Phase::Exited(ended)),
                 (Err(failure), _) => this.finish(Phase::Failed(failure)),
                 (Ok(None), Phase::Running { .. }) => {
-                    tracing::error!(id = %this.id, "the monitor was killed; the container runs on");
-                    this.watch(context);
+                    tracing::error!(id = %this.id, "the monitor was killed: it is replaced");
+                    this.adopt_later(context);
                 }
                 (Ok(None), Phase::Failed(_)) => {}
                 (Ok(None), Phase::Parked) => {
@@ -126,29 +126,5 @@ impl Handler<MonitorEnded> for Sandbox {
                 }
             }
         })))
-    }
-}
-
-/// PID 1 has ended, and there is no monitor that tells how.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(super) struct FirstEnded;
-
-impl Handler<FirstEnded> for Sandbox {
-    type Result = ();
-
-    fn handle(&mut self, FirstEnded: FirstEnded, context: &mut Context<Self>) {
-        let Phase::Running { started, first } = self.phase.clone() else { return };
-        let (host, id) = (Arc::clone(&self.host), self.id.clone());
-        // Whoever captures the output may take long; a destroy does not wait for that.
-        let work = blocking(move || ending::conclude(&host, &id, first.as_ref(), started));
-        context.spawn(work.into_actor(self).map(|outcome, this, _| {
-            if matches!(this.phase, Phase::Running { .. }) {
-                this.finish(match outcome.and_then(|ended| ended) {
-                    Ok(ended) => Phase::Exited(ended),
-                    Err(failure) => Phase::Failed(failure),
-                });
-            }
-        }));
     }
 }
