@@ -1,0 +1,189 @@
+//! The monitor of a container is killed and stopped: the container, its users and its log do not notice.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use harness::{Instance, eventually};
+use rustix::process::{Pid, Signal, kill_process};
+use std::io::{BufRead, BufReader, Write};
+use std::process::Stdio;
+use std::thread;
+use std::time::Duration;
+
+const SERVICES: [&str; 6] = ["containers", "executor", "filesystem", "image-store", "log-collector", "network"];
+const COUNT: &str = "i=0; while :; do echo $((i=i+1)); usleep 2000; done";
+
+/// Every monitor that is recorded, of containers and of execs.
+fn monitors(cctl: &Instance) -> Vec<i32> {
+    let entries = std::fs::read_dir(cctl.runtime().join("sandboxes")).unwrap().flatten();
+    let records = entries.filter_map(|entry| std::fs::read(entry.path().join("sandbox.json")).ok());
+    let records = records.filter_map(|record| serde_json::from_slice::<serde_json::Value>(&record).ok());
+    records.map(|record| i32::try_from(record["monitor"]["pid"].as_i64().unwrap()).unwrap()).collect()
+}
+
+fn signal(pid: i32, signal: Signal) {
+    // It may have ended by itself.
+    let _ = kill_process(Pid::from_raw(pid).unwrap(), signal);
+}
+
+/// Ends all monitors, and waits until others have taken over.
+fn replace(cctl: &Instance, with: Signal) {
+    let before = monitors(cctl);
+    before.iter().for_each(|pid| signal(*pid, with));
+    eventually("there are other monitors", || monitors(cctl).iter().all(|pid| !before.contains(pid)).then_some(()));
+}
+
+fn counts(text: &str, last: usize) {
+    for (line, number) in text.lines().zip(1..) {
+        assert_eq!(line.trim_end(), number.to_string(), "a gap or a repeat");
+    }
+    assert!(text.lines().count() >= last, "{} lines", text.lines().count());
+}
+
+/// What must be so with a container that counts.
+fn all_is_well(cctl: &Instance, id: &str) {
+    let known = cctl.cctl(&["logs", id]).ok().lines().count();
+    let text = eventually("the log grows", || {
+        let text = cctl.cctl(&["logs", id]).ok();
+        (text.lines().count() > known + 5).then_some(text)
+    });
+    counts(&text, known);
+    assert_eq!(cctl.cctl(&["exec", id, "hostname"]).ok(), id[..12]);
+    assert!(cctl.cctl(&["ps", "-q"]).ok().contains(&id[..12]));
+    let mut attached = cctl.command(&["attach", "--no-stdin", id]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(attached.stdout.take().unwrap()).lines();
+    let mut next = || lines.next().unwrap().unwrap().trim().parse::<u64>().unwrap();
+    let first = next();
+    assert_eq!(next(), first + 1);
+    attached.kill().unwrap();
+    attached.wait().unwrap();
+}
+
+#[test]
+fn every_command_works_with_another_monitor() {
+    let cctl = Instance::start();
+    for flags in [&["-d"][..], &["-d", "-t"]] {
+        let script = format!("trap 'exit 7' TERM; {COUNT}");
+        let run = |script: &str| cctl.cctl(&[&["run"], flags, &["base", "sh", "-c", script]].concat()).ok();
+        let id = run(&script);
+        replace(&cctl, Signal::KILL);
+        all_is_well(&cctl, &id);
+        cctl.cctl(&["cp", &format!("{id}:/etc/hostname"), &cctl.scratch().join("copied").display().to_string()]).ok();
+        assert_eq!(std::fs::read_to_string(cctl.scratch().join("copied")).unwrap().trim(), &id[..12]);
+        cctl.cctl(&["pause", &id]).ok();
+        replace(&cctl, Signal::KILL);
+        cctl.cctl(&["unpause", &id]).ok();
+        all_is_well(&cctl, &id);
+        cctl.cctl(&["stop", "-t", "5", &id]).ok();
+        assert_eq!(cctl.cctl(&["wait", &id]).ok(), "7");
+        cctl.cctl(&["start", &id]).ok();
+        replace(&cctl, Signal::KILL);
+        cctl.cctl(&["kill", "-s", "KILL", &id]).ok();
+        assert_eq!(cctl.cctl(&["wait", &id]).ok(), "137");
+        cctl.cctl(&["rm", &id]).ok();
+        let id = run(COUNT);
+        monitors(&cctl).into_iter().for_each(|pid| signal(pid, Signal::KILL));
+        cctl.cctl(&["rm", "-f", &id]).ok();
+        assert_eq!(cctl.cctl(&["ps", "-aq"]).ok(), "");
+    }
+}
+
+#[test]
+fn attached_clients_miss_nothing() {
+    let cctl = Instance::start();
+    let script = "i=0; while [ $i -lt 4000 ]; do echo $((i=i+1)); [ $((i % 10)) != 0 ] || usleep 5000; done; exit 3";
+    for arguments in [&["run", "--rm"][..], &["run", "--rm", "-t"]] {
+        let arguments = [arguments, &["base", "sh", "-c", script]].concat();
+        let mut client = cctl.command(&arguments).stdout(Stdio::piped()).spawn().unwrap();
+        let reader = BufReader::new(client.stdout.take().unwrap());
+        let text = thread::spawn(move || reader.lines().map(|line| line.unwrap() + "\n").collect::<String>());
+        eventually("it runs", || cctl.cctl(&["ps", "-q"]).ok().lines().next().map(|_| ()));
+        let mut kills = 0;
+        while !text.is_finished() {
+            monitors(&cctl).into_iter().for_each(|pid| signal(pid, Signal::KILL));
+            kills += 1;
+            thread::sleep(Duration::from_millis(25));
+        }
+        assert_eq!(client.wait().unwrap().code(), Some(3));
+        let text = text.join().unwrap();
+        counts(&text, 4000);
+        assert!(text.lines().count() == 4000 && kills > 10, "{kills} kills");
+    }
+}
+
+#[test]
+fn a_shell_on_a_terminal_goes_on() {
+    let cctl = Instance::start();
+    let mut terminal = cctl.terminal(&["run", "-it", "--rm", "base", "sh"]);
+    terminal.shows("/ # ");
+    for round in 0..20 {
+        if round == 10 {
+            replace(&cctl, Signal::STOP);
+        } else {
+            monitors(&cctl).into_iter().for_each(|pid| signal(pid, Signal::KILL));
+        }
+        terminal.type_text(&format!("echo $(({round} * 1000 + 7))x\n"));
+        terminal.shows(&format!("{}x", round * 1000 + 7));
+    }
+    terminal.resize(41, 101);
+    eventually("the new size arrives", || {
+        replace(&cctl, Signal::KILL);
+        terminal.type_text("stty size\n");
+        thread::sleep(Duration::from_millis(50));
+        terminal.screen().contains("41 101").then_some(())
+    });
+    terminal.type_text("exit 5\n");
+    assert_eq!(terminal.wait(), 5);
+}
+
+#[test]
+fn execs_go_on() {
+    let cctl = Instance::start();
+    let id = cctl.cctl(&["run", "-d", "base", "sleep", "1000"]).ok();
+    let mut client = cctl.spawn_with_input(&["exec", "-i", &id, "cat"]);
+    let mut input = client.stdin.take().unwrap();
+    let reader = BufReader::new(client.stdout.take().unwrap());
+    let text = thread::spawn(move || reader.lines().map(|line| line.unwrap() + "\n").collect::<String>());
+    for round in 0..20 {
+        (1..=100).for_each(|number| writeln!(input, "{}", round * 100 + number).unwrap());
+        monitors(&cctl).into_iter().for_each(|pid| signal(pid, Signal::KILL));
+        thread::sleep(Duration::from_millis(20));
+    }
+    drop(input);
+    assert!(client.wait().unwrap().success());
+    let text = text.join().unwrap();
+    counts(&text, 2000);
+    assert_eq!(text.lines().count(), 2000);
+
+    let mut terminal = cctl.terminal(&["exec", "-it", &id, "sh"]);
+    terminal.shows("/ # ");
+    for round in 0..10 {
+        monitors(&cctl).into_iter().for_each(|pid| signal(pid, Signal::KILL));
+        terminal.type_text(&format!("echo $(({round} * 1000 + 7))x\n"));
+        terminal.shows(&format!("{}x", round * 1000 + 7));
+    }
+    terminal.type_text("exit 6\n");
+    assert_eq!(terminal.wait(), 6);
+    cctl.cctl(&["rm", "-f", &id]).ok();
+}
+
+#[test]
+fn a_monitor_and_any_service_are_killed_together() {
+    let cctl = Instance::start();
+    let id = cctl.cctl(&["run", "-d", "base", "sh", "-c", COUNT]).ok();
+    for service in SERVICES {
+        let service = cctl.pid(service);
+        monitors(&cctl).into_iter().chain([service]).for_each(|pid| signal(pid, Signal::KILL));
+        all_is_well(&cctl, &id);
+    }
+    for _ in 0..3 {
+        // All there is, at once.
+        let all = cctl.status().into_iter().map(|row| i32::try_from(row["pid"].as_i64().unwrap()).unwrap());
+        all.chain(monitors(&cctl)).for_each(|pid| signal(pid, Signal::KILL));
+        all_is_well(&cctl, &id);
+    }
+    eventually("there is a monitor", || {
+        monitors(&cctl).iter().all(|pid| kill_process(Pid::from_raw(*pid).unwrap(), Signal::CONT).is_ok()).then_some(())
+    });
+    cctl.cctl(&["stop", "-t", "0", &id]).ok();
+    assert_eq!(cctl.cctl(&["wait", &id]).ok(), "137");
+    cctl.cctl(&["rm", &id]).ok();
+}
