@@ -20,13 +20,19 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
-/// Seconds that a monitor may take to make its namespaces.
-const PATIENCE: Timespec = Timespec { tv_sec: 20, tv_nsec: 0 };
+impl Task {
+    /// How long a monitor may take to make its namespaces; or to take over, which is a matter of milliseconds: one that
+    /// is stopped meanwhile is replaced soon.
+    fn patience(self) -> Timespec {
+        Timespec { tv_sec: if self == Self::Make { 20 } else { 3 }, tv_nsec: 0 }
+    }
+}
 
 /// A monitor that was started, and perhaps is not ready yet.
 pub(super) struct Started {
     pub(super) sandbox: SandboxRef,
     status: OwnedFd,
+    task: Task,
 }
 
 /// What a monitor is started for.
@@ -66,7 +72,7 @@ pub(super) fn spawn(
     prlimit(Pid::from_raw(pid), Resource::Nofile, host.descriptors).map_err(|error| failed(error.into()))?;
     // It is our child and not reaped, so the id is its own.
     let start_time = kit::process::start_time(pid).map_err(failed)?;
-    Ok(Started { sandbox: SandboxRef { pid, start_time }, status })
+    Ok(Started { sandbox: SandboxRef { pid, start_time }, status, task })
 }
 
 /// The hostname; or, for people who look at the process list, the container that an exec belongs to.
@@ -95,7 +101,7 @@ impl Started {
     pub(super) fn wait_ready(&self) -> Result<(), Failure> {
         let failed = |error: Errno| Failure::io("waiting for the monitor", &error.into());
         let mut polls = [PollFd::new(&self.status, PollFlags::IN)];
-        if poll(&mut polls, Some(&PATIENCE)).map_err(failed)? == 0 {
+        if poll(&mut polls, Some(&self.task.patience())).map_err(failed)? == 0 {
             return Err(Failure::internal("the monitor did not make the sandbox in time"));
         }
         let mut message = [0; 128];
