@@ -26,10 +26,7 @@ pub(crate) async fn end(instance: &Instance, service: &str) -> io::Result<()> {
         other => other?,
     };
     let Some((pid, started)) = parse(&text) else { return Ok(()) };
-    let pidfd = match pidfd_open(pid, PidfdFlags::empty()) {
-        Err(Errno::SRCH) => return Ok(()),
-        other => other?,
-    };
+    let Some(pidfd) = find(pid)? else { return Ok(()) };
     // Asked after it was opened: so it is this very process.
     if !is_alive(pid.as_raw_nonzero().get(), started) {
         return Ok(());
@@ -37,6 +34,15 @@ pub(crate) async fn end(instance: &Instance, service: &str) -> io::Result<()> {
     tracing::info!(service, pid = pid.as_raw_nonzero(), "waiting for the end of the predecessor");
     pidfd_send_signal(&pidfd, Signal::KILL)?;
     ended(pidfd).await
+}
+
+/// A process, if there is one of that number. The number may have become that of a thread: then older kernels say
+/// that it is invalid, and newer ones (6.18) that there is no entry.
+pub(crate) fn find(pid: Pid) -> io::Result<Option<OwnedFd>> {
+    match pidfd_open(pid, PidfdFlags::empty()) {
+        Err(Errno::SRCH | Errno::INVAL | Errno::NOENT) => Ok(None),
+        other => Ok(Some(other?)),
+    }
 }
 
 /// Waits until a process has ended.
@@ -79,5 +85,20 @@ mod tests {
         end(&instance, "a").await.unwrap();
         assert!(!child.wait().unwrap().success());
         end(&instance, "a").await.unwrap();
+    }
+
+    #[test]
+    fn the_number_of_a_thread_is_no_process() {
+        let thread = std::thread::spawn(rustix::thread::gettid).join();
+        let (alive, stay) = (std::sync::mpsc::channel(), std::sync::mpsc::channel::<()>());
+        let other = std::thread::spawn(move || {
+            alive.0.send(rustix::thread::gettid()).unwrap();
+            stay.1.recv().ok();
+        });
+        let living = alive.1.recv().unwrap();
+        assert!(find(living).unwrap().is_none());
+        drop(stay.0);
+        other.join().unwrap();
+        assert!(find(thread.unwrap()).unwrap().is_none());
     }
 }

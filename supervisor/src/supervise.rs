@@ -15,8 +15,7 @@ use kit::actor::ask;
 use kit::notify::{Notifier, keep_alive};
 use kit::vital::Vital;
 use kit::{Context, Identity};
-use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, Signal, getppid, kill_process, pidfd_open};
+use rustix::process::{Pid, Signal, getppid, kill_process};
 use schema::supervisor::{SERVICE, serve};
 use schema::{Failure, Instance};
 use std::io;
@@ -76,10 +75,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 /// A handle on the keeper; none if it is gone already.
 fn keeper() -> io::Result<Option<OwnedFd>> {
     let Some(keeper) = Handover::keeper().and_then(Pid::from_raw) else { return Ok(None) };
-    let pidfd = match pidfd_open(keeper, PidfdFlags::empty()) {
-        Err(Errno::SRCH) => return Ok(None),
-        other => other?,
-    };
+    let Some(pidfd) = predecessor::find(keeper)? else { return Ok(None) };
     // Asked after it was opened: so it is our parent, and no other process with its number.
     Ok((getppid() == Some(keeper)).then_some(pidfd))
 }
