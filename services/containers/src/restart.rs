@@ -58,7 +58,7 @@ pub(crate) fn is_due_after_reboot(policy: RestartPolicy, before: Before, count: 
 /// The pause before the next restart, after a run that took `ran`. `previous` is the pause before that run;
 /// zero if no policy had started it.
 pub(crate) fn pause(previous: Duration, ran: Duration) -> Duration {
-    if previous.is_zero() || ran >= STABLE { FIRST } else { (previous * 2).min(LONGEST) }
+    if previous.is_zero() || ran >= STABLE { FIRST } else { (previous * 2).clamp(FIRST, LONGEST) }
 }
 
 #[cfg(test)]
