@@ -18,6 +18,19 @@ interface Supervisor extends(Common.Service) {
 
   shutDown @3 (call :Common.Call) -> (outcome :Common.Outcome(Common.Done));
   # Ends the services, the supervisor and its keeper. Containers go on. The answer comes first. Idempotent.
+
+  replace @4 (call :Common.Call, service :Text, executable :Text) -> (outcome :Common.Outcome(Common.Done));
+  # Runs another program as a service, from now on and after every restart, until it is replaced again. `executable`
+  # is an absolute path; what is there is checked and copied, so the file is not needed any more. Empty: the installed
+  # program. Answers when the service has been ready with it for a moment. If it is not ready within the start timeout
+  # of the service, or ends again and again, then the program of before is back when the failure comes: `unavailable`,
+  # and the message says why. Before anything is touched:
+  #   notFound           there is no such service, or no such file
+  #   notExecutable      not a program: not executable, or neither ELF nor a script
+  #   invalidArgument    not a regular file, or a path that is not absolute
+  #   permissionDenied   somebody but root could change the file
+  #   conflict           the service is being replaced by another program right now
+  # Repeated: replaces the program by the same program, which does no harm.
 }
 
 struct StatusList {
@@ -32,6 +45,7 @@ struct ServiceStatus {
   uptimeMs @4 :UInt64;   # of the current process
   memory @5 :UInt64;     # proportional set size (PSS), bytes
   lastError @6 :Text;    # why it was restarted last; may be empty
+  executable @7 :Text;   # the program that replaces the installed one; empty: none does
 }
 
 enum State {

@@ -2,13 +2,15 @@
 
 use crate::handover::Past;
 use crate::keeper;
-use crate::service::{Query, Restart, Service};
+use crate::replacement::Replacements;
+use crate::service::{Query, Restart, Service, Try};
 use actix::Addr;
 use futures::future::join_all;
-use kit::actor::ask;
+use kit::actor::{ask, on_thread};
 use schema::supervisor::{SERVICE, Server, ServiceStatus, State};
-use schema::{Call, Failure, Instance};
+use schema::{Call, Code, Failure, Instance};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -21,6 +23,7 @@ pub(crate) struct Api {
     /// In the manifest's order.
     pub(crate) services: Vec<(String, Addr<Service>)>,
     pub(crate) past: Past,
+    pub(crate) replacements: Arc<Replacements>,
     pub(crate) started: Instant,
     /// Wants the end.
     pub(crate) end: UnboundedSender<()>,
@@ -36,6 +39,7 @@ impl Api {
             uptime_ms: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
             memory: 0,
             last_error: self.past.last_error.clone(),
+            executable: String::new(),
         }
     }
 
@@ -82,6 +86,32 @@ impl Server for Api {
             ask(service, Restart).await.map_err(|failure| failure.context(format_args!("restarting {name}")))?;
         }
         Ok(())
+    }
+
+    async fn replace(&self, _: &Call, service: String, executable: Option<PathBuf>) -> Result<(), Failure> {
+        let Some((name, actor)) = self.services.iter().find(|(name, _)| *name == service) else {
+            return Err(self.unknown(&service));
+        };
+        let prepared = match executable {
+            Some(path) => {
+                let (replacements, name) = (Arc::clone(&self.replacements), name.clone());
+                Some(on_thread(move || replacements.prepare(&name, &path)).await?)
+            }
+            None => None,
+        };
+        let tried = ask(actor, Try(prepared.as_ref().map(|prepared| prepared.path.clone()))).await;
+        let (replacements, name) = (Arc::clone(&self.replacements), name.clone());
+        on_thread(move || match (tried, &prepared) {
+            (Ok(()), _) => replacements
+                .commit(&name, prepared.as_ref())
+                .map_err(|failure| failure.context(format_args!("recording what {name} runs from now on"))),
+            (Err(failure), Some(prepared)) if failure.code != Code::Conflict => {
+                replacements.discard(&name, prepared);
+                Err(failure)
+            }
+            (Err(failure), _) => Err(failure),
+        })
+        .await
     }
 
     async fn log_file(&self, _: &Call, service: String) -> Result<PathBuf, Failure> {

@@ -15,6 +15,8 @@ pub(crate) struct Launcher {
     pub(crate) definition: Definition,
     pub(crate) instance: Instance,
     pub(crate) libexec: PathBuf,
+    /// The program that replaces the installed one.
+    pub(crate) replacement: Option<PathBuf>,
     /// Where it will listen.
     pub(crate) socket: Rc<OwnedFd>,
 }
@@ -22,8 +24,8 @@ pub(crate) struct Launcher {
 impl Launcher {
     /// Starts a process. To be called on the main thread: the process dies with the thread that started it.
     pub(crate) fn launch(&self) -> io::Result<Child> {
-        let Self { definition, instance, libexec, socket } = self;
-        let executable = libexec.join(&definition.executable);
+        let Self { definition, instance, libexec, replacement, socket } = self;
+        let executable = replacement.clone().unwrap_or_else(|| libexec.join(&definition.executable));
         let child = Program::new(&executable, &definition.name)
             .of(instance)
             .variable(libexec::VARIABLE, libexec)

@@ -20,12 +20,14 @@ mod manifest;
 mod notify;
 mod predecessor;
 mod program;
+mod replacement;
 mod restart;
 mod service;
 mod silence;
 mod sockets;
 mod supervise;
 mod sys;
+mod trial;
 
 use arguments::{Arguments, Role};
 use schema::Failure;

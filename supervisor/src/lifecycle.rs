@@ -174,13 +174,13 @@ impl Lifecycle {
         Some(Action::Kill)
     }
 
-    /// Somebody asks for a new process.
-    pub(crate) fn restart(&mut self, now: Instant) -> Option<Action> {
+    /// Somebody asks for a new process, for this reason.
+    pub(crate) fn restart(&mut self, why: &str, now: Instant) -> Option<Action> {
         if self.is_stopping() {
             return None;
         }
         self.history = History::default();
-        "a restart was asked for".clone_into(&mut self.last_error);
+        why.clone_into(&mut self.last_error);
         match self.state {
             State::Starting { .. } | State::Ready { .. } => {
                 self.state = State::Draining(Then::Start);

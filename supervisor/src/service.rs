@@ -5,6 +5,7 @@ use crate::lifecycle::{Action, Lifecycle};
 use crate::notify::{Inbox, Notice};
 use crate::program::{Child, abandon, describe};
 use crate::sys::watch;
+use crate::trial::{PROBATION, Trial};
 use crate::{predecessor, silence};
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, ResponseFuture, SpawnHandle, WrapFuture};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
@@ -12,6 +13,7 @@ use schema::supervisor::{ServiceStatus, State};
 use schema::{Failure, Instance};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 use tokio::io::unix::AsyncFd;
@@ -29,6 +31,10 @@ pub(crate) struct Service {
     alarm: Option<SpawnHandle>,
     waiting_for_ready: Vec<oneshot::Sender<Result<(), Failure>>>,
     waiting_for_stop: Vec<oneshot::Sender<()>>,
+    trial: Option<Trial>,
+    waiting_for_trial: Vec<oneshot::Sender<Result<(), Failure>>>,
+    /// Why a trial has failed: told when the program of before is ready again.
+    failed_trial: Option<Failure>,
 }
 
 struct Process {
@@ -50,6 +56,9 @@ impl Service {
             alarm: None,
             waiting_for_ready: Vec::new(),
             waiting_for_stop: Vec::new(),
+            trial: None,
+            waiting_for_trial: Vec::new(),
+            failed_trial: None,
         })
     }
 
@@ -70,6 +79,9 @@ impl Service {
     }
 
     fn start(&mut self, context: &mut Context<Self>) -> Option<Action> {
+        if let Some(trial) = &mut self.trial {
+            trial.starts();
+        }
         match self.launcher.launch().and_then(|child| self.adopt(child, context)) {
             Ok(()) => None,
             Err(error) => self.has_ended(format!("cannot be started: {error}")),
@@ -105,7 +117,42 @@ impl Service {
             _ if self.lifecycle.is_stopped() => tracing::info!(service, "ended"),
             _ => tracing::warn!(service, why, "ended"),
         }
-        wanted
+        if self.trial.as_mut().is_some_and(|trial| trial.ended(Instant::now())) {
+            self.end_trial(wanted)
+        } else {
+            wanted
+        }
+    }
+
+    /// The program on trial is no good: the one of before comes back. The life cycle wants this now.
+    fn end_trial(&mut self, wanted: Option<Action>) -> Option<Action> {
+        let Some(trial) = self.trial.take() else { return wanted };
+        let (service, why) = (self.name().to_owned(), self.lifecycle.last_error().to_owned());
+        tracing::error!(service, why, "the new program is no good: the one of before comes back");
+        self.launcher.replacement = trial.previous;
+        let failure = Failure::unavailable(format_args!(
+            "{service} does not run with the new program: it {why}; the program of before is back"
+        ));
+        self.failed_trial = Some(failure.hint(format_args!("see {}", self.launcher.instance.log(&service).display())));
+        // It starts the next process at once, or after a pause that is not this program's.
+        wanted.or_else(|| self.lifecycle.restart("the new program was no good", Instant::now()))
+    }
+
+    /// Believes the program on trial when the process that is ready now has been so for long enough.
+    fn watch_trial(&mut self, context: &mut Context<Self>) {
+        let Some(pid) = self.process.as_ref().filter(|_| self.trial.is_some()).map(|process| process.pid) else {
+            return;
+        };
+        context.run_later(PROBATION, move |service, _| {
+            let serves = service.lifecycle.shown() == State::Ready
+                && service.process.as_ref().is_some_and(|process| process.pid == pid);
+            if serves && let Some(trial) = service.trial.take() {
+                tracing::info!(service = service.name(), program = ?trial.program, "the new program serves");
+                for waiting in service.waiting_for_trial.drain(..) {
+                    let _ = waiting.send(Ok(()));
+                }
+            }
+        });
     }
 
     fn set_alarm(&mut self, context: &mut Context<Self>) {
@@ -140,6 +187,15 @@ impl Service {
                 let _ = waiting.send(outcome.clone());
             }
         }
+        if self.lifecycle.is_stopping() && self.trial.take().is_some() {
+            self.failed_trial = Some(Failure::conflict("cctl is being stopped"));
+        }
+        let settled = self.lifecycle.is_stopping() || matches!(self.lifecycle.shown(), State::Ready | State::Failed);
+        if settled && let Some(failure) = self.failed_trial.take() {
+            for waiting in self.waiting_for_trial.drain(..) {
+                let _ = waiting.send(Err(failure.clone()));
+            }
+        }
         if self.lifecycle.is_stopped() {
             for waiting in self.waiting_for_stop.drain(..) {
                 let _ = waiting.send(());
@@ -154,6 +210,7 @@ impl Service {
         if notice.ready {
             tracing::info!(service = self.name(), "ready");
             self.lifecycle.ready(now, usage);
+            self.watch_trial(context);
         }
         if notice.alive {
             self.lifecycle.alive(now, usage);
@@ -241,6 +298,7 @@ impl Handler<Query> for Service {
             uptime_ms: u64::try_from(uptime.as_millis()).unwrap_or(u64::MAX),
             memory: 0,
             last_error: self.lifecycle.last_error().to_owned(),
+            executable: self.launcher.replacement.as_ref().map(|path| path.display().to_string()).unwrap_or_default(),
         })
     }
 }
@@ -255,11 +313,45 @@ impl Handler<Restart> for Service {
 
     fn handle(&mut self, _: Restart, context: &mut Self::Context) -> Self::Result {
         let (sender, receiver) = oneshot::channel();
-        let wanted = self.lifecycle.restart(Instant::now());
+        let wanted = self.lifecycle.restart("a restart was asked for", Instant::now());
         self.waiting_for_ready.push(sender);
         self.follow(wanted, context);
         Box::pin(async {
             receiver.await.unwrap_or_else(|_| Err(Failure::internal("the service's actor has forgotten the restart")))
+        })
+    }
+}
+
+/// Try a program (none: the installed one) as the service; answered when it has served for a moment, or when the one
+/// of before serves again.
+#[derive(Message)]
+#[rtype(result = "Result<(), Failure>")]
+pub(crate) struct Try(pub(crate) Option<PathBuf>);
+
+impl Handler<Try> for Service {
+    type Result = ResponseFuture<Result<(), Failure>>;
+
+    fn handle(&mut self, Try(program): Try, context: &mut Self::Context) -> Self::Result {
+        let (sender, receiver) = oneshot::channel();
+        match &self.trial {
+            // Asked again, after a lost answer.
+            Some(trial) if trial.program == program => self.waiting_for_trial.push(sender),
+            None if self.failed_trial.is_none() && !self.lifecycle.is_stopping() => {
+                let previous = std::mem::replace(&mut self.launcher.replacement, program.clone());
+                let limit = self.launcher.definition.start_timeout;
+                self.trial = Some(Trial::new(program, previous, limit, Instant::now()));
+                self.waiting_for_trial.push(sender);
+                let wanted = self.lifecycle.restart("its program was replaced", Instant::now());
+                self.follow(wanted, context);
+            }
+            _ => {
+                let name = self.name();
+                let busy = Failure::conflict(format_args!("{name} is being replaced or stopped by somebody else"));
+                return Box::pin(async { Err(busy.hint("try again in a moment")) });
+            }
+        }
+        Box::pin(async {
+            receiver.await.unwrap_or_else(|_| Err(Failure::internal("the service's actor has forgotten the trial")))
         })
     }
 }

@@ -6,6 +6,7 @@ use crate::handover::Handover;
 use crate::keeper::WATCHDOG;
 use crate::launch::Launcher;
 use crate::manifest::Manifest;
+use crate::replacement::Replacements;
 use crate::service::{Service, Stop};
 use crate::silence::Activity;
 use crate::{VERSION, libexec, predecessor, silence};
@@ -22,6 +23,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -51,16 +53,20 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let manifest = Manifest::load(arguments.manifest.as_deref())?;
     let keeper = keeper().map_err(failed("watching the keeper"))?;
     tracing::info!(version = VERSION, restarts = handover.past.restarts, "starting");
+    let replacements = Replacements::open(&instance)?;
+    let mut replaced = replacements.load()?;
     let launchers = manifest
         .services
         .into_iter()
         .map(|definition| {
             let socket = handover.socket(&definition.name)?.try_clone().map_err(failed("preparing the sockets"))?;
-            Ok(Launcher { definition, instance: instance.clone(), libexec: libexec.clone(), socket: Rc::new(socket) })
+            let replacement = replaced.remove(&definition.name);
+            let (instance, libexec) = (instance.clone(), libexec.clone());
+            Ok(Launcher { definition, instance, libexec, replacement, socket: Rc::new(socket) })
         })
         .collect::<Result<Vec<_>, Failure>>()?;
     // One thread runs everything: the services live as long as it does.
-    let end = actix::System::new().block_on(supervise(&handover, &instance, launchers, keeper))?;
+    let end = actix::System::new().block_on(supervise(&handover, &instance, launchers, replacements, keeper))?;
     if end == End::Wanted {
         tracing::info!("ended in order");
         return Ok(());
@@ -84,6 +90,7 @@ async fn supervise(
     handover: &Handover,
     instance: &Instance,
     launchers: Vec<Launcher>,
+    replacements: Replacements,
     keeper: Option<OwnedFd>,
 ) -> Result<End, Failure> {
     let failed = |doing: &'static str| move |error: io::Error| Failure::io(doing, &error);
@@ -99,6 +106,7 @@ async fn supervise(
         instance: instance.clone(),
         services: services.clone(),
         past: handover.past.clone(),
+        replacements: Arc::new(replacements),
         started: Instant::now(),
         end,
     };

@@ -178,3 +178,49 @@ fn what_is_installed_runs() {
         assert!(place.join("usr/local/share").join(file).is_file(), "{file}");
     }
 }
+
+#[test]
+fn each_service_is_replaced_under_load_and_back() {
+    let cctl = Instance::start();
+    let binaries = cctl.path().split(':').next().unwrap().to_owned();
+    let counter =
+        cctl.cctl(&["run", "-d", "base", "sh", "-c", "i=0; while :; do echo $((i=i+1)); sleep 0.01; done"]).ok();
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let (cctl, done) = (&cctl, &done);
+        let load = scope.spawn(move || {
+            let mut runs = 0;
+            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                assert_eq!(cctl.cctl(&["run", "--rm", "base", "echo", "on"]).ok(), "on");
+                cctl.cctl(&["ps", "-a"]).ok();
+                runs += 1;
+            }
+            runs
+        });
+        for service in SERVICES {
+            // Another file with the same content, as an upgrade of nothing.
+            let copy = cctl.scratch().join(service);
+            std::fs::copy(format!("{binaries}/{service}"), &copy).unwrap();
+            let before = cctl.pid(service);
+            assert_eq!(cctl.cctl(&["system", "replace", service, copy.to_str().unwrap()]).ok(), service);
+            let row = cctl.status().into_iter().find(|row| row["name"] == service).unwrap();
+            let program = row["executable"].as_str().unwrap();
+            let runs = std::fs::read_link(format!("/proc/{}/exe", row["pid"])).unwrap();
+            assert!(row["pid"] != before && runs == std::path::Path::new(program), "{row} runs {}", runs.display());
+            if service == "network" {
+                let shown = cctl.cctl(&["system", "status"]);
+                assert!(shown.stderr.contains("cctl system replace network --default"), "{shown:?}");
+            }
+            assert_eq!(cctl.cctl(&["system", "replace", service, "--default"]).ok(), service);
+            let row = cctl.status().into_iter().find(|row| row["name"] == service).unwrap();
+            assert_eq!(row["executable"], "");
+        }
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        println!("{} runs while services were replaced", load.join().unwrap());
+    });
+    let text = cctl.cctl(&["logs", &counter]).ok();
+    assert!(text.lines().zip(1..).all(|(line, number)| line == number.to_string()));
+    cctl.cctl(&["rm", "-f", &counter]).ok();
+    cctl.cctl(&["system", "replace", "network", "/etc/hostname"]).fails(1, &["/etc/hostname", "not executable"]);
+    cctl.cctl(&["system", "replace", "network"]).fails(2, &["--default"]);
+}

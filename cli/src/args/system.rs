@@ -3,6 +3,7 @@
 use super::format::{Format, list_format};
 use crate::parse::number::seconds;
 use clap::Subcommand;
+use std::path::PathBuf;
 
 /// Arguments of `system`.
 #[derive(Debug, Subcommand)]
@@ -36,6 +37,17 @@ pub(crate) enum System {
     Restart {
         /// The service
         service: Option<String>,
+    },
+    /// Run another program as a service, from now on
+    Replace {
+        /// The service
+        service: String,
+        /// The program; it is checked and copied
+        #[arg(required_unless_present = "default")]
+        binary: Option<PathBuf>,
+        /// Run the installed program again
+        #[arg(long, conflicts_with = "binary")]
+        default: bool,
     },
     /// Show what a service has to say
     Logs {

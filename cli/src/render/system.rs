@@ -22,6 +22,8 @@ pub(crate) struct Status<'a> {
     memory: u64,
     /// Why it was restarted last; empty: it never was.
     last_error: &'a str,
+    /// The program that replaces the installed one; empty: none does.
+    executable: &'a str,
 }
 
 /// All services, for programs.
@@ -31,9 +33,18 @@ pub(crate) fn statuses(services: &[ServiceStatus]) -> Vec<Status<'_>> {
 
 impl<'a> From<&'a ServiceStatus> for Status<'a> {
     fn from(status: &'a ServiceStatus) -> Self {
-        let ServiceStatus { service, pid, state, restarts, uptime_ms, memory, last_error } = status;
+        let ServiceStatus { service, pid, state, restarts, uptime_ms, memory, last_error, executable } = status;
         let uptime = Duration::from_millis(*uptime_ms).as_secs_f64();
-        Self { name: service, pid: *pid, state: *state, restarts: *restarts, uptime, memory: *memory, last_error }
+        Self {
+            name: service,
+            pid: *pid,
+            state: *state,
+            restarts: *restarts,
+            uptime,
+            memory: *memory,
+            last_error,
+            executable,
+        }
     }
 }
 
@@ -48,7 +59,7 @@ pub(crate) fn listing(services: &[ServiceStatus]) -> Result<Listing> {
         ("Memory", "MEMORY"),
     ];
     let mut listing = Listing::new(HEADINGS, ["Name"]);
-    for ServiceStatus { service, pid, state, restarts, uptime_ms, memory, last_error: _ } in services {
+    for ServiceStatus { service, pid, state, restarts, uptime_ms, memory, last_error: _, executable: _ } in services {
         listing.push(&json!({
             "Name": service,
             "PID": pid,
@@ -64,7 +75,7 @@ pub(crate) fn listing(services: &[ServiceStatus]) -> Result<Listing> {
 /// All services, for people.
 pub(crate) fn table(services: &[ServiceStatus]) -> String {
     let mut table = Table::new(&["NAME", "PID", "STATE", "RESTARTS", "UPTIME", "MEMORY"]);
-    for ServiceStatus { service, pid, state, restarts, uptime_ms, memory, last_error: _ } in services {
+    for ServiceStatus { service, pid, state, restarts, uptime_ms, memory, last_error: _, executable: _ } in services {
         let running = *pid != 0;
         let shown = |text: String| if running { text } else { "-".to_owned() };
         table.row([
@@ -92,6 +103,7 @@ mod tests {
             uptime_ms: 3500,
             memory: 1 << 20,
             last_error: String::new(),
+            executable: String::new(),
         };
         vec![service.clone(), ServiceStatus { pid: 0, state: State::Failed, ..service }]
     }
@@ -109,7 +121,7 @@ mod tests {
         let json = serde_json::to_value(statuses(&services())).unwrap();
         assert_eq!(
             json[0],
-            serde_json::json!({"name": "executor", "pid": 42, "state": "ready", "restarts": 1, "uptime": 3.5, "memory": 1_048_576, "last_error": ""})
+            serde_json::json!({"name": "executor", "pid": 42, "state": "ready", "restarts": 1, "uptime": 3.5, "memory": 1_048_576, "last_error": "", "executable": ""})
         );
     }
 }

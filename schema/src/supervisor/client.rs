@@ -39,6 +39,21 @@ impl Client {
         .await
     }
 
+    /// Runs this program as the service; empty: the installed one.
+    pub async fn replace(&self, call: &Call, service: &str, executable: &str) -> Result<(), Failure> {
+        request!(
+            self,
+            call,
+            replace_request,
+            |params| {
+                params.set_service(service);
+                params.set_executable(executable);
+            },
+            |_| Ok(())
+        )
+        .await
+    }
+
     /// Where a service writes its log.
     pub async fn log_file(&self, call: &Call, service: &str) -> Result<PathBuf, Failure> {
         request!(

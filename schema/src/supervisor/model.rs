@@ -19,6 +19,8 @@ pub struct ServiceStatus {
     pub memory: u64,
     /// Why it was restarted last; may be empty.
     pub last_error: String,
+    /// The program that replaces the installed one; empty: none does.
+    pub executable: String,
 }
 
 /// How far a service is.

@@ -16,6 +16,8 @@ pub trait Server: 'static {
     async fn status(&self, call: &Call) -> Result<Vec<ServiceStatus>, Failure>;
     /// Kills a service (empty: each) and answers when its successor is ready.
     async fn restart(&self, call: &Call, service: String) -> Result<(), Failure>;
+    /// Runs this program as the service; none: the installed one.
+    async fn replace(&self, call: &Call, service: String, executable: Option<PathBuf>) -> Result<(), Failure>;
     /// Where a service writes its log.
     async fn log_file(&self, call: &Call, service: String) -> Result<PathBuf, Failure>;
     /// Ends the services, the supervisor and its keeper.
@@ -51,6 +53,23 @@ impl<A: Server> wire::Server for Served<A> {
             results,
             "supervisor.restart",
             |call, p| self.api.restart(&call, text(p.get_service())?).await,
+            |(), _| ()
+        )
+    }
+
+    async fn replace(
+        self: Rc<Self>,
+        params: wire::ReplaceParams,
+        mut results: wire::ReplaceResults,
+    ) -> capnp::Result<()> {
+        answer!(
+            params,
+            results,
+            "supervisor.replace",
+            |call, p| {
+                let executable = Some(text(p.get_executable())?).filter(|path| !path.is_empty());
+                self.api.replace(&call, text(p.get_service())?, executable.map(PathBuf::from)).await
+            },
             |(), _| ()
         )
     }

@@ -23,11 +23,12 @@ impl Wire for ServiceStatus {
             uptime_ms: reader.get_uptime_ms(),
             memory: reader.get_memory(),
             last_error: text(reader.get_last_error())?,
+            executable: text(reader.get_executable())?,
         })
     }
 
     fn write(&self, mut builder: service_status::Builder<'_>) {
-        let Self { service, pid, state, restarts, uptime_ms, memory, last_error } = self;
+        let Self { service, pid, state, restarts, uptime_ms, memory, last_error, executable } = self;
         builder.set_service(service);
         builder.set_pid(*pid);
         builder.set_state(match state {
@@ -41,5 +42,6 @@ impl Wire for ServiceStatus {
         builder.set_uptime_ms(*uptime_ms);
         builder.set_memory(*memory);
         builder.set_last_error(last_error);
+        builder.set_executable(executable);
     }
 }

@@ -110,7 +110,7 @@ fn too_many_failed_starts_are_given_up_until_a_restart_is_asked_for() {
     }
     assert_eq!(life.ended("exited with status 1".to_owned(), now), None);
     assert_eq!((life.shown(), life.deadline()), (Shown::Failed, None));
-    assert_eq!(life.restart(now), Some(Action::Start));
+    assert_eq!(life.restart("asked for", now), Some(Action::Start));
     life.ready(now, Usage::default());
     assert_eq!(life.shown(), Shown::Ready);
 }
@@ -166,7 +166,7 @@ proptest! {
                 }
                 Event::SaysReady if running => life.ready(now, Usage::default()),
                 Event::SaysAlive if running => life.alive(now, Usage::default()),
-                Event::Restart => pending = life.restart(now),
+                Event::Restart => pending = life.restart("asked for", now),
                 Event::Stop => {
                     stopping = true;
                     pending = life.stop();

@@ -54,7 +54,11 @@ impl Instance {
                 start-timeout = "{}"
                 restart = {{ intensity = 3, period = "1m", backoff = {{ first = "10ms", longest = "100ms" }} }}
                 "#,
-                if *name == "shy" { "500ms" } else { "20s" },
+                match *name {
+                    "shy" => "500ms",
+                    "brisk" => "3s",
+                    _ => "20s",
+                },
             ));
         }
         fs::write(directory.path().join("services.toml"), manifest).unwrap();

@@ -3,6 +3,7 @@
 
 mod fake;
 mod instance;
+mod replace;
 mod sys;
 
 use instance::{Instance, Process, eventually, names, signal, stop};

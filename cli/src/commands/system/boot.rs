@@ -134,6 +134,7 @@ mod tests {
             uptime_ms: 0,
             memory: 0,
             last_error: String::new(),
+            executable: String::new(),
         }
     }
 

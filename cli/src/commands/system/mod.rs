@@ -12,8 +12,9 @@ use crate::console;
 use crate::engine::{Engine, call};
 use crate::error::Result;
 use crate::render;
-use schema::Call;
 use schema::supervisor::{ServiceStatus, State};
+use schema::{Call, Failure};
+use std::path::Path;
 use std::time::Duration;
 
 /// How long all services may take to come up again, one after the other.
@@ -28,6 +29,7 @@ pub(crate) async fn run(engine: &Engine, arguments: &System) -> Result<u8> {
         System::Check => check::run(engine).await,
         System::Df { format } => usage::run(engine, format.as_ref()).await,
         System::Restart { service } => restart(engine, service.as_deref()).await,
+        System::Replace { service, binary, default: _ } => replace(engine, service, binary.as_deref()).await,
         System::Logs { service } => logs::run(engine, service).await,
     }
 }
@@ -43,6 +45,7 @@ async fn status(engine: &Engine, format: Option<&Format>) -> Result<u8> {
             console::print(&render::system::table(&services))?;
             for service in &services {
                 tell_trouble(service);
+                tell_replacement(service);
             }
         }
     }
@@ -56,6 +59,34 @@ fn tell_trouble(status: &ServiceStatus) {
         let why = if last_error.is_empty() { "it ended" } else { last_error };
         console::note(format_args!("{service}: {why}; see `cctl system logs {service}`"));
     }
+}
+
+/// Says that a service is not what is installed.
+fn tell_replacement(status: &ServiceStatus) {
+    let ServiceStatus { service, executable, .. } = status;
+    if !executable.is_empty() {
+        console::note(format_args!(
+            "{service}: runs a replacement, {executable}; `cctl system replace {service} --default` undoes that"
+        ));
+    }
+}
+
+/// Replaces the program of a service; none: by the installed one.
+async fn replace(engine: &Engine, service: &str, binary: Option<&Path>) -> Result<u8> {
+    let path = match binary {
+        None => String::new(),
+        Some(binary) => {
+            let absolute = std::path::absolute(binary)
+                .map_err(|error| Failure::io(format_args!("finding {}", binary.display()), &error))?;
+            absolute
+                .into_os_string()
+                .into_string()
+                .map_err(|path| Failure::invalid(format_args!("{} is not UTF-8", Path::new(&path).display())))?
+        }
+    };
+    engine.supervisor.replace(&Call::within(RESTART), service, &path).await?;
+    console::print_line(service)?;
+    Ok(0)
 }
 
 async fn restart(engine: &Engine, service: Option<&str>) -> Result<u8> {
