@@ -2,7 +2,7 @@
 
 use crate::notify::{Notifier, keep_alive};
 use crate::vital::Vital;
-use crate::{log, serve, sys};
+use crate::{format, log, serve, sys};
 use capnp::capability::FromClientHook;
 use schema::common::{About, PROTOCOL};
 use schema::{Failure, Instance};
@@ -50,7 +50,8 @@ impl Context {
         }
     }
 
-    /// The service's own directory for durable state, made if it is missing, with mode 0700.
+    /// The service's own directory for durable state, made if it is missing, with mode 0700. Fails if a newer cctl
+    /// has written it.
     pub fn state(&self) -> Result<PathBuf, Failure> {
         use std::os::unix::fs::DirBuilderExt;
         let path = self.instance.state(self.identity.service);
@@ -59,6 +60,7 @@ impl Context {
             .mode(0o700)
             .create(&path)
             .map_err(|error| Failure::io(format_args!("making {}", path.display()), &error))?;
+        format::check(&path)?;
         Ok(path)
     }
 }

@@ -9,11 +9,13 @@
 pub mod actor;
 pub mod boot;
 pub mod file;
+mod format;
 pub mod log;
 pub mod notify;
 pub mod peer;
 pub mod process;
 pub mod serve;
+pub mod soon;
 pub mod store;
 mod sys;
 pub mod vital;

@@ -3,8 +3,8 @@
 //! A file is one line that says what it is and the SHA-256 of the rest, and then the record as JSON. So a
 //! record is replaced atomically, damage is noticed and confined to one record, and a person can read it.
 
-use crate::file;
-use schema::Failure;
+use crate::{file, process, soon};
+use schema::{Code, Failure};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
@@ -16,6 +16,8 @@ use std::path::{Path, PathBuf};
 const MAGIC: &str = "cctl-record";
 const ENDING: &str = ".json";
 const QUARANTINE: &str = "damaged";
+/// In a volatile store: the boot of the host in which its records were read last.
+const BOOT: &str = "boot";
 
 /// A set of named records of one type.
 #[derive(Debug)]
@@ -23,6 +25,8 @@ pub struct Store<T> {
     directory: PathBuf,
     kind: &'static str,
     version: u32,
+    /// In a volatile store: the boot that this is.
+    boot: Option<String>,
     records: PhantomData<fn() -> T>,
 }
 
@@ -48,6 +52,8 @@ pub type Verified<T> = Vec<(String, u64, Result<T, String>)>;
 pub enum Durability {
     /// Written to the disk before `put` returns.
     Disk,
+    /// In the kernel's hands before `put` returns, and on the disk within [`soon::WITHIN`].
+    Soon,
     /// In the kernel's hands before `put` returns.
     Process,
 }
@@ -58,27 +64,70 @@ impl<T: Serialize + DeserializeOwned> Store<T> {
     pub fn open(directory: PathBuf, kind: &'static str, version: u32) -> Result<Self, Failure> {
         fs::create_dir_all(&directory)
             .map_err(|error| Failure::io(format_args!("making {}", directory.display()), &error))?;
-        Ok(Self { directory, kind, version, records: PhantomData })
+        Ok(Self { directory, kind, version, boot: None, records: PhantomData })
     }
 
-    /// All records, by name. Damaged ones are moved to a directory of their own and reported.
+    /// The same for records that need not survive a power cut. One that a power cut has torn is not damaged: it is
+    /// as if it had not been written.
+    pub fn open_volatile(directory: PathBuf, kind: &'static str, version: u32) -> Result<Self, Failure> {
+        let boot = process::boot_id().map_err(|error| Failure::io("reading the boot id", &error))?;
+        Ok(Self { boot: Some(boot), ..Self::open(directory, kind, version)? })
+    }
+
+    /// All records, by name. Damaged ones are moved to a directory of their own and reported. If one was written by
+    /// another version of its service, this fails and changes nothing.
     pub fn load(&self) -> Result<Loaded<T>, Failure> {
         let failed = |error: io::Error| Failure::io(format_args!("reading {}", self.directory.display()), &error);
-        let (mut records, mut damaged) = (Vec::new(), Vec::new());
+        let (mut records, mut bad, mut unfinished) = (Vec::new(), Vec::new(), Vec::new());
         for entry in fs::read_dir(&self.directory).map_err(failed)? {
             let path = entry.map_err(failed)?.path();
             let file_name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             if file_name.ends_with(file::TEMPORARY) {
-                fs::remove_file(&path).map_err(failed)?;
+                unfinished.push(path);
             } else if let Some(name) = file_name.strip_suffix(ENDING) {
-                match self.parse(&fs::read(&path).map_err(failed)?) {
+                let content = fs::read(&path).map_err(failed)?;
+                match self.parse(&content) {
                     Ok(record) => records.push((name.to_owned(), record)),
-                    Err(reason) => damaged.push(self.quarantine(name, &path, reason)?),
+                    Err(Bad::Version(version)) => return Err(self.of_another_version(&path, version)),
+                    Err(Bad::Damaged(reason)) => bad.push((name.to_owned(), path, reason, is_torn(&content))),
                 }
             }
         }
+        unfinished.iter().try_for_each(fs::remove_file).map_err(failed)?;
+        let may_be_torn = self.is_of_another_boot();
+        let mut damaged = Vec::new();
+        for (name, path, reason, torn) in bad {
+            if torn && may_be_torn {
+                tracing::warn!(
+                    kind = self.kind,
+                    name,
+                    "a record that was not on the disk when the power went is removed"
+                );
+                fs::remove_file(&path).map_err(failed)?;
+            } else {
+                damaged.push(self.quarantine(&name, &path, reason)?);
+            }
+        }
+        if let (true, Some(boot)) = (may_be_torn, &self.boot) {
+            file::write_atomically(&self.directory.join(BOOT), boot.as_bytes()).map_err(failed)?;
+        }
         records.sort_by(|one, other| one.0.cmp(&other.0));
         Ok((records, damaged))
+    }
+
+    /// Whether the records of a volatile store were read last in another boot, or never.
+    fn is_of_another_boot(&self) -> bool {
+        let known = || fs::read_to_string(self.directory.join(BOOT)).unwrap_or_default();
+        self.boot.as_ref().is_some_and(|boot| *boot != known())
+    }
+
+    fn of_another_version(&self, path: &Path, version: u32) -> Failure {
+        let (path, kind, ours) = (path.display(), self.kind, self.version);
+        Failure::new(
+            Code::Unimplemented,
+            format_args!("{path} is a {kind} record of version {version}, and this program knows version {ours}"),
+        )
+        .hint("nothing was changed: run the version of cctl that wrote it")
     }
 
     /// Writes a record, whole or not at all. `name` must be safe as a file name: hex, or checked by its type.
@@ -91,6 +140,7 @@ impl<T: Serialize + DeserializeOwned> Store<T> {
         match durability {
             Durability::Disk => file::write_durably(&path, &content),
             Durability::Process => file::write_atomically(&path, &content),
+            Durability::Soon => file::write_atomically(&path, &content).map(|()| soon::sync(&path)),
         }
         .map_err(failed)
     }
@@ -143,7 +193,13 @@ impl<T: Serialize + DeserializeOwned> Store<T> {
             let file_name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             let Some(name) = file_name.strip_suffix(ENDING) else { continue };
             match fs::read(&path) {
-                Ok(content) => found.push((name.to_owned(), content.len() as u64, self.parse(&content))),
+                Ok(content) => {
+                    let record = self.parse(&content).map_err(|bad| match bad {
+                        Bad::Damaged(reason) => reason,
+                        Bad::Version(version) => self.of_another_version(&path, version).message,
+                    });
+                    found.push((name.to_owned(), content.len() as u64, record));
+                }
                 // It was removed meanwhile.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(failed(error)),
@@ -157,21 +213,42 @@ impl<T: Serialize + DeserializeOwned> Store<T> {
         self.directory.join(format!("{name}{ENDING}"))
     }
 
+    /// The first line. From version 2 on, the hash is also of the version: damage to that digit must not look like a
+    /// record of another version, with which a service does not start.
     fn header(&self, body: &[u8]) -> String {
-        let hash: String = Sha256::digest(body).iter().map(|byte| format!("{byte:02x}")).collect();
+        let mut hasher = Sha256::new();
+        if self.version > 1 {
+            hasher.update(format!("{} {}\n", self.kind, self.version));
+        }
+        hasher.update(body);
+        let hash: String = hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
         format!("{MAGIC} {} {} sha256:{hash}\n", self.kind, self.version)
     }
 
-    fn parse(&self, content: &[u8]) -> Result<T, String> {
-        let end = content.iter().position(|byte| *byte == b'\n').ok_or("it is empty or cut off")?;
+    fn parse(&self, content: &[u8]) -> Result<T, Bad> {
+        let damaged = |reason: String| Err(Bad::Damaged(reason));
+        let Some(end) = content.iter().position(|byte| *byte == b'\n') else {
+            return damaged("it is empty or cut off".to_owned());
+        };
         let (header, body) = content.split_at(end + 1);
         if header != self.header(body).as_bytes() {
-            return Err(format!(
-                "its first line is not that of an intact {} record of version {}",
-                self.kind, self.version
-            ));
+            return match self.version_of(header, body) {
+                Some(version) => Err(Bad::Version(version)),
+                None => damaged(format!(
+                    "its first line is not that of an intact {} record of version {}",
+                    self.kind, self.version
+                )),
+            };
         }
-        serde_json::from_slice(body).map_err(|error| format!("it does not describe a {}: {error}", self.kind))
+        serde_json::from_slice(body).or_else(|error| damaged(format!("it does not describe a {}: {error}", self.kind)))
+    }
+
+    /// The version of an intact record of this kind.
+    fn version_of(&self, header: &[u8], body: &[u8]) -> Option<u32> {
+        let version =
+            std::str::from_utf8(header).ok()?.split(' ').nth(2)?.parse().ok().filter(|version| *version > 0)?;
+        (header == Self { directory: PathBuf::new(), boot: None, version, ..*self }.header(body).as_bytes())
+            .then_some(version)
     }
 
     fn quarantine(&self, name: &str, path: &Path, reason: String) -> Result<Damaged, Failure> {
@@ -185,62 +262,18 @@ impl<T: Serialize + DeserializeOwned> Store<T> {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn store(directory: &Path) -> Store<Vec<u32>> {
-        Store::open(directory.join("records"), "list", 1).unwrap()
-    }
-
-    #[test]
-    fn records_come_back() {
-        let directory = tempfile::tempdir().unwrap();
-        let lists = store(directory.path());
-        lists.put("b", &vec![2], Durability::Disk).unwrap();
-        lists.put("a", &vec![1], Durability::Process).unwrap();
-        lists.put("a", &vec![1, 1], Durability::Disk).unwrap();
-        lists.delete("b").unwrap();
-        lists.delete("b").unwrap();
-        lists.put("c", &vec![3], Durability::Process).unwrap();
-        lists.drop_record("c").unwrap();
-        lists.drop_record("c").unwrap();
-        assert_eq!(lists.quarantined().unwrap(), []);
-        assert_eq!(lists.load().unwrap(), (vec![("a".to_owned(), vec![1, 1])], vec![]));
-    }
-
-    #[test]
-    fn every_flipped_or_missing_byte_is_noticed_and_confined() {
-        let directory = tempfile::tempdir().unwrap();
-        let lists = store(directory.path());
-        let path = directory.path().join("records/bad.json");
-        lists.put("bad", &vec![1, 2, 3], Durability::Disk).unwrap();
-        let intact = fs::read(&path).unwrap();
-        let flipped = (0..intact.len()).map(|at| {
-            let mut content = intact.clone();
-            content[at] ^= 1;
-            content
-        });
-        let truncated = (0..intact.len()).map(|length| intact[..length].to_vec());
-        for content in flipped.chain(truncated) {
-            lists.put("good", &vec![7], Durability::Process).unwrap();
-            fs::write(&path, content).unwrap();
-            let verified = lists.verify().unwrap();
-            assert!(verified[0].2.is_err() && verified[1].2 == Ok(vec![7]));
-            let (records, damaged) = lists.load().unwrap();
-            assert_eq!(records, [("good".to_owned(), vec![7])]);
-            assert_eq!(damaged.len(), 1);
-            assert_eq!(damaged[0].name, "bad");
-            assert!(damaged[0].kept.exists() && !path.exists());
-            assert_eq!(lists.quarantined().unwrap(), [("bad".to_owned(), damaged[0].kept.clone())]);
-        }
-    }
-
-    #[test]
-    fn another_version_is_not_believed() {
-        let directory = tempfile::tempdir().unwrap();
-        store(directory.path()).put("a", &vec![1], Durability::Disk).unwrap();
-        let newer: Store<Vec<u32>> = Store::open(directory.path().join("records"), "list", 2).unwrap();
-        assert_eq!(newer.load().unwrap().1.len(), 1);
-    }
+/// Why a file is not a record that can be read.
+enum Bad {
+    Damaged(String),
+    /// It is intact, and of this version.
+    Version(u32),
 }
+
+/// Whether a record may have become so because a power cut kept it from the disk: it is empty, cut off, or partly
+/// zeros.
+fn is_torn(content: &[u8]) -> bool {
+    content.contains(&0) || !matches!(content.last(), Some(b'}' | b']'))
+}
+
+#[cfg(test)]
+mod tests;
