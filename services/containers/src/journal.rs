@@ -9,7 +9,8 @@
 //!
 //! What a user must find again after a power cut is in `kept`: that a container exists, how its run ended,
 //! that it is being removed. What a power cut makes untrue anyway need not wait for the disk: that it is
-//! starting, running or stopping, and all of a container that is removed when its run ends. A record that is
+//! starting, running or stopping, and all of a container that is removed when its run ends. Only that a container with
+//! a restart policy runs is in `kept`. A record that is
 //! replaced without waiting may be torn by a power cut, so it is never the only one of a kept container.
 //!
 //! Of the two records of one container, the one with the greater revision holds. Records of an earlier boot
@@ -25,6 +26,7 @@ use crate::noted::Noted;
 use crate::record::Record;
 use kit::actor::on_thread;
 use kit::store::{Durability, Store};
+use schema::containers::RestartKind;
 use schema::{ContainerId, Failure};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -68,7 +70,7 @@ impl Journal {
     fn write(&self, record: &Record) -> Result<(), Failure> {
         match record.phase {
             Phase::Created | Phase::Ending | Phase::Removing => self.keep(record),
-            _ => self.passing.put(record.id().as_str(), record, Durability::Process),
+            _ => self.pass(record),
         }
     }
 
@@ -80,6 +82,16 @@ impl Journal {
         } else {
             self.passing.put(name, record, Durability::Process)
         }
+    }
+
+    /// Writes what a container does. A power cut within some seconds leaves what it did before; but what a policy
+    /// shall start again must be known to have run.
+    fn pass(&self, record: &Record) -> Result<(), Failure> {
+        if record.phase == Phase::Running && record.container.spec.restart.kind != RestartKind::No {
+            return self.keep(record);
+        }
+        let durability = if record.is_kept() { Durability::Soon } else { Durability::Process };
+        self.passing.put(record.id().as_str(), record, durability)
     }
 
     /// Tells what was noted. It stays noted if that fails, and is told with the next change.

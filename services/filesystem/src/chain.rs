@@ -15,10 +15,15 @@ pub(crate) struct Chains {
     pub(crate) unknown: Vec<ContainerId>,
 }
 
+/// Sets damaged records aside: those containers are known by what else is theirs.
+pub(crate) fn recover(layout: &Layout) -> Result<(), Failure> {
+    open(layout)?.load().map(drop)
+}
+
 /// Records the layers of a container.
 pub(crate) fn record(layout: &Layout, id: &ContainerId, layers: &[Layer]) -> Result<(), Failure> {
     let chain: Vec<Digest> = layers.iter().map(|layer| layer.diff_id.clone()).collect();
-    open(layout)?.put(id.as_str(), &chain, Durability::Process)
+    open(layout)?.put(id.as_str(), &chain, Durability::Soon)
 }
 
 /// Forgets a container; done also if nothing is recorded.
@@ -59,5 +64,5 @@ pub(crate) fn all(layout: &Layout) -> Result<Chains, Failure> {
 }
 
 fn open(layout: &Layout) -> Result<Store<Vec<Digest>>, Failure> {
-    Store::open(layout.chains(), "chain", 1)
+    Store::open_volatile(layout.chains(), "chain", 1)
 }

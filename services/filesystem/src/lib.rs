@@ -69,6 +69,7 @@ pub fn start_with(context: kit::Context, host: Host) -> Result<bootstrap::Client
     tracing::info!(?host, "started");
     let Host { mechanism, resolver_files } = host;
     let layout = Layout::open(context.state()?)?;
+    chain::recover(&layout)?;
     let trash = Arc::new(Trash::open(layout.trash())?);
     let images = schema::image_store::Client::new(&context.instance);
     let layers = Layers::recover(layout.clone(), Arc::clone(&trash), images.clone())?.start();

@@ -88,7 +88,7 @@ pub(crate) fn follow_host(container: &Path, host_files: &[PathBuf]) -> Result<()
 }
 
 fn record(container: &Path) -> Result<Store<Followed>, Failure> {
-    Store::open(container.join(RESOLVER), "resolver", 1)
+    Store::open_volatile(container.join(RESOLVER), "resolver", 1)
 }
 
 fn open(path: &Path) -> io::Result<File> {

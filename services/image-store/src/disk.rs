@@ -65,7 +65,7 @@ impl Disk {
             tags: Store::open(state.join("tags"), "tag", VERSION)?,
             imports: Store::open(state.join("imports"), "import", VERSION)?,
             removals: Store::open(state.join("removals"), "removal", VERSION)?,
-            leases: Store::open(state.join("leases"), "lease", VERSION)?,
+            leases: Store::open_volatile(state.join("leases"), "lease", VERSION)?,
         })
     }
 

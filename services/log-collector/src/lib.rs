@@ -13,8 +13,8 @@
 //! the sandbox's directory: `log.lost` and `log.lost.stderr` count what a full disk cost the
 //! run, `log.input` is the journal of its stdin.
 //!
-//! What is captured survives the death of this process at any instant. It is not synced to the disk: after a
-//! power cut the end of a log may be missing, and what is there is told from what is damaged.
+//! What is captured survives the death of this process at any instant. `settle` has it on the disk some seconds later:
+//! a power cut costs the end of a log, and what is there is told from what is damaged.
 
 mod api;
 mod bounds;
@@ -38,6 +38,7 @@ mod record;
 mod recover;
 mod run;
 mod segment;
+mod settle;
 mod source;
 mod stage;
 mod startup;

@@ -5,8 +5,12 @@ use crate::compress::Compressor;
 use crate::log::{Log, Open, Remove, Stdin};
 use crate::record::LogRecord;
 use crate::run::Place;
+use crate::settle;
 use crate::view::Shared;
-use actix::{Actor, ActorFutureExt, Addr, Context, Handler, Message, ResponseActFuture, ResponseFuture, WrapFuture};
+use actix::{
+    Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, MessageResult, ResponseActFuture,
+    ResponseFuture, WrapFuture,
+};
 use kit::actor::ask;
 use kit::store::Store;
 use schema::{ContainerId, Failure};
@@ -65,6 +69,11 @@ pub(crate) struct Find(pub(crate) ContainerId);
 #[rtype(result = "Result<Vec<ContainerId>, Failure>")]
 pub(crate) struct Others(pub(crate) Vec<ContainerId>);
 
+/// Asks for what readers need of all logs.
+#[derive(Message)]
+#[rtype(result = "Vec<(ContainerId, Arc<Shared>)>")]
+pub(crate) struct All;
+
 impl Logs {
     /// Where a container's log is.
     pub(crate) fn place(&self, id: ContainerId) -> Place {
@@ -90,6 +99,18 @@ pub(crate) fn no_log(id: &ContainerId) -> Failure {
 
 impl Actor for Logs {
     type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        actix::spawn(settle::run(ctx.address()));
+    }
+}
+
+impl Handler<All> for Logs {
+    type Result = MessageResult<All>;
+
+    fn handle(&mut self, _: All, _: &mut Context<Self>) -> Self::Result {
+        MessageResult(self.entries.iter().map(|(id, entry)| (id.clone(), Arc::clone(&entry.shared))).collect())
+    }
 }
 
 impl Handler<OpenLog> for Logs {

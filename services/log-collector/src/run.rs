@@ -37,9 +37,9 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// Writes the record. It survives a kill; after a power cut there are no runs to know of.
+    /// Writes the record. It survives a kill; after a power cut there are no runs to know of, but where the log was.
     pub(crate) fn put(&self, record: &LogRecord) -> Result<(), Failure> {
-        self.store.put(self.id.as_str(), record, Durability::Process)
+        self.store.put(self.id.as_str(), record, Durability::Soon)
     }
 }
 

@@ -28,7 +28,7 @@ struct Found {
 /// All logs as they are, with every run that lives captured again. What was spilled is in them.
 pub(crate) async fn recover(directory: PathBuf) -> Result<Logs, Failure> {
     allow_many_files();
-    let store = Arc::new(Store::open(directory.join(RECORDS), "log", 1)?);
+    let store = Arc::new(Store::open_volatile(directory.join(RECORDS), "log", 1)?);
     let mut logs = Logs {
         directory,
         store,

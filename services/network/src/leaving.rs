@@ -29,7 +29,7 @@ pub(crate) struct Leaving {
 impl Leaving {
     /// From the records of an earlier process.
     pub(crate) fn open(directory: PathBuf) -> Result<Self, Failure> {
-        let records = Store::open(directory, "interface", VERSION)?;
+        let records = Store::open_volatile(directory, "interface", VERSION)?;
         let names = records.load()?.0.into_iter().map(|(name, _)| (name, Instant::now())).collect();
         Ok(Self { records, names })
     }

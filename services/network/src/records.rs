@@ -36,7 +36,7 @@ impl Records {
         Ok(Self {
             boot: kit::process::boot_id().map_err(|error| Failure::io("reading the boot id", &error))?,
             choices: Store::open(state.to_owned(), "network", VERSION)?,
-            leases: Store::open(state.join("leases"), "lease", VERSION)?,
+            leases: Store::open_volatile(state.join("leases"), "lease", VERSION)?,
         })
     }
 

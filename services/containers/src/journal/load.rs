@@ -72,7 +72,7 @@ impl Journal {
         }
         let mut newer = HashSet::new();
         for directory in &boots {
-            let (records, _) = Store::<Record>::open(directory.clone(), KIND, VERSION)?.load()?;
+            let (records, _) = Store::<Record>::open_volatile(directory.clone(), KIND, VERSION)?.load()?;
             for (_, record) in records {
                 let known = loaded.records.get(record.id()).map(|known| known.revision);
                 if known.is_some_and(|known| known < record.revision) {

@@ -220,10 +220,11 @@ impl Handler<Unpin> for Layers {
 fn complete(layout: &Layout, layer: &Layer, blob: &Path, unfinished: &Path, target: &Path) -> Result<(), Failure> {
     let started = std::time::Instant::now();
     make_directory(unfinished)?;
-    unpack(layer, blob, unfinished)?;
     let failed = |error: std::io::Error| Failure::io(format_args!("storing {}", target.display()), &error);
+    // Opened first: it hears of every write that fails from now on.
     let directory = rustix::fs::open(unfinished, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
         .map_err(|error| failed(error.into()))?;
+    unpack(layer, blob, unfinished)?;
     records(layout)?.put(layer.diff_id.hex(), &Record::of(unfinished)?, Durability::Process)?;
     rustix::fs::syncfs(&directory).map_err(|error| failed(error.into()))?;
     fs::rename(unfinished, target).and_then(|()| kit::file::sync_parent(target)).map_err(failed)?;
@@ -232,7 +233,7 @@ fn complete(layout: &Layout, layer: &Layer, blob: &Path, unfinished: &Path, targ
 }
 
 fn records(layout: &Layout) -> Result<Store<Record>, Failure> {
-    Store::open(layout.records(), "layer", 1)
+    Store::open_volatile(layout.records(), "layer", 1)
 }
 
 /// Whether this is the name of a layer that is being unpacked.
