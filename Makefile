@@ -3,7 +3,7 @@ SHELL = /bin/sh
 CARGO ?= cargo
 SHIM = services/executor/shim/Cargo.toml
 
-.PHONY: run stop test build install setup-run setup-test lint format unit images privileged end-to-end fuzz kill-matrix bench-transfers schema clean help
+.PHONY: run stop test build install setup-run setup-test lint format unit images privileged end-to-end fuzz power-loss kill-matrix bench-transfers schema clean help
 
 help:
 	@echo 'make run      build, start cctl, run a container and show its output'
@@ -17,6 +17,7 @@ help:
 	@echo 'make fuzz     the parsers of untrusted bytes, FUZZ_SECONDS (20) each'
 	@echo 'make kill-matrix   each service killed at each step of each operation'
 	@echo 'make bench-transfers   pulls and pushes timed beside podman and skopeo'
+	@echo 'make power-loss   the power goes at every moment of a recorded run'
 	@echo 'make format   format the sources'
 	@echo 'make schema   renew schema/contract.cgr from the .capnp files'
 	@echo 'make clean    remove what was built'
@@ -80,6 +81,10 @@ images:
 
 end-to-end: build images
 	CCTL_TEST_IMAGES=$(IMAGES) tests/all -- --package tests
+
+# Every recorded moment; `make test` tries some of them.
+power-loss: build
+	POWER_LOSS_CUTS=all tests/all -- --package tests --test power_loss
 
 FUZZ_SECONDS ?= 20
 fuzz:

@@ -8,12 +8,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod audit;
+mod boot;
 mod instance;
 mod output;
 mod sys;
 mod terminal;
 mod wait;
 
+pub use boot::Boot;
 pub use instance::{Instance, base_image};
 pub use output::Output;
 pub use terminal::Terminal;
