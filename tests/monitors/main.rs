@@ -1,6 +1,8 @@
 //! The monitor of a container is killed and stopped: the container, its users and its log do not notice.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod absence;
+
 use harness::{Instance, eventually};
 use rustix::process::{Pid, Signal, kill_process};
 use std::io::{BufRead, BufReader, Write};

@@ -3,6 +3,7 @@
 //!
 //! * Capture: `capture` is one thread that splices from all FIFOs into the files of `writer`; `run` takes
 //!   hold of a run, `recover` finds out where a log stands.
+//! * Absence: what a monitor has spilled meanwhile, `takeover` appends first; `gate` is the lock between them.
 //! * Mode `drop`: capture goes into a `stage` in memory, and `mover` is one thread that moves it on.
 //! * Sealed segments: `compress` is one thread that replaces them by their `packed` form; `bytes` reads both.
 //! * Retrieval: `view` is what readers see of a log; `reader` and `locate` answer from the files.
@@ -25,6 +26,7 @@ mod entry;
 #[cfg(test)]
 mod exactness;
 mod files;
+mod gate;
 mod holds;
 mod index;
 mod input;
@@ -42,6 +44,7 @@ mod settle;
 mod source;
 mod stage;
 mod startup;
+mod takeover;
 mod view;
 mod writer;
 

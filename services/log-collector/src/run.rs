@@ -1,11 +1,14 @@
 //! Taking hold of a run: its lock, what was spilled, and its FIFOs.
 
 use crate::bounds::Bounds;
-use crate::files::{BOTH, name, unless_gone};
+use crate::entry::number;
+use crate::files::{name, unless_gone};
+use crate::gate::{Gate, file};
 use crate::record::{Identity, LogRecord};
 use crate::recover::{RunMark, recover};
-use crate::source::{CHUNK, Losses, Pipe, Spill};
+use crate::source::{CHUNK, Losses, Pipe};
 use crate::stage::{self, Moving};
+use crate::takeover::{place_of, take_over};
 use crate::view::{Phase, Shared};
 use crate::writer::{Taken, Writer};
 use kit::store::{Durability, Store};
@@ -13,6 +16,8 @@ use rustix::fs::{FileType, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 use schema::log_collector::{LogMode, LogSpec, Stream};
 use schema::{ContainerId, Failure};
+use shim_protocol::layout;
+use std::ffi::CStr;
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -20,10 +25,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 const LOCK: &str = "capture.lock";
-/// There as long as output may come: what looks like an end may be a monitor that was killed, and is replaced.
-const OPEN: &str = "output.open";
 /// What an exec writes to, which its monitor moves into the FIFOs: kept open while monitor and executor are killed.
-const RELAYS: [&str; 2] = ["stdout.relay", "stderr.relay"];
+const RELAYS: [&CStr; 2] = [layout::STDOUT_RELAY, layout::STDERR_RELAY];
 
 /// One log and where its record is.
 #[derive(Clone, Debug)]
@@ -54,6 +57,7 @@ pub(crate) struct Run {
     pub(crate) pipes: [Option<Pipe>; 2],
     writer: Writer,
     lost: Losses,
+    gate: Gate,
     /// In mode `drop`: how its output gets from where `writer` puts it into the log.
     pub(crate) moving: Option<Box<Moving>>,
     /// As long as this is open, the monitor leaves the FIFOs to us.
@@ -137,12 +141,22 @@ pub(crate) fn hold(place: &Place, record: &mut LogRecord, wait: Wait) -> Result<
     if let Err(error) = writer.account(lost.totals()) {
         tracing::warn!(%error, "a gap waits for its entry");
     }
-    adopt(place, record, &mut writer, &mut lost)?;
+    let mut gate = Gate::open(&directory).map_err(failed)?;
+    gate.enter_soon().map_err(failed)?;
+    let news = gate.news().map_err(failed)?;
+    take_over(place, record, &mut writer, &mut lost)?;
+    gate.know(news);
     let pipes = open_pipes(record).map_err(failed)?;
-    let relays = RELAYS.iter().filter_map(|name| open_fifo(&directory.join(name)).transpose());
+    let most = bounds.size.saturating_mul(bounds.files as u64);
+    let drops = record.spec.mode == LogMode::Drop;
+    if let Err(error) = gate.allow(&directory, &place_of(place), most, drops) {
+        tracing::warn!(%error, id = %place.id, "what is written while this service is absent cannot be spilled");
+    }
+    gate.leave();
+    let relays = RELAYS.iter().filter_map(|name| open_fifo(&file(&directory, name)).transpose());
     let relays = relays.collect::<io::Result<_>>().map_err(failed)?;
     let (place, record) = (place.clone(), record.clone());
-    Ok(Hold::Taken(Box::new(Run { place, record, pipes, writer, lost, moving, lock, _relays: relays })))
+    Ok(Hold::Taken(Box::new(Run { place, record, pipes, writer, lost, gate, moving, lock, _relays: relays })))
 }
 
 fn openlock(directory: &Path, expected: Identity) -> io::Result<Option<File>> {
@@ -165,25 +179,6 @@ fn acquire(lock: &File, wait: Wait) -> io::Result<bool> {
             Err(error) => return Err(error.into()),
         }
     }
-}
-
-/// Appends what the monitor has spilled: all of stdout's, then all of stderr's. Where that begins in the log is
-/// recorded first, so a kill in between only makes us go on.
-fn adopt(place: &Place, record: &mut LogRecord, writer: &mut Writer, lost: &mut Losses) -> Result<(), Failure> {
-    let from = record.spilled_from.unwrap_or(writer.end);
-    let mut taken = writer.end.saturating_sub(from);
-    for stream in BOTH {
-        let path = record.spec.directory.join(format!("{}.spill", name(stream)));
-        let spill = Spill::open(&path, &mut taken).map_err(|error| Failure::io(path.display(), &error))?;
-        let Some(mut spill) = spill else { continue };
-        if record.spilled_from.is_none() {
-            record.spilled_from = Some(from);
-            place.put(record)?;
-        }
-        while writer.take_at_once(&mut spill, stream, lost) == Taken::Some {}
-        tracing::info!(id = %place.id, file = %path.display(), "took over what was spilled");
-    }
-    Ok(())
 }
 
 fn open_pipes(record: &LogRecord) -> io::Result<[Option<Pipe>; 2]> {
@@ -217,11 +212,39 @@ fn open_fifo(path: &Path) -> io::Result<Option<OwnedFd>> {
 impl Run {
     /// Takes what a stream has; at its end, closes it.
     pub(crate) fn take(&mut self, stream: Stream) -> Taken {
-        let slot = &mut self.pipes[crate::entry::number(stream)];
+        if self.pipes[number(stream)].is_none() {
+            return Taken::End;
+        }
+        if !self.gate.enter() {
+            return Taken::Held;
+        }
+        let taken = match self.take_over_news() {
+            Ok(()) => self.take_in_turn(stream),
+            Err(failure) => {
+                tracing::error!(%failure, id = %self.place.id, "cannot take over what was spilled yet");
+                Taken::Held
+            }
+        };
+        self.gate.leave();
+        taken
+    }
+
+    /// What the monitor has spilled meanwhile comes before what is in the FIFOs.
+    fn take_over_news(&mut self) -> Result<(), Failure> {
+        let failed = |error: io::Error| Failure::io("asking the monitor", &error);
+        let Some(news) = self.gate.news().map_err(failed)? else { return Ok(()) };
+        take_over(&self.place, &mut self.record, &mut self.writer, &mut self.lost)?;
+        self.lost.refresh().map_err(failed)?;
+        self.gate.know(Some(news));
+        Ok(())
+    }
+
+    fn take_in_turn(&mut self, stream: Stream) -> Taken {
+        let slot = &mut self.pipes[number(stream)];
         let Some(pipe) = slot else { return Taken::End };
         let mut taken = self.writer.take(pipe, stream, &mut self.lost);
         if taken == Taken::End {
-            if self.record.spec.directory.join(OPEN).exists() {
+            if file(&self.record.spec.directory, layout::OUTPUT_OPEN).exists() {
                 return Taken::Held;
             }
             // Now that no writer can come any more, it counts.

@@ -108,6 +108,14 @@ impl Losses {
         &mut self.0[number(stream)]
     }
 
+    /// The monitor may have counted, too.
+    pub(crate) fn refresh(&mut self) -> io::Result<()> {
+        self.0.iter_mut().try_for_each(|lost| {
+            lost.length = lost.file.metadata()?.len();
+            Ok(())
+        })
+    }
+
     /// Bytes of each stream that were lost since the run began.
     pub(crate) fn totals(&self) -> [u64; 2] {
         self.0.each_ref().map(|lost| lost.length)
@@ -140,8 +148,13 @@ impl Lost {
         Ok(lost)
     }
 
+    /// Where the file ends: further on than we know, if the monitor has counted since.
+    fn end(&self) -> Result<u64, Errno> {
+        self.file.metadata().map(|file| file.len()).map_err(|error| errno(&error))
+    }
+
     fn swallow(&mut self, pipe: &OwnedFd) -> Result<usize, Errno> {
-        let mut offset = self.length;
+        let mut offset = self.end()?;
         match pour(pipe, &self.file, Some(&mut offset), COPY) {
             Ok(taken) => {
                 self.length += taken as u64;
@@ -162,7 +175,8 @@ impl Lost {
 
     fn count(&mut self, bytes: u64) {
         self.length += bytes;
-        if let Err(error) = self.file.set_len(self.length) {
+        let counted = self.end().and_then(|end| self.file.set_len(end + bytes).map_err(|error| errno(&error)));
+        if let Err(error) = counted {
             tracing::error!(%error, bytes, "cannot count lost bytes durably");
         }
     }
@@ -171,7 +185,8 @@ impl Lost {
     fn empty(&mut self) {
         if self.length > 0 {
             let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-            if let Err(error) = rustix::fs::fallocate(&self.file, flags, 0, self.length) {
+            let end = self.end().unwrap_or(self.length);
+            if let Err(error) = rustix::fs::fallocate(&self.file, flags, 0, end) {
                 tracing::debug!(%error, "cannot punch a hole");
             }
         }

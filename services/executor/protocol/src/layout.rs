@@ -26,9 +26,20 @@ pub const STDERR_RELAY: &CStr = c"stderr.relay";
 /// There as long as output may come. A FIFO also seems to end when a monitor is killed; whoever captures believes it
 /// when this is gone.
 pub const OUTPUT_OPEN: &CStr = c"output.open";
-/// What nobody captured.
+/// Locked by whoever takes out of the FIFOs, for as long as that takes; see [`crate::turn`] for what is in it.
+pub const TAKE_LOCK: &CStr = c"take.lock";
+/// What the monitor took out of `stdout` because nobody else did, though it was full. `spill` leads to a directory of
+/// the collector, if that has made it.
+pub const STDOUT_SPILL_EARLY: &CStr = c"spill/stdout";
+/// The same of `stderr`.
+pub const STDERR_SPILL_EARLY: &CStr = c"spill/stderr";
+/// As long as this file is: what the monitor could not even spill, and a container that must not wait has lost.
+pub const STDOUT_LOST: &CStr = c"log.lost";
+/// The same of `stderr`.
+pub const STDERR_LOST: &CStr = c"log.lost.stderr";
+/// What nobody captured, when the run was over.
 pub const STDOUT_SPILL: &CStr = c"stdout.spill";
-/// What nobody captured.
+/// What nobody captured, when the run was over.
 pub const STDERR_SPILL: &CStr = c"stderr.spill";
 /// How PID 1 is to be made.
 pub const PLAN: &CStr = c"plan";

@@ -9,7 +9,7 @@
 //! * [`adoption`]: what a monitor is told that takes over from one that was killed.
 //! * [`exit`]: the record of how the process ended.
 //!
-//! [`layout`] names the files of a sandbox's directory, and how the monitor is started.
+//! [`turn`] is what monitor and log collector say to each other. [`layout`] names the files of a sandbox's directory, and how the monitor is started.
 #![no_std]
 
 pub mod adoption;
@@ -18,6 +18,7 @@ mod decimal;
 pub mod exit;
 pub mod layout;
 pub mod plan;
+pub mod turn;
 mod wire;
 
 pub use wire::{Malformed, Strings};

@@ -18,6 +18,7 @@ mod connections;
 mod finish;
 mod monitor;
 mod relay;
+mod relief;
 mod setup;
 mod start;
 mod streams;

@@ -3,6 +3,7 @@
 use crate::connections::{Connections, Incoming, MOST};
 use crate::finish;
 use crate::relay::Relay;
+use crate::relief::Relief;
 use crate::start::{self, News, Started};
 use crate::streams::{Input, Streams};
 use crate::sys::{self, Child, Errno, Fd, Fork, Poll, Received, namespace};
@@ -46,6 +47,7 @@ pub struct Monitor {
     joins: bool,
     /// Of an exec without a terminal, while there is output to come.
     relays: Option<[Relay; 2]>,
+    relief: Relief,
     /// When the output of an exec is over, by the steady clock, though others hold it.
     deadline: Option<i64>,
     /// The terminal's size, if somebody has told it.
@@ -57,8 +59,21 @@ impl Monitor {
     /// Of a sandbox that is made.
     pub fn new(directory: Fd, listener: Fd, lock: Fd, streams: Streams, joins: bool) -> Self {
         let connections = Connections::new(listener);
+        let relief = Relief::new(&directory);
         let (terminal, relays, deadline, size) = (None, None, None, None);
-        Self { directory, lock, streams, connections, terminal, joins, relays, deadline, size, phase: Phase::Parked }
+        Self {
+            directory,
+            lock,
+            streams,
+            connections,
+            terminal,
+            joins,
+            relays,
+            relief,
+            deadline,
+            size,
+            phase: Phase::Parked,
+        }
     }
 
     /// Takes over what another has begun. Of the descriptors, none may be missing while PID 1 runs.
@@ -132,16 +147,22 @@ impl Monitor {
 
     fn turn(&mut self) {
         let mut polls = self.polls();
-        if sys::poll(&mut polls, self.deadline.map(|deadline| deadline - sys::steady_now())).is_err() {
+        let deadlines = [self.deadline, self.relief.deadline()];
+        let deadline = deadlines.into_iter().flatten().min();
+        if sys::poll(&mut polls, deadline.map(|deadline| deadline - sys::steady_now())).is_err() {
             return;
         }
-        let [listener, phase, close, master, input, output, stdout, stderr, connections @ ..] = polls;
+        let [listener, phase, close, master, input, output, stdout, stderr, out, err, connections @ ..] = polls;
         if [master, input, output].iter().any(Poll::happened)
             && let Some(terminal) = &mut self.terminal
         {
             terminal.copy(&mut self.streams);
         }
         self.relay([stdout, stderr].map(|poll| poll.happened()));
+        if [out, err].iter().any(Poll::happened) {
+            self.relief.arm();
+        }
+        self.relief.look(&self.directory, &self.streams);
         if close.happened()
             && let Some(input) = &mut self.streams.stdin
         {
@@ -182,7 +203,7 @@ impl Monitor {
         }
     }
 
-    fn polls(&self) -> [Poll; MOST + 8] {
+    fn polls(&self) -> [Poll; MOST + 10] {
         let phase = match &self.phase {
             Phase::Starting(_, status) => Some(status),
             Phase::Running(child, _) | Phase::Locking(_, child) => Some(&child.handle),
@@ -195,8 +216,9 @@ impl Monitor {
         });
         let close = self.streams.stdin.as_ref().map_or(Poll::NONE, Input::closing);
         let [listener, phase] = [self.connections.listener(), Poll::readable(phase)];
-        let first = [listener, phase, close, master, input, output, stdout, stderr];
-        let mut polls = [Poll::NONE; MOST + 8];
+        let [out, err] = self.relief.polls(&self.streams);
+        let first = [listener, phase, close, master, input, output, stdout, stderr, out, err];
+        let mut polls = [Poll::NONE; MOST + 10];
         polls.iter_mut().zip(first.into_iter().chain(self.connections.polls())).for_each(|(place, poll)| *place = poll);
         polls
     }

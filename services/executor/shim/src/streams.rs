@@ -4,6 +4,9 @@ use crate::sys::{self, At, Fd, Poll, Result, flag};
 use core::ffi::CStr;
 use shim_protocol::layout;
 
+/// Bytes that an output holds.
+pub const CAPACITY: usize = 1 << 20;
+
 /// One output.
 pub struct Output {
     /// Keeps what nobody captures yet.
@@ -15,6 +18,8 @@ pub struct Output {
 impl Output {
     fn open(directory: &Fd, name: &CStr, copied: bool, over: bool) -> Result<Self> {
         let reader = sys::open(At::Dir(directory), name, flag::O_RDONLY | flag::O_NONBLOCK, 0)?;
+        // If that is refused, it is full sooner.
+        let _ = sys::widen(&reader, CAPACITY);
         // PID 1 holds both ends of what it writes to: whoever of us is killed, it has a reader, and keeps what nobody
         // has read.
         let how = if copied { flag::O_WRONLY | flag::O_NONBLOCK } else { flag::O_RDWR };

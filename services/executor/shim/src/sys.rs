@@ -175,6 +175,12 @@ fn clock(number: usize) -> i64 {
     seconds.wrapping_mul(1_000_000_000).wrapping_add(nanoseconds)
 }
 
+/// Unlocks a file.
+pub fn unlock(file: &Fd) {
+    const UNLOCK: usize = 8;
+    let _ = kernel!(FLOCK, file.number(), UNLOCK);
+}
+
 /// Locks a file, waiting for it or not.
 pub fn lock(file: &Fd, wait: bool) -> Result<()> {
     const EXCLUSIVE: usize = 2;

@@ -49,7 +49,7 @@ pub(super) fn fill(path: &Path, spec: &Spec) -> Result<(OwnedFd, OwnedFd), Failu
         mknodat(&opened, name, FileType::Fifo, PRIVATE, 0).map_err(|error| Failure::io(doing(name), &error.into()))?;
     }
     let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
-    for name in [layout::CAPTURE_LOCK, layout::OUTPUT_OPEN] {
+    for name in [layout::CAPTURE_LOCK, layout::TAKE_LOCK, layout::OUTPUT_OPEN] {
         openat(&opened, name, flags, PRIVATE).map_err(|error| Failure::io(doing(name), &error.into()))?;
     }
     let listener = listener(&opened).map_err(|error| Failure::io(doing(layout::CONTROL), &error))?;

@@ -234,7 +234,7 @@ impl Sandbox {
     }
 }
 
-fn fifo(path: &Path, access: OFlags) -> OwnedFd {
+pub(crate) fn fifo(path: &Path, access: OFlags) -> OwnedFd {
     rustix::fs::open(path, access | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty()).unwrap()
 }
 

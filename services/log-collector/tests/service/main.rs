@@ -13,3 +13,5 @@ mod input;
 mod retrieval;
 #[cfg(test)]
 mod runs;
+#[cfg(test)]
+mod turns;

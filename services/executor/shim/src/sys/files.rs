@@ -74,6 +74,34 @@ pub fn splice(from: &Fd, to: &Fd, most: usize) -> Result<usize> {
     kernel!(SPLICE, from.number(), 0usize, to.number(), 0usize, most, NONBLOCK)
 }
 
+/// Moves some bytes from a pipe to a place in a file, without waiting for the pipe: how many; 0 at the end.
+pub fn splice_to(pipe: &Fd, file: &Fd, place: u64, most: usize) -> Result<usize> {
+    const NONBLOCK: usize = 2;
+    kernel!(SPLICE, pipe.number(), 0usize, file.number(), &raw const place, most, NONBLOCK)
+}
+
+/// pread(2).
+pub fn read_at(file: &Fd, buffer: &mut [u8], place: u64) -> Result<usize> {
+    kernel!(PREAD64, file.number(), buffer.as_mut_ptr(), buffer.len(), place)
+}
+
+/// pwrite(2).
+pub fn write_at(file: &Fd, bytes: &[u8], place: u64) -> Result<usize> {
+    kernel!(PWRITE64, file.number(), bytes.as_ptr(), bytes.len(), place)
+}
+
+/// Frees the space that a file takes, and keeps its length.
+pub fn punch(file: &Fd, length: u64) -> Result<()> {
+    const PUNCH_HOLE_KEEP_SIZE: usize = 3;
+    kernel!(FALLOCATE, file.number(), PUNCH_HOLE_KEEP_SIZE, 0usize, length).map(drop)
+}
+
+/// Lets a pipe hold so many bytes.
+pub fn widen(pipe: &Fd, bytes: usize) -> Result<()> {
+    const SETPIPE_SZ: usize = 1031;
+    kernel!(FCNTL, pipe.number(), SETPIPE_SZ, bytes).map(drop)
+}
+
 /// Moves all that is in a pipe to the end of a file, without a copy of ours: what a kill interrupts is in
 /// the one or in the other. Done when the pipe is empty.
 pub fn splice_all(pipe: &Fd, file: &Fd) -> Result<()> {
