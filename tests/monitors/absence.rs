@@ -140,7 +140,7 @@ fn what_is_beyond_the_bound_waits_or_is_counted() {
 }
 
 #[test]
-fn a_terminal_and_an_exec_go_on_while_the_collector_is_away() {
+fn a_terminal_goes_on_while_the_collector_is_away() {
     let cctl = Instance::start();
     let script = "i=0; while [ $i -lt 300000 ]; do echo $((i=i+1)); done; echo end > /done; sleep 1000";
     let id = cctl.cctl(&["run", "-d", "-t", "base", "sh", "-c", script]).ok();
