@@ -87,6 +87,11 @@ impl Gate {
         }
     }
 
+    /// Whether the monitor takes turns.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// In a turn: the monitor's turns, if it had some of which we do not know.
     pub(crate) fn news(&self) -> io::Result<Option<u64>> {
         let Some(lock) = &self.0 else { return Ok(None) };

@@ -138,16 +138,18 @@ pub(crate) fn hold(place: &Place, record: &mut LogRecord, wait: Wait) -> Result<
     let Some(mut lost) = unless_gone(Losses::open(&directory)).map_err(failed)? else {
         return Ok(Hold::Gone);
     };
-    if let Err(error) = writer.account(lost.totals()) {
-        tracing::warn!(%error, "a gap waits for its entry");
-    }
     let mut gate = Gate::open(&directory).map_err(failed)?;
     gate.enter_soon().map_err(failed)?;
     let news = gate.news().map_err(failed)?;
-    take_over(place, record, &mut writer, &mut lost)?;
-    gate.know(news);
+    if take_over(place, record, &mut writer, &mut lost, gate.is_shared())? {
+        gate.know(news);
+        if let Err(error) = writer.account(lost.totals()) {
+            tracing::warn!(%error, "a gap waits for its entry");
+        }
+    }
     let pipes = open_pipes(record).map_err(failed)?;
-    let most = bounds.size.saturating_mul(bounds.files as u64);
+    // In mode `drop`, what nobody takes is counted at once: a gap shows where it was.
+    let most = if record.spec.mode == LogMode::Drop { 0 } else { bounds.size.saturating_mul(bounds.files as u64) };
     let drops = record.spec.mode == LogMode::Drop;
     if let Err(error) = gate.allow(&directory, &place_of(place), most, drops) {
         tracing::warn!(%error, id = %place.id, "what is written while this service is absent cannot be spilled");
@@ -219,7 +221,8 @@ impl Run {
             return Taken::Held;
         }
         let taken = match self.take_over_news() {
-            Ok(()) => self.take_in_turn(stream),
+            Ok(true) => self.take_in_turn(stream),
+            Ok(false) => Taken::Held,
             Err(failure) => {
                 tracing::error!(%failure, id = %self.place.id, "cannot take over what was spilled yet");
                 Taken::Held
@@ -230,13 +233,15 @@ impl Run {
     }
 
     /// What the monitor has spilled meanwhile comes before what is in the FIFOs.
-    fn take_over_news(&mut self) -> Result<(), Failure> {
+    fn take_over_news(&mut self) -> Result<bool, Failure> {
         let failed = |error: io::Error| Failure::io("asking the monitor", &error);
-        let Some(news) = self.gate.news().map_err(failed)? else { return Ok(()) };
-        take_over(&self.place, &mut self.record, &mut self.writer, &mut self.lost)?;
+        let Some(news) = self.gate.news().map_err(failed)? else { return Ok(true) };
+        if !take_over(&self.place, &mut self.record, &mut self.writer, &mut self.lost, true)? {
+            return Ok(false);
+        }
         self.lost.refresh().map_err(failed)?;
         self.gate.know(Some(news));
-        Ok(())
+        Ok(true)
     }
 
     fn take_in_turn(&mut self, stream: Stream) -> Taken {

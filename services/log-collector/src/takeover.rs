@@ -43,17 +43,19 @@ fn renamed(path: &Path) -> PathBuf {
     name.into()
 }
 
-/// Appends all that is spilled: of stdout, then of stderr. In our turn; blocks.
+/// Appends all that is spilled: of stdout, then of stderr. In our turn; blocks. Answers whether all of it is there: if it
+/// may wait for room, it is to be called again before anything else is appended.
 pub(crate) fn take_over(
     place: &Place,
     record: &mut LogRecord,
     writer: &mut Writer,
     lost: &mut Losses,
-) -> Result<(), Failure> {
+    may_wait: bool,
+) -> Result<bool, Failure> {
     // What was begun goes first: in the log, it stands at the end.
     for (stream, path) in sources(place, record) {
-        if renamed(&path).exists() {
-            go_on(place, record, writer, lost, stream, &path)?;
+        if renamed(&path).exists() && !go_on(place, record, writer, lost, stream, &path, may_wait)? {
+            return Ok(false);
         }
     }
     for (stream, path) in sources(place, record) {
@@ -64,9 +66,11 @@ pub(crate) fn take_over(
         record.spilled_from = Some(writer.end);
         place.put(record)?;
         fs::rename(&path, renamed(&path)).map_err(|error| Failure::io(path.display(), &error))?;
-        go_on(place, record, writer, lost, stream, &path)?;
+        if !go_on(place, record, writer, lost, stream, &path, may_wait)? {
+            return Ok(false);
+        }
     }
-    Ok(())
+    Ok(true)
 }
 
 fn go_on(
@@ -76,13 +80,20 @@ fn go_on(
     lost: &mut Losses,
     stream: Stream,
     path: &Path,
-) -> Result<(), Failure> {
+    may_wait: bool,
+) -> Result<bool, Failure> {
     let failed = |error: io::Error| Failure::io(path.display(), &error);
     let mut taken = record.spilled_from.map_or(0, |from| writer.end.saturating_sub(from));
     if let Some(mut spill) = Spill::open(&renamed(path), &mut taken).map_err(failed)? {
-        while writer.take_at_once(&mut spill, stream, lost) == Taken::Some {}
+        let mut taken = Taken::Some;
+        while taken == Taken::Some {
+            taken = writer.take_spilled(&mut spill, stream, lost, may_wait);
+        }
+        if taken == Taken::Held {
+            return Ok(false);
+        }
         tracing::info!(id = %place.id, file = %path.display(), "took over what was spilled");
     }
     unless_gone(fs::remove_file(renamed(path))).map_err(failed)?;
-    Ok(())
+    Ok(true)
 }

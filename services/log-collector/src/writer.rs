@@ -101,6 +101,29 @@ impl Writer {
         }
     }
 
+    /// Takes what was spilled: nothing else is appended meanwhile, not even gaps, so that the end of the log tells how much
+    /// of it is there. In mode `drop`, it waits for room if it may.
+    pub(crate) fn take_spilled(
+        &mut self,
+        source: &mut dyn Source,
+        stream: Stream,
+        lost: &mut Losses,
+        may_wait: bool,
+    ) -> Taken {
+        if self.mode == LogMode::Drop && self.must_wait() {
+            return if may_wait { Taken::Held } else { self.take_at_once(source, stream, lost) };
+        }
+        match self.store(source, stream, self.accounted) {
+            Ok(0) => Taken::End,
+            Ok(_) => {
+                self.publish();
+                Taken::Some
+            }
+            Err(Errno::INTR) => Taken::Some,
+            Err(_) => self.take_at_once(source, stream, lost),
+        }
+    }
+
     fn recovered(&mut self, stored: bool, lost: &Losses) {
         if stored && std::mem::take(&mut self.failing) && self.mode == LogMode::Block {
             tracing::info!(log = %self.shared.files.directory().display(), lost = ?lost.totals(), "storing again");
