@@ -29,7 +29,8 @@ interface Containers extends(Common.Service) {
   # Sends the stop signal, waits `timeoutMs` (0xffffffff: as the container's record says), sends SIGKILL. Done if it is not running. Idempotent.
 
   kill @3 (call :Common.Call, container :Text, signal :Int32) -> (outcome :Common.Outcome(Container));
-  # Sends a signal to PID 1. Fails: conflict if it is not running.
+  # Sends a signal to PID 1. Repeated with the same `call.request`: sent again while it runs, done if it has ended.
+  # Fails: conflict if it is not running.
 
   restart @4 (call :Common.Call, container :Text, timeoutMs :UInt32) -> (outcome :Common.Outcome(Container));
   # Stops it if it runs, and starts it. Repeated with the same `call.request`: done once.

@@ -48,5 +48,6 @@ pub(crate) fn run(request: u64) -> Run {
         sandbox: None,
         cause: Cause::Start,
         killed: false,
+        signalled_by: None,
     }
 }

@@ -102,6 +102,9 @@ pub(crate) struct Run {
     /// A user sent it a signal that is to end it: its restart policy lets it be.
     #[serde(default)]
     pub(crate) killed: bool,
+    /// The last request to send it a signal.
+    #[serde(default)]
+    pub(crate) signalled_by: Option<u64>,
 }
 
 /// How a run is to end.
@@ -209,6 +212,11 @@ impl Record {
     /// Whether this request began the current or last run.
     pub(crate) fn started_by(&self, request: RequestId) -> bool {
         self.run.as_ref().is_some_and(|run| run.started_by == request.0)
+    }
+
+    /// Whether this request was the last to send a signal to the current or last run.
+    pub(crate) fn signalled_by(&self, request: RequestId) -> bool {
+        self.run.as_ref().is_some_and(|run| run.signalled_by == Some(request.0))
     }
 
     /// Whether it shares the host's network namespace: then there is nothing to attach or detach.

@@ -6,16 +6,17 @@ use crate::exec::ExecHandle;
 use crate::lifecycle::Phase;
 use actix::prelude::*;
 use schema::Failure;
+use schema::call::RequestId;
 
 /// Its processes are stopped where they are, or let go on.
 #[derive(Message)]
 #[rtype(result = "Result<(), Failure>")]
 pub(crate) struct Paused(pub(crate) bool);
 
-/// A signal is going to be sent to PID 1.
+/// A signal is going to be sent to PID 1, for a request.
 #[derive(Message)]
 #[rtype(result = "Result<(), Failure>")]
-pub(crate) struct Signalled(pub(crate) i32);
+pub(crate) struct Signalled(pub(crate) i32, pub(crate) RequestId);
 
 /// It has another name.
 #[derive(Message)]
@@ -88,12 +89,12 @@ impl Handler<Paused> for ContainerActor {
 impl Handler<Signalled> for ContainerActor {
     type Result = Written;
 
-    fn handle(&mut self, Signalled(signal): Signalled, _: &mut Context<Self>) -> Self::Result {
+    fn handle(&mut self, Signalled(signal, request): Signalled, _: &mut Context<Self>) -> Self::Result {
         self.forget_told();
         if !self.record.phase.is_running() {
             return self.refuse(decide::not_running(&self.record));
         }
-        self.record.signalled(signal);
+        self.record.signalled(signal, request);
         self.write()
     }
 }

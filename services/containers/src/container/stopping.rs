@@ -52,7 +52,7 @@ impl ContainerActor {
             let Some(kill_at) = order.kill_at else { return };
             tokio::time::sleep(until(kill_at)).await;
             // It may have ended just now.
-            if kit::actor::ask(&actor, Signalled(signals::KILL)).await.is_ok() {
+            if kit::actor::ask(&actor, Signalled(signals::KILL, RequestId(order.request))).await.is_ok() {
                 signal(&shared, &record, signals::KILL).await;
             }
         };

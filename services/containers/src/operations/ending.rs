@@ -49,9 +49,9 @@ pub(crate) async fn kill(handle: Handle, workers: Workers, call: Call, number: i
     if ends && view.record.is_to_restart() {
         return stop(handle, call.request, 0).await;
     }
-    handle.ask(Signalled(number)).await?;
-    match workers.executor.signal(&call, view.record.id(), number).await {
-        Err(failure) if failure.code == Code::NotFound => return Err(not_running(&view.record)),
+    match send(&handle, &workers, &call, number).await {
+        // The signal was sent before, and the answer was lost.
+        Err(failure) if failure.code == Code::Conflict && view.record.signalled_by(call.request) => {}
         answer => answer?,
     }
     if ends && handle.now().phase() == Phase::Paused {
@@ -62,6 +62,15 @@ pub(crate) async fn kill(handle: Handle, workers: Workers, call: Call, number: i
         let _ = tokio::time::timeout(KILLED, handle.until(View::is_settled)).await;
     }
     Ok(handle.now())
+}
+
+async fn send(handle: &Handle, workers: &Workers, call: &Call, signal: i32) -> Result<(), Failure> {
+    handle.ask(Signalled(signal, call.request)).await?;
+    let record = handle.now().record;
+    match workers.executor.signal(call, record.id(), signal).await {
+        Err(failure) if failure.code == Code::NotFound => Err(not_running(&record)),
+        answer => answer,
+    }
 }
 
 /// Removes a container and all that belongs to it.

@@ -89,6 +89,7 @@ impl Record {
             sandbox: None,
             cause,
             killed: false,
+            signalled_by: None,
         });
         self.policy.again_at = None;
         self.policy.stopped = false;
@@ -215,7 +216,13 @@ impl Record {
     }
 
     /// A signal is sent to PID 1. If that is to end it, its restart policy lets it be.
-    pub(crate) fn signalled(&mut self, signal: i32) {
+    pub(crate) fn signalled(&mut self, signal: i32, request: RequestId) {
+        if self.signalled_by(request) {
+            return;
+        }
+        if let Some(run) = &mut self.run {
+            run.signalled_by = Some(request.0);
+        }
         let number = signal.to_string();
         self.note("kill", &[("signal", &number)]);
         let is_ordered = self.stop_order().is_some();

@@ -73,7 +73,7 @@ fn a_policy_restarts_what_ended_by_itself_and_counts() {
 fn a_kill_is_followed_by_no_restart_but_another_signal_is() {
     for (signal, restarts) in [(9, false), (15, false), (1, true)] {
         let mut record = running(RestartKind::Always);
-        record.signalled(signal);
+        record.signalled(signal, RequestId(9));
         record.ended(exit(128 + signal)).unwrap();
         assert_eq!(record.is_to_restart(), restarts, "{signal}");
     }
@@ -175,7 +175,7 @@ fn what_was_stored_before_loads() {
         fields.remove(new).unwrap();
     }
     let run = fields["run"].as_object_mut().unwrap();
-    for new in ["sandbox", "cause", "killed"] {
+    for new in ["sandbox", "cause", "killed", "signalled_by"] {
         run.remove(new).unwrap();
     }
     let mut loaded: Record = serde_json::from_value(stored).unwrap();

@@ -103,6 +103,24 @@ async fn killed_in_a_restart_it_restarts_once() {
 }
 
 #[actix::test]
+async fn killed_in_a_kill_it_kills_and_says_so() {
+    for step in ["executor.kill", "network.detach", "executor.destroy"] {
+        for moment in [Moment::Before, Moment::After] {
+            let mut bench = Bench::new().await;
+            let id = bench.run(&spec("web")).await;
+            let client = bench.another_client();
+            kill_at(&mut bench, step, moment, async {
+                let ended = client.kill(&call(), "web", 9).await.unwrap();
+                assert_eq!(ended.exit, Some(exit(137, 9)));
+            })
+            .await;
+            assert_eq!(bench.actions(&id).await, ["create", "start", "kill", "die"], "{step} {moment:?}");
+            assert_eq!(bench.client.kill(&call(), "web", 9).await.unwrap_err().code, schema::Code::Conflict);
+        }
+    }
+}
+
+#[actix::test]
 async fn a_failed_start_is_undone_by_the_next_process() {
     let mut bench = Bench::new().await;
     let id = bench.create(&spec("web")).await;
