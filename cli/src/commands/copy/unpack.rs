@@ -33,6 +33,8 @@ pub(super) fn unpack(reader: impl Read, how: &Unpack) -> Result<u64, crate::erro
             directories.push((path, entry.header().mode().unwrap_or(0o755), entry.header().mtime().unwrap_or(0)));
         }
     }
+    // What fills up the archive after its end is read too: whoever writes it shall not find the pipe closed.
+    std::io::copy(&mut archive.into_inner(), &mut std::io::sink()).map_err(bad)?;
     // A directory without the right to write must be filled first.
     for (path, mode, _) in directories.into_iter().rev() {
         set_mode(&path, mode)?;
@@ -177,6 +179,15 @@ mod tests {
         assert!(root.path().join("sub/file").exists() && !root.path().join("out").exists());
         // Once more over it.
         unpacked(root.path(), Some("new"), &entries).unwrap();
+    }
+
+    #[test]
+    fn the_archive_is_read_to_its_very_end() {
+        let root = tempfile::tempdir().unwrap();
+        let padded = [archive(&[(EntryType::Regular, "file", "x")]), vec![0; 20 << 10]].concat();
+        let mut rest = &padded[..];
+        unpack(&mut rest, &Unpack { root: root.path().into(), name: None, keep_owner: false }).unwrap();
+        assert!(rest.is_empty());
     }
 
     #[test]
