@@ -25,7 +25,8 @@ impl Process {
         let Some(number) = Pid::from_raw(pid) else { return Ok(None) };
         match pidfd_open(number, PidfdFlags::NONBLOCK) {
             Ok(handle) => Ok(Some(Self { pid, handle: Arc::new(handle) })),
-            Err(rustix::io::Errno::SRCH | rustix::io::Errno::INVAL) => Ok(None),
+            // The id of a thread is that of no process, which newer kernels (seen: 6.18) say by NOENT.
+            Err(rustix::io::Errno::SRCH | rustix::io::Errno::INVAL | rustix::io::Errno::NOENT) => Ok(None),
             Err(error) => Err(error.into()),
         }
     }
