@@ -3,7 +3,7 @@ SHELL = /bin/sh
 CARGO ?= cargo
 SHIM = services/executor/shim/Cargo.toml
 
-.PHONY: run stop test build install setup-run setup-test lint format unit images privileged end-to-end fuzz power-loss kill-matrix bench-transfers schema clean help
+.PHONY: run stop test build install setup-run setup-test lint format unit images privileged end-to-end chaos chaos-churn fuzz power-loss kill-matrix bench-transfers schema clean help
 
 help:
 	@echo 'make run      build, start cctl, run a container and show its output'
@@ -14,6 +14,7 @@ help:
 	@echo 'make lint     formatting, lints, licences, duplicate dependencies'
 	@echo 'make unit     tests that need no root'
 	@echo 'make privileged end-to-end   tests on the kernel, as root'
+	@echo 'make chaos chaos-churn   KILLS (200) at random among users at work; CONTAINERS (200) made under a steady beat of kills; by a SEED (1)'
 	@echo 'make fuzz     the parsers of untrusted bytes, FUZZ_SECONDS (20) each'
 	@echo 'make kill-matrix   each service killed at each step of each operation'
 	@echo 'make bench-transfers   pulls and pushes timed beside podman and skopeo'
@@ -85,6 +86,17 @@ end-to-end: build images
 # Every recorded moment; `make test` tries some of them.
 power-loss: build
 	POWER_LOSS_CUTS=all tests/all -- --package tests --test power_loss
+
+# Users at work while our processes are killed, stopped and restarted at random; the seed chooses when and whom.
+KILLS ?= 200
+SEED ?= 1
+CONTAINERS ?= 200
+CHAOS = $(CARGO) --config 'target."cfg(unix)".runner="$(CURDIR)/tests/apart"' test --locked --package tests --test chaos --
+chaos: build
+	CCTL_CHAOS_KILLS=$(KILLS) CCTL_CHAOS_SEED=$(SEED) $(CHAOS) --nocapture users_notice_nothing
+
+chaos-churn: build
+	CCTL_CHAOS_CONTAINERS=$(CONTAINERS) CCTL_CHAOS_SEED=$(SEED) $(CHAOS) --nocapture containers_come_and_go
 
 FUZZ_SECONDS ?= 20
 fuzz:

@@ -17,6 +17,7 @@ static TURN: Mutex<()> = Mutex::new(());
 pub struct Instance {
     directory: TempDir,
     before: BTreeSet<String>,
+    is_finished: bool,
     _turn: MutexGuard<'static, ()>,
 }
 
@@ -51,7 +52,7 @@ impl Instance {
         assert!(rustix::process::geteuid().is_root(), "end-to-end tests run as root");
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let directory = tempfile::Builder::new().prefix("cctl-test-").tempdir().expect("temporary directory");
-        Self { directory, before: audit::host(), _turn: turn }
+        Self { directory, before: audit::host(), is_finished: false, _turn: turn }
     }
 
     /// `CCTL_ROOT`.
@@ -170,10 +171,18 @@ impl Instance {
         }
     }
 
-    fn audit(&self) {
+    /// Ends the instance; what is left of it on the host, a line each. Otherwise that is looked for when it is
+    /// dropped, and fails the test.
+    pub fn finish(mut self) -> Vec<String> {
+        self.is_finished = true;
+        self.end();
+        self.leaks()
+    }
+
+    fn leaks(&self) -> Vec<String> {
         let mut remains = Vec::new();
         // The kernel frees namespaces and what is in them a moment after their last process.
-        let clean = crate::within(std::time::Duration::from_secs(10), || {
+        crate::within(std::time::Duration::from_secs(10), || {
             let now = audit::host();
             remains = now.difference(&self.before).map(|line| format!("new: {line}")).collect();
             remains
@@ -182,7 +191,7 @@ impl Instance {
             remains.extend(audit::remains(&self.runtime()));
             remains.is_empty().then_some(())
         });
-        assert!(clean.is_some(), "the host is not as it was: {remains:#?}\n{}", self.logs());
+        remains
     }
 
     /// What the services wrote, for a failed test.
@@ -207,13 +216,17 @@ fn foreign(line: &str) -> bool {
 
 impl Drop for Instance {
     fn drop(&mut self) {
+        if self.is_finished {
+            return;
+        }
         if thread::panicking() {
             eprintln!("{}", self.logs());
             // The first failure is the one to report.
             drop(std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.end())));
         } else {
             self.end();
-            self.audit();
+            let leaks = self.leaks();
+            assert!(leaks.is_empty(), "the host is not as it was: {leaks:#?}\n{}", self.logs());
         }
     }
 }
