@@ -48,7 +48,9 @@ fn a_layer_goes_with_the_last_image_and_container_that_need_it() {
         engine.filesystem.reconcile(&call(), &[]).await.unwrap();
         eventually("so is the other", || !is_unpacked(engine, &used)).await;
         for directory in ["layers", "records", "containers", "chains"] {
-            assert_eq!(fs::read_dir(engine.state(directory)).unwrap().count(), 0, "{directory}");
+            let names = fs::read_dir(engine.state(directory)).unwrap().map(|entry| entry.unwrap().file_name());
+            // A store that is not synced remembers the boot.
+            assert_eq!(names.filter(|name| name != "boot").count(), 0, "{directory}");
         }
     });
 }

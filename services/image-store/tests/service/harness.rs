@@ -74,6 +74,8 @@ impl Service {
     pub(crate) fn files(&self, directory: &str) -> Vec<String> {
         let entries = fs::read_dir(self.instance.state("image-store").join(directory)).unwrap();
         let mut names: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        // A store that is not synced remembers the boot.
+        names.retain(|name| name != "boot");
         names.sort();
         names
     }
