@@ -58,12 +58,17 @@ impl Gate {
                 return false;
             }
         }
+        true
+    }
+
+    /// In a turn: tells the monitor that we take out of the FIFOs.
+    pub(crate) fn count(&mut self) {
+        let Some(lock) = &mut self.0 else { return };
         lock.beat += 1;
         if let Err(error) = lock.file.write_all_at(&lock.beat.to_le_bytes(), turn::BEAT) {
             // The monitor may spill what we could take, which costs only time.
             tracing::warn!(%error, "cannot count a turn");
         }
-        true
     }
 
     /// Begins a turn as soon as it can.
@@ -147,6 +152,7 @@ mod tests {
         File::create(&path).unwrap();
         let (mut ours, mut theirs) = (Gate::open(directory.path()).unwrap(), Gate::open(directory.path()).unwrap());
         assert!(ours.enter() && !theirs.enter());
+        ours.count();
         let news = ours.news().unwrap();
         assert_eq!(news, Some(0));
         ours.know(news);

@@ -170,12 +170,14 @@ impl Opening {
             return Ok((known.first, None));
         }
         let run = record.as_ref().map_or(1, |record| record.run + 1);
+        // What an earlier run's monitor has spilled may be half taken over.
+        let spilled_from = record.as_ref().and_then(|record| record.spilled_from);
         // A run that was cut short: its sandbox is not the container's any more.
         self.capture.release(&self.place.id).await;
         let (place, spec) = (self.place.clone(), self.spec);
         let mut next = blocking(move || match known {
             Some(known) => Ok(known),
-            None => begin(&place, LogRecord { spec, run, first: 0, sandbox, ended: false, spilled_from: None }),
+            None => begin(&place, LogRecord { spec, run, first: 0, sandbox, ended: false, spilled_from }),
         })
         .await?;
         *record = Some(next.clone());

@@ -221,7 +221,11 @@ impl Run {
             return Taken::Held;
         }
         let taken = match self.take_over_news() {
-            Ok(true) => self.take_in_turn(stream),
+            Ok(true) => {
+                self.gate.count();
+                self.take_in_turn(stream)
+            }
+            // We do not count: meanwhile, the monitor goes on to empty a FIFO that fills up.
             Ok(false) => Taken::Held,
             Err(failure) => {
                 tracing::error!(%failure, id = %self.place.id, "cannot take over what was spilled yet");

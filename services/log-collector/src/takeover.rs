@@ -18,6 +18,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 const TAKING: &str = "taking";
+/// Chunks that are copied in one turn: the monitor wants turns, too, while there is much to be taken over.
+const CHUNKS: usize = 8;
 
 /// The directory in a log's own where the monitor may spill.
 pub(crate) fn place_of(place: &Place) -> PathBuf {
@@ -85,9 +87,13 @@ fn go_on(
     let failed = |error: io::Error| Failure::io(path.display(), &error);
     let mut taken = record.spilled_from.map_or(0, |from| writer.end.saturating_sub(from));
     if let Some(mut spill) = Spill::open(&renamed(path), &mut taken).map_err(failed)? {
-        let mut taken = Taken::Some;
+        let (mut taken, mut chunks) = (Taken::Some, 0);
         while taken == Taken::Some {
+            if may_wait && chunks == CHUNKS {
+                return Ok(false);
+            }
             taken = writer.take_spilled(&mut spill, stream, lost, may_wait);
+            chunks += 1;
         }
         if taken == Taken::Held {
             return Ok(false);

@@ -101,8 +101,9 @@ fn what_the_monitor_counts_as_lost_is_told() {
     });
     sandbox.end();
     block_on(service.client().open(&call(), &id, &spec)).unwrap();
-    sandbox.destroy();
+    // What is captured lies in the sandbox until it is in the log, and a sandbox stays until then.
     let output = block_on(async { read_all(&service.client(), &id, 0).await.unwrap() });
+    sandbox.destroy();
     let written = lines(0..400_000).len() as u64;
     for stream in [Stream::Stdout, Stream::Stderr] {
         let dropped = output.dropped(stream);
