@@ -20,7 +20,7 @@ fn whenever_the_collector_is_killed_each_line_is_there_once() {
         std::thread::spawn(move || write_lines(writer, 0..LINES, per_write))
     });
     let started = Instant::now();
-    service.torment(60, || writing.iter().any(|writing| !writing.is_finished()) && started.elapsed().as_secs() < 60);
+    service.torment(30, || writing.iter().any(|writing| !writing.is_finished()) && started.elapsed().as_secs() < 60);
     writing.into_iter().for_each(|writing| writing.join().unwrap());
     sandbox.end();
     // Its answer means that what was spilled is in the log.
@@ -42,7 +42,7 @@ fn whenever_the_collector_is_killed_each_line_is_there_once() {
         output.records.len(),
         output.next as f64 / 1e6 / seconds
     );
-    assert!(service.kills >= 12, "only {} kills", service.kills);
+    assert!(service.kills >= 5, "only {} kills", service.kills);
 }
 
 #[test]
@@ -211,7 +211,7 @@ fn in_mode_drop_nobody_is_waited_for_and_each_byte_is_kept_or_counted_whenever_t
         std::thread::spawn(move || write_lines(writer, 0..LINES, per_write))
     });
     let started = Instant::now();
-    service.torment(60, || writing.iter().any(|writing| !writing.is_finished()) && started.elapsed().as_secs() < 60);
+    service.torment(30, || writing.iter().any(|writing| !writing.is_finished()) && started.elapsed().as_secs() < 60);
     writing.into_iter().for_each(|writing| writing.join().unwrap());
     sandbox.end();
     assert_eq!(block_on(service.client().open(&call(), &id, &spec)), Ok(0));
