@@ -63,7 +63,8 @@ fn a_file_is_fetched_into_an_upload() {
 #[test]
 fn a_transfer_that_nobody_asks_about_is_given_up_and_its_name_is_free_again() {
     on_engines(async |[engine]| {
-        // It never answers.
+        // It never answers, and the client of registries would wait for it longer than for whoever asks.
+        engine.configure("[transfer]\nconnect-timeout = 60\nidle-timeout = 60\n");
         let silent = TcpListener::bind("127.0.0.1:0").unwrap();
         let name = format!("{}/app", silent.local_addr().unwrap());
         let request = pull(&name);
