@@ -64,6 +64,7 @@ enum Code {
   corrupt @10;          # stored data is damaged
   notExecutable @11;    # the command exists and cannot be executed (exit code 126)
   commandNotFound @12;  # the command does not exist in the container (exit code 127)
+  sandboxLost @13;      # its monitor was killed before anything was executed in it: another can be made
 }
 
 struct SandboxRef {

@@ -10,12 +10,15 @@ interface Executor extends(Common.Service) {
   prepare @0 (call :Common.Call, id :Text, spec :SandboxSpec) -> (outcome :Common.Outcome(Prepared));
   # Makes a sandbox: fresh namespaces, its cgroup, a parked monitor, stdio FIFOs. It lives until `destroy`,
   # whatever happens to the executor. Again with the same spec: the same sandbox.
-  # Fails: conflict (another spec), resourceExhausted, invalidArgument (a limit the kernel refuses).
+  # Fails: conflict (another spec), resourceExhausted, invalidArgument (a limit the kernel refuses), sandboxLost
+  # (its monitor was killed before anything was to be executed: `destroy` it, and prepare it again).
 
   start @1 (call :Common.Call, id :Text, process :ProcessSpec) -> (outcome :Common.Outcome(Started));
   # Turns the mounted /rootfs into / and executes PID 1. Answers when exec has succeeded, or with why it did
   # not. Again: the same answer, nothing is started twice.
-  # Fails: commandNotFound (127), notExecutable (126), notFound (user, group or sandbox), invalidArgument.
+  # Fails: commandNotFound (127), notExecutable (126), notFound (user, group or sandbox), invalidArgument,
+  # sandboxLost (as `prepare`; nothing was executed, and another sandbox may be tried); internal if the monitor was
+  # killed later, when the process may have been executed.
 
   wait @2 (call :Common.Call, id :Text) -> (outcome :Common.Outcome(Common.ExitRecord));
   # Answers when PID 1 has ended and its output is captured; at once if it had. Dropping the call cancels

@@ -57,6 +57,8 @@ constructors! {
     not_executable => NotExecutable;
     /// The command does not exist in the container.
     command_not_found => CommandNotFound;
+    /// The sandbox's monitor was killed before anything was executed in it.
+    sandbox_lost => SandboxLost;
 }
 
 impl Failure {

@@ -28,7 +28,7 @@ use std::time::Duration;
 
 /// How often what is done.
 const MIX: Mix =
-    Mix { kill: 80, kill_two: 8, hang: 2, pause: 5, restart: 5, shim: 0, trunk: 1, pace: Duration::from_millis(200) };
+    Mix { kill: 80, kill_two: 8, hang: 2, pause: 5, restart: 5, shim: 1, trunk: 1, pace: Duration::from_millis(200) };
 
 /// A number from the environment, which `make chaos` sets.
 fn number(variable: &str, default: u64) -> u64 {

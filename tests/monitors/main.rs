@@ -8,7 +8,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use std::io::{BufRead, BufReader, Write};
 use std::process::Stdio;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const SERVICES: [&str; 6] = ["containers", "executor", "filesystem", "image-store", "log-collector", "network"];
 const COUNT: &str = "i=0; while :; do echo $((i=i+1)); usleep 2000; done";
@@ -188,4 +188,36 @@ fn a_monitor_and_any_service_are_killed_together() {
     cctl.cctl(&["stop", "-t", "0", &id]).ok();
     assert_eq!(cctl.cctl(&["wait", &id]).ok(), "137");
     cctl.cctl(&["rm", &id]).ok();
+}
+
+/// Kills monitors as soon as they are there, before they are asked to execute anything, until so many are dead.
+fn kill_the_next(cctl: &Instance, count: usize) {
+    let (directory, begun) = (cctl.runtime().join("sandboxes"), Instant::now());
+    let mut killed = Vec::new();
+    while killed.len() < count {
+        assert!(begun.elapsed() < Duration::from_secs(60), "only {} of {count} monitors were there", killed.len());
+        let mut sandboxes = std::fs::read_dir(&directory).unwrap().flatten();
+        if sandboxes.all(|sandbox| !sandbox.path().join("plan").exists()) {
+            for pid in monitors(cctl).into_iter().filter(|pid| !killed.contains(pid)).collect::<Vec<_>>() {
+                signal(pid, Signal::KILL);
+                killed.push(pid);
+            }
+        }
+        thread::sleep(Duration::from_micros(500));
+    }
+}
+
+#[test]
+fn a_start_whose_monitor_is_killed_goes_on_with_another() {
+    let cctl = Instance::start();
+    cctl.cctl(&["run", "--rm", "base", "true"]).ok();
+    for count in 1..=3 {
+        let said = thread::scope(|scope| {
+            let killer = scope.spawn(|| kill_the_next(&cctl, count));
+            let said = cctl.cctl(&["run", "--rm", "base", "echo", "once"]).ok();
+            killer.join().unwrap();
+            said
+        });
+        assert_eq!(said, "once");
+    }
 }

@@ -82,6 +82,23 @@ pub(crate) async fn launch(workers: &Workers, request: RequestId, record: &Recor
     workers.executor.start(&step(request), record.id(), &record.process()).await
 }
 
+/// Whether a start failed because the sandbox was lost before anything was executed in it.
+///
+/// Who fills a sandbox fails in his own way when its monitor is killed meanwhile; the executor knows, and tells who
+/// prepares it again.
+pub(crate) async fn has_lost_sandbox(
+    workers: &Workers,
+    request: RequestId,
+    record: &Record,
+    failure: &Failure,
+) -> bool {
+    if matches!(failure.code, Code::CommandNotFound | Code::NotExecutable | Code::InvalidArgument) {
+        return false;
+    }
+    let prepared = workers.executor.prepare(&step(request), record.id(), &record.sandbox()).await;
+    prepared.is_err_and(|failure| failure.code == Code::SandboxLost)
+}
+
 /// Waits until all output of a run that has ended is in its log. Until then the sandbox must stay: what was
 /// written while no log collector was there lies in its directory.
 pub(crate) async fn drained(workers: &Workers, id: &ContainerId) -> Result<(), Failure> {

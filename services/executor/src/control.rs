@@ -22,7 +22,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Why there is no answer.
 #[derive(Debug)]
 pub(crate) enum Error {
-    /// There is no monitor any more.
+    /// There is no monitor any more, and none was asked.
+    Unreached,
+    /// There is no monitor any more; it was asked.
     Gone,
     /// It is there, but something else is wrong.
     Io(io::Error),
@@ -87,7 +89,8 @@ async fn exchange(
     request: Request,
     descriptors: &[OwnedFd],
 ) -> Result<(Report, Option<OwnedFd>), Error> {
-    let socket = dial(directory)?;
+    let socket =
+        dial(directory).map_err(|error| if matches!(error, Error::Gone) { Error::Unreached } else { error })?;
     send(&socket, request, descriptors).map_err(io_error)?;
     let socket = sys::watch(Arc::new(socket)).map_err(Error::Io)?;
     let mut message = [0; REPORT_SIZE];

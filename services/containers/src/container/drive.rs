@@ -20,6 +20,9 @@ use tokio::sync::watch;
 /// How long the end of a run waits for the output of its execs.
 const EXECS: Duration = Duration::from_secs(10);
 
+/// How many sandboxes a start tries, if their monitors are killed before anything is executed in them.
+const SANDBOXES: u32 = 4;
+
 /// Its sandbox is filled; answers the record that says so.
 #[derive(Message)]
 #[rtype(result = "Result<Record, Failure>")]
@@ -178,14 +181,36 @@ async fn start(
 ) -> Result<Started, Failure> {
     let request = RequestId(record.run.as_ref().map_or(0, |run| run.started_by));
     page.write(&record).await?;
+    let mut assembled = assembled;
+    for _ in 1..SANDBOXES {
+        let failure = match try_start(&shared, &page, &mut record, &actor, assembled).await {
+            Err(failure) if plan::has_lost_sandbox(&shared.workers, request, &record, &failure).await => failure,
+            outcome => return outcome,
+        };
+        tracing::warn!(id = record.id().short(), %failure, "nothing was executed: trying another sandbox");
+        plan::clean(&shared.workers, record.id()).await?;
+        assembled = false;
+    }
+    try_start(&shared, &page, &mut record, &actor, assembled).await
+}
+
+/// In one sandbox.
+async fn try_start(
+    shared: &Shared,
+    page: &Page,
+    record: &mut Record,
+    actor: &Addr<ContainerActor>,
+    assembled: bool,
+) -> Result<Started, Failure> {
+    let request = RequestId(record.run.as_ref().map_or(0, |run| run.started_by));
     if !assembled {
         shared.gate.pass(STEP).await?;
-        let assembly = plan::assemble(&shared.workers, request, &record).await?;
-        record = kit::actor::ask(&actor, Assembled(assembly)).await?;
-        plan::name(&shared.workers, &plan::step(request), &record).await?;
-        page.write(&record).await?;
+        let assembly = plan::assemble(&shared.workers, request, record).await?;
+        *record = kit::actor::ask(actor, Assembled(assembly)).await?;
+        plan::name(&shared.workers, &plan::step(request), record).await?;
+        page.write(record).await?;
     }
-    plan::launch(&shared.workers, request, &record).await
+    plan::launch(&shared.workers, request, record).await
 }
 
 /// However often the executor has to be asked: a run whose end is not known is not over.

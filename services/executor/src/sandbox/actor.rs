@@ -24,7 +24,7 @@ use care::{Adopt, attend};
 use end::MonitorEnded;
 use schema::common::ExitRecord;
 use schema::executor::{Prepared, Started};
-use schema::{ContainerId, Failure};
+use schema::{Code, ContainerId, Failure};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Instant;
@@ -161,6 +161,11 @@ impl Sandbox {
 
     fn monitor_killed(&self) -> Failure {
         Failure::internal(format_args!("the monitor of {} was killed", self.name())).hint("start it again")
+    }
+
+    /// The monitor was killed before it was asked to start anything.
+    fn lost(&self) -> Failure {
+        Failure { code: Code::SandboxLost, ..self.monitor_killed() }
     }
 
     fn prepared(&self, record: &Record) -> Prepared {

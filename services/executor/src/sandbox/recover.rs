@@ -3,7 +3,7 @@
 
 use super::actor::{Made, Phase, Sandbox, blocking, phase_of};
 use super::record::Record;
-use super::{destroy, directory, ending};
+use super::{destroy, directory, ending, start};
 use crate::control::Control;
 use crate::host::Host;
 use crate::process::Process;
@@ -13,7 +13,6 @@ use futures::future::join_all;
 use schema::executor::Started;
 use schema::{ContainerId, Failure};
 use shim_protocol::control::{Phase as Reported, Report, Request};
-use shim_protocol::layout;
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::fd::OwnedFd;
@@ -143,12 +142,13 @@ async fn phase(
         let phase = match ending::find_first(&host, &id, &record) {
             Some((first, started)) => Phase::Running { started, first: Some(first) },
             // It was to be started, and nothing of it is left: how it ended, nobody has seen.
-            None if directory::file(&host.directory(&id), layout::PLAN).exists() => {
+            None if start::is_planned(&host, &id) => {
                 let pid = record.first.map_or(0, |first| first.pid);
                 Phase::Running { started: Started { pid, started_at: record.started_at }, first: None }
             }
             None => {
-                Phase::Failed(Failure::internal(format_args!("the monitor of container {} was killed", id.short())))
+                let lost = format_args!("the monitor of container {} was killed", id.short());
+                Phase::Failed(Failure::sandbox_lost(lost).hint("start it again"))
             }
         };
         Ok((phase, record, None))

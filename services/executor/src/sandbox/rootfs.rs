@@ -24,7 +24,7 @@ impl Rootfs {
         // A process that is being killed gives up its root before it counts as dead.
         let rootless = matches!(opened, Err(Errno::NOENT | Errno::SRCH));
         if rootless || !kit::process::is_alive(sandbox.pid, sandbox.start_time) {
-            return Err(Failure::internal("the sandbox's monitor was killed").hint("start the container again"));
+            return Err(Failure::sandbox_lost("the sandbox's monitor was killed").hint("start the container again"));
         }
         opened.map_err(failed)
     }

@@ -42,6 +42,17 @@ pub(super) fn plan(
     Ok(descriptors)
 }
 
+/// Whether a monitor may have been asked to start a process.
+pub(super) fn is_planned(host: &Host, id: &ContainerId) -> bool {
+    directory::file(&host.directory(id), layout::PLAN).exists()
+}
+
+/// No monitor was asked after all.
+pub(super) fn withdraw(host: &Host, id: &ContainerId) -> Result<(), Failure> {
+    let file = directory::file(&host.directory(id), layout::PLAN);
+    fs::remove_file(&file).map_err(|error| Failure::io(format_args!("removing {}", file.display()), &error))
+}
+
 /// Notes down what was started.
 pub(super) fn note(host: &Host, id: &ContainerId, record: Record, first: &Process, started: Started) -> Record {
     let Ok(start_time) = kit::process::start_time(first.pid) else { return record };

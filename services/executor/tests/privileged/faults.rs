@@ -3,6 +3,7 @@
 use crate::bench::{command, on_bench, random_id, sh, spec, until};
 use crate::capture::Capture;
 use rustix::process::{Pid, Signal, kill_process};
+use schema::Code;
 use schema::executor::{Phase, SandboxSpec};
 use std::fs;
 use std::time::Duration;
@@ -176,7 +177,15 @@ fn a_parked_monitor_that_was_killed_fails_the_start() {
         let prepared = bench.prepare(&id, &spec()).await.unwrap();
         kill(prepared.sandbox.pid);
         let failure = bench.start(&id, &sh("true")).await.unwrap_err();
-        assert!(failure.message.contains("monitor"), "{failure}");
+        assert!(failure.code == Code::SandboxLost && failure.message.contains("monitor"), "{failure:?}");
+        assert_eq!(bench.prepare(&id, &spec()).await.unwrap_err().code, Code::SandboxLost);
+        bench.kill_executor();
+        let failure = bench.start(&id, &sh("true")).await.unwrap_err();
+        assert_eq!(failure.code, Code::SandboxLost, "{failure}");
+        bench.destroy(&id).await;
+        bench.prepare(&id, &spec()).await.unwrap();
+        bench.start(&id, &sh("exit 6")).await.unwrap();
+        assert_eq!(bench.wait(&id).await.code, 6);
         bench.destroy(&id).await;
     });
 }

@@ -109,7 +109,7 @@ impl Handler<Resize> for Sandbox {
                     &std::io::Error::from_raw_os_error(report.error),
                 )),
                 // Whoever replaces it sets the size.
-                Err(control::Error::Gone) => Ok(()),
+                Err(control::Error::Gone | control::Error::Unreached) => Ok(()),
                 Err(control::Error::Io(error)) => Err(Failure::io("asking the monitor to set the size", &error)),
             }
         };

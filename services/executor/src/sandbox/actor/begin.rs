@@ -10,7 +10,7 @@ use crate::sandbox::running::Running;
 use crate::sandbox::{prepare, start};
 use actix::prelude::*;
 use schema::executor::{Prepared, ProcessSpec, Started};
-use schema::{ContainerId, Failure};
+use schema::{Code, ContainerId, Failure};
 use shim_protocol::control::{Phase as Reported, Report, Request};
 use std::io;
 use std::os::fd::OwnedFd;
@@ -26,6 +26,15 @@ impl Handler<Prepare> for Sandbox {
 
     fn handle(&mut self, Prepare(spec): Prepare, _: &mut Context<Self>) -> Self::Result {
         if let Some(made) = &self.made {
+            let has_monitor = made.monitor.as_ref().is_some_and(|monitor| !monitor.has_ended());
+            match &self.phase {
+                Phase::Failed(failure) if failure.code == Code::SandboxLost => return answer(Err(failure.clone())),
+                // Its end was not told yet.
+                Phase::Parked if !has_monitor && !start::is_planned(&self.host, &self.id) => {
+                    return answer(Err(self.lost()));
+                }
+                _ => {}
+            }
             return answer(if made.record.spec == spec {
                 Ok(Some(self.prepared(&made.record)))
             } else {
@@ -92,6 +101,11 @@ impl Handler<Start> for Sandbox {
                 this.finish(Phase::Failed(failure.clone()));
                 Err(failure)
             }
+            Ok(Outcome::Lost) => {
+                let failure = this.lost();
+                this.finish(Phase::Failed(failure.clone()));
+                Err(failure)
+            }
             Ok(Outcome::MonitorGone) => Err(this.monitor_killed()),
             Err(failure) => Err(failure),
         })))
@@ -103,6 +117,8 @@ enum Outcome {
     /// It was tried, and cannot be tried again.
     Failed(Failure),
     MonitorGone,
+    /// Nothing was tried: there was no monitor any more.
+    Lost,
 }
 
 /// What runs.
@@ -128,6 +144,9 @@ async fn start_process(
     let report = match control.request(Request::Start, &descriptors).await {
         Ok(report) => report,
         Err(control::Error::Gone) => return Ok(Outcome::MonitorGone),
+        Err(control::Error::Unreached) => {
+            return blocking(move || start::withdraw(&host, &id)).await?.map(|()| Outcome::Lost);
+        }
         Err(control::Error::Io(error)) => return Err(Failure::io("asking the monitor to start the process", &error)),
     };
     let outcome = outcome(host, id, record, &control, report).await?;
@@ -202,6 +221,6 @@ pub(in crate::sandbox) async fn phase_of(
             Ok((Phase::Running { started, first }, record, master))
         }
         Outcome::Failed(failure) => Ok((Phase::Failed(failure), record, None)),
-        Outcome::MonitorGone => Err(Failure::internal("the monitor is gone")),
+        Outcome::MonitorGone | Outcome::Lost => Err(Failure::internal("the monitor is gone")),
     }
 }

@@ -6,6 +6,7 @@ use crate::process::Process;
 use crate::sandbox::destroy;
 use crate::sandbox::ending::{self, Ended};
 use crate::sandbox::running::not_running;
+use crate::sandbox::start;
 use actix::prelude::*;
 use schema::{ContainerId, Failure};
 use shim_protocol::control::Request;
@@ -121,7 +122,9 @@ impl Handler<MonitorEnded> for Sandbox {
                 }
                 (Ok(None), Phase::Failed(_)) => {}
                 (Ok(None), Phase::Parked) => {
-                    let failure = this.monitor_killed();
+                    // What it may have started is not started a second time.
+                    let is_planned = start::is_planned(&this.host, &this.id);
+                    let failure = if is_planned { this.monitor_killed() } else { this.lost() };
                     this.finish(Phase::Failed(failure));
                 }
             }
