@@ -4,6 +4,9 @@
 # Rules that hold for every method of every service:
 #
 # * A connection is refused unless the kernel says (SO_PEERCRED) that the peer may speak to this service.
+# * A connection over which nothing is called for 10 seconds is closed, one of too many is closed at once, and so is one
+#   over which a message of more than 8 MiB comes. Calls beyond 16384 that wait for their answers, or beyond 64 MiB of
+#   parameters, are answered by the exception `overloaded`: try again later.
 # * The first call on a connection is `hello`. Its `epoch` changes with every restart of the service, so a
 #   client can tell a restarted service from the one it knew.
 # * Every method may be repeated after a lost connection. It is either idempotent, or it recognises the

@@ -1,5 +1,6 @@
 //! Starting a process of a service.
 
+use crate::cage::{self, Cage, Cages};
 use crate::manifest::Definition;
 use crate::program::{Bond, Child, Program};
 use crate::{libexec, predecessor, sockets};
@@ -17,15 +18,18 @@ pub(crate) struct Launcher {
     pub(crate) libexec: PathBuf,
     /// The program that replaces the installed one.
     pub(crate) replacement: Option<PathBuf>,
+    pub(crate) cages: Rc<Cages>,
     /// Where it will listen.
     pub(crate) socket: Rc<OwnedFd>,
 }
 
 impl Launcher {
     /// Starts a process. To be called on the main thread: the process dies with the thread that started it.
-    pub(crate) fn launch(&self) -> io::Result<Child> {
-        let Self { definition, instance, libexec, replacement, socket } = self;
+    pub(crate) fn launch(&self) -> io::Result<(Child, Cage)> {
+        let Self { definition, instance, libexec, replacement, cages, socket } = self;
         let executable = replacement.clone().unwrap_or_else(|| libexec.join(&definition.executable));
+        // Made before, so that the process is within its limits as soon as it exists.
+        let cage = cages.make(&definition.name, &definition.limits);
         let child = Program::new(&executable, &definition.name)
             .of(instance)
             .variable(libexec::VARIABLE, libexec)
@@ -34,9 +38,13 @@ impl Launcher {
             .pass(&definition.name, socket.as_fd())
             .spawn(&instance.log(&definition.name), Bond::DiesWithParent)
             .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", executable.display())))?;
+        cage.enter(&definition.name, child.pid);
+        if let Some(files) = definition.limits.files {
+            cage::limit_files(&definition.name, child.pid, files);
+        }
         if let Err(error) = predecessor::record(instance, &definition.name, child.pid) {
             tracing::warn!(service = definition.name, %error, "cannot record the process: a successor of this supervisor will not wait for its end");
         }
-        Ok(child)
+        Ok((child, cage))
     }
 }

@@ -7,6 +7,7 @@
 
 mod api;
 mod arguments;
+mod cage;
 mod directories;
 mod duration;
 mod events;
@@ -15,6 +16,7 @@ mod keeper;
 mod launch;
 mod libexec;
 mod lifecycle;
+mod limits;
 mod lock;
 mod manifest;
 mod notify;

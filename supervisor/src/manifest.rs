@@ -1,6 +1,7 @@
 //! The manifest: which services there are.
 
 use crate::duration;
+use crate::limits::Limits;
 use crate::restart::Policy;
 use schema::Failure;
 use serde::Deserialize;
@@ -46,6 +47,8 @@ pub(crate) struct Definition {
     #[serde(deserialize_with = "duration::deserialize")]
     pub(crate) start_timeout: Duration,
     pub(crate) restart: Policy,
+    #[serde(default)]
+    pub(crate) limits: Limits,
 }
 
 impl Manifest {

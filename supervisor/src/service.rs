@@ -1,5 +1,6 @@
 //! The actor of one service: carries out what its life cycle wants.
 
+use crate::cage::Cage;
 use crate::launch::Launcher;
 use crate::lifecycle::{Action, Lifecycle};
 use crate::notify::{Inbox, Notice};
@@ -82,19 +83,20 @@ impl Service {
         if let Some(trial) = &mut self.trial {
             trial.starts();
         }
-        match self.launcher.launch().and_then(|child| self.adopt(child, context)) {
+        match self.launcher.launch().and_then(|(child, cage)| self.adopt(child, cage, context)) {
             Ok(()) => None,
             Err(error) => self.has_ended(format!("cannot be started: {error}")),
         }
     }
 
-    fn adopt(&mut self, child: Child, context: &mut Context<Self>) -> io::Result<()> {
+    fn adopt(&mut self, child: Child, cage: Cage, context: &mut Context<Self>) -> io::Result<()> {
         let Child { pid, pidfd } = child;
         tracing::info!(service = self.name(), pid = pid.as_raw_nonzero(), "started");
         let pidfd = Rc::new(watch(pidfd).inspect_err(|_| abandon(pid))?);
         self.process = Some(Process { pid, pidfd: Rc::clone(&pidfd), started: Instant::now() });
-        context.spawn(end_of(pidfd).into_actor(self).map(|how, service, context| {
+        context.spawn(end_of(pidfd).into_actor(self).map(move |how, service, context| {
             service.process = None;
+            let how = if cage.ran_out_of_memory() { format!("{how}: out of memory") } else { how };
             let wanted = service.has_ended(how);
             service.follow(wanted, context);
         }));

@@ -2,6 +2,7 @@
 
 use crate::api::Api;
 use crate::arguments::Arguments;
+use crate::cage::Cages;
 use crate::handover::Handover;
 use crate::keeper::WATCHDOG;
 use crate::launch::Launcher;
@@ -53,6 +54,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let manifest = Manifest::load(arguments.manifest.as_deref())?;
     let keeper = keeper().map_err(failed("watching the keeper"))?;
     tracing::info!(version = VERSION, restarts = handover.past.restarts, "starting");
+    let cages = Rc::new(Cages::detect(&instance));
     let replacements = Replacements::open(&instance)?;
     let mut replaced = replacements.load()?;
     let launchers = manifest
@@ -61,13 +63,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         .map(|definition| {
             let socket = handover.socket(&definition.name)?.try_clone().map_err(failed("preparing the sockets"))?;
             let replacement = replaced.remove(&definition.name);
-            let (instance, libexec) = (instance.clone(), libexec.clone());
-            Ok(Launcher { definition, instance, libexec, replacement, socket: Rc::new(socket) })
+            let (instance, libexec, cages) = (instance.clone(), libexec.clone(), Rc::clone(&cages));
+            Ok(Launcher { definition, instance, libexec, replacement, cages, socket: Rc::new(socket) })
         })
         .collect::<Result<Vec<_>, Failure>>()?;
     // One thread runs everything: the services live as long as it does.
     let end = actix::System::new().block_on(supervise(&handover, &instance, launchers, replacements, keeper))?;
     if end == End::Wanted {
+        cages.remove_all(handover.sockets.iter().map(|(name, _)| name.as_str()));
         tracing::info!("ended in order");
         return Ok(());
     }

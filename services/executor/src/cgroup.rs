@@ -8,9 +8,10 @@
 mod apply;
 mod check;
 mod freeze;
-mod layout;
 mod plan;
 mod usage;
+
+use kit::cgroup as layout;
 
 pub(crate) use apply::Cgroups;
 pub(crate) use check::check;

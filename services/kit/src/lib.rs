@@ -8,6 +8,7 @@
 
 pub mod actor;
 pub mod boot;
+pub mod cgroup;
 pub mod file;
 mod format;
 pub mod log;

@@ -1,51 +1,89 @@
 //! Serving a bootstrap capability on a listening socket.
+//!
+//! A peer costs little, whatever it does: there are so many connections of one process and of all, a connection that
+//! calls nothing is closed, a message has a bounded size, so many calls wait for their answers, and a peer that does
+//! not read its answers is not read from.
+
+mod gate;
+mod limits;
 
 use crate::peer::Peer;
 use capnp::capability::FromClientHook;
+use capnp::message::ReaderOptions;
 use capnp_rpc::{RpcSystem, rpc_twoparty_capnp::Side, twoparty::VatNetwork};
 use futures::io::{BufReader, BufWriter};
+use limits::{Admitted, Crowd, Limited, Load};
+use rustix::process::{Resource, getrlimit};
 use schema::link::{SOCKET_BUFFER, STREAM_WINDOW, reader_options};
-use std::time::Duration;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
 use tokio::net::{UnixListener, UnixStream};
 use tokio_util::compat::{TokioAsyncReadCompatExt, TokioAsyncWriteCompatExt};
 
 /// How long to wait before accepting again when descriptors have run out.
 const PAUSE: Duration = Duration::from_millis(50);
+/// How long a peer may take to call something, `hello` first.
+const HELLO: Duration = Duration::from_secs(10);
+/// Bytes of one message that a peer may send, in words of 8 bytes: 8 MiB. What is larger goes in pieces.
+const LARGEST_MESSAGE: usize = 1 << 20;
+/// Refusals are told once in so long a time.
+const TOLD: Duration = Duration::from_secs(10);
 
 /// Accepts connections for ever; each permitted peer gets the capability.
 pub async fn serve<C: FromClientHook + Clone + 'static>(listener: UnixListener, bootstrap: C) {
+    let crowd = Crowd::new(getrlimit(Resource::Nofile).current);
+    let (mut refused, mut told) = (0_u64, None::<Instant>);
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => admit(stream, bootstrap.clone()),
+            Ok((stream, _)) => refused += u64::from(!admit(stream, bootstrap.clone(), &crowd)),
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
                 tokio::time::sleep(PAUSE).await;
             }
         }
+        if refused > 0 && told.is_none_or(|told| told.elapsed() > TOLD) {
+            tracing::warn!(refused, "closed connections that were too many, of one process or of all");
+            (refused, told) = (0, Some(Instant::now()));
+        }
     }
 }
 
-fn admit<C: FromClientHook + 'static>(stream: UnixStream, bootstrap: C) {
+/// Converses with a permitted peer; false if it is one too many. Its connection is closed: a client tries again.
+fn admit<C: FromClientHook + 'static>(stream: UnixStream, bootstrap: C, crowd: &Crowd) -> bool {
     match Peer::of(&stream) {
-        Ok(peer) if peer.may_connect() => {
-            actix::spawn(converse(stream, bootstrap));
-        }
+        Ok(peer) if peer.may_connect() => match crowd.admit(peer.pid) {
+            Some(admitted) => {
+                actix::spawn(converse(stream, bootstrap, admitted));
+            }
+            None => return false,
+        },
         Ok(peer) => tracing::warn!(?peer, "refused a peer that has no permission"),
         Err(error) => tracing::warn!(%error, "refused a peer without credentials"),
     }
+    true
 }
 
-async fn converse<C: FromClientHook>(stream: UnixStream, bootstrap: C) {
+async fn converse<C: FromClientHook>(stream: UnixStream, bootstrap: C, admitted: Admitted) {
+    let _admitted = admitted;
     let (reader, writer) = stream.into_split();
+    let (reader, writer) = gate::gated(reader.compat(), writer.compat_write());
     let mut network = VatNetwork::new(
-        BufReader::with_capacity(SOCKET_BUFFER, reader.compat()),
-        BufWriter::with_capacity(SOCKET_BUFFER, writer.compat_write()),
+        BufReader::with_capacity(SOCKET_BUFFER, reader),
+        BufWriter::with_capacity(SOCKET_BUFFER, writer),
         Side::Server,
-        reader_options(),
+        ReaderOptions { traversal_limit_in_words: Some(LARGEST_MESSAGE), ..reader_options() },
     );
     network.set_window_size(STREAM_WINDOW);
-    let bootstrap = capnp::capability::Client::new(bootstrap.into_client_hook());
-    if let Err(error) = RpcSystem::new(Box::new(network), Some(bootstrap)).await {
+    let load = Rc::new(Load::default());
+    let limited = Limited::new(bootstrap.into_client_hook(), Rc::clone(&load));
+    let bootstrap = capnp::capability::Client::new(Box::new(limited));
+    let mut conversation = Box::pin(RpcSystem::new(Box::new(network), Some(bootstrap)));
+    let ended = match tokio::time::timeout(HELLO, &mut conversation).await {
+        Ok(ended) => ended,
+        Err(_) if load.has_greeted() => conversation.await,
+        Err(_) => return tracing::info!("closed a connection over which nothing was called"),
+    };
+    if let Err(error) = ended {
         tracing::debug!(%error, "connection ended");
     }
 }

@@ -15,6 +15,7 @@ fn new() -> Lifecycle {
         needs: vec![],
         watchdog: WATCHDOG,
         start_timeout: START_TIMEOUT,
+        limits: crate::limits::Limits::default(),
         restart: Policy {
             intensity: 3,
             period: Duration::from_secs(60),

@@ -1,4 +1,4 @@
-//! Which hierarchies the host has, and where.
+//! Which hierarchies of cgroups the host has, and where.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
@@ -6,9 +6,12 @@ use std::path::{Path, PathBuf};
 
 /// What limits a kind of resource, or stops processes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Controller {
+pub enum Controller {
+    /// Memory, swap with it.
     Memory,
+    /// Time on CPUs.
     Cpu,
+    /// Processes and threads.
     Pids,
     /// Of v2, and only counted.
     Io,
@@ -20,7 +23,7 @@ impl Controller {
     const ALL: [Self; 5] = [Self::Memory, Self::Cpu, Self::Pids, Self::Io, Self::Freezer];
 
     /// As the kernel calls it.
-    pub(crate) fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::Memory => "memory",
             Self::Cpu => "cpu",
@@ -39,25 +42,26 @@ impl Controller {
 
 /// A mounted hierarchy.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Hierarchy {
+pub struct Hierarchy {
     /// Its mount point.
-    pub(crate) root: PathBuf,
+    pub root: PathBuf,
     /// Whether it is the unified one (v2).
-    pub(crate) unified: bool,
+    pub unified: bool,
     /// The controllers of ours that it has.
-    pub(crate) controllers: Vec<Controller>,
+    pub controllers: Vec<Controller>,
 }
 
 /// The hierarchies that matter to us: the unified one, and those of v1 with a controller of ours; the freezer only
 /// without the unified one. Each once, however often it is mounted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Layout {
-    pub(crate) hierarchies: Vec<Hierarchy>,
+pub struct Layout {
+    /// In the order of their mounts.
+    pub hierarchies: Vec<Hierarchy>,
 }
 
 impl Layout {
     /// From /proc/self/mountinfo; `controllers` reads `cgroup.controllers` of a unified hierarchy.
-    pub(crate) fn parse(mountinfo: &str, controllers: impl Fn(&Path) -> String) -> Self {
+    pub fn parse(mountinfo: &str, controllers: impl Fn(&Path) -> String) -> Self {
         let mut layout = Self::default();
         for (root, unified, options) in mountinfo.lines().filter_map(parse_mount) {
             let words = if unified { controllers(&root) } else { options };
@@ -78,13 +82,13 @@ impl Layout {
 
     /// The hierarchy in which every container has a cgroup, with or without limits: there all its processes are
     /// found, killed and frozen.
-    pub(crate) fn home(&self) -> Option<&Hierarchy> {
+    pub fn home(&self) -> Option<&Hierarchy> {
         let freezer = || self.hierarchies.iter().find(|known| known.controllers.contains(&Controller::Freezer));
         self.hierarchies.iter().find(|known| known.unified).or_else(freezer)
     }
 
     /// Whether the host has nothing but the unified hierarchy.
-    pub(crate) fn is_pure(&self) -> bool {
+    pub fn is_pure(&self) -> bool {
         matches!(self.hierarchies.as_slice(), [only] if only.unified && only.root == Path::new("/sys/fs/cgroup"))
     }
 }

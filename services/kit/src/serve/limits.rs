@@ -1,0 +1,212 @@
+//! How much a peer may ask for at once.
+
+use capnp::capability::{Promise, Request};
+use capnp::private::capability::{ClientHook, ParamsHook, ResultsHook};
+use capnp::{Error, MessageSize, any_pointer};
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+/// Calls of one connection that may wait for their answers. Most wait for the end of a container: many more than
+/// the containers of a host.
+const CALLS: usize = 16_384;
+/// Bytes of the parameters of these calls.
+const BYTES: u64 = 64 << 20;
+/// Connections of one process.
+const OF_ONE: usize = 512;
+/// Connections of all.
+const OF_ALL: usize = 4096;
+
+/// What a connection asks for at this moment.
+#[derive(Debug, Default)]
+pub(super) struct Load {
+    calls: Cell<usize>,
+    bytes: Cell<u64>,
+    greeted: Cell<bool>,
+}
+
+impl Load {
+    /// Whether the peer has called anything yet.
+    pub(super) fn has_greeted(&self) -> bool {
+        self.greeted.get()
+    }
+
+    /// Counts a call until the answer is dropped; none: it is one too many.
+    fn begin(self: &Rc<Self>, bytes: u64) -> Option<Pending> {
+        self.greeted.set(true);
+        let (calls, all) = (self.calls.get() + 1, self.bytes.get().saturating_add(bytes));
+        // One call alone is never too large: the limit of messages holds for it.
+        if calls > CALLS || (all > BYTES && calls > 1) {
+            return None;
+        }
+        self.calls.set(calls);
+        self.bytes.set(all);
+        Some(Pending { load: Rc::clone(self), bytes })
+    }
+}
+
+struct Pending {
+    load: Rc<Load>,
+    bytes: u64,
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        self.load.calls.set(self.load.calls.get() - 1);
+        self.load.bytes.set(self.load.bytes.get() - self.bytes);
+    }
+}
+
+/// A capability whose calls are counted. What it refuses is `overloaded`: our clients try that again.
+pub(super) struct Limited {
+    inner: Box<dyn ClientHook>,
+    load: Rc<Load>,
+}
+
+impl Limited {
+    pub(super) fn new(inner: Box<dyn ClientHook>, load: Rc<Load>) -> Self {
+        Self { inner, load }
+    }
+}
+
+impl ClientHook for Limited {
+    fn add_ref(&self) -> Box<dyn ClientHook> {
+        Box::new(Self { inner: self.inner.add_ref(), load: Rc::clone(&self.load) })
+    }
+
+    fn new_call(
+        &self,
+        interface_id: u64,
+        method_id: u16,
+        size_hint: Option<MessageSize>,
+    ) -> Request<any_pointer::Owned, any_pointer::Owned> {
+        self.inner.new_call(interface_id, method_id, size_hint)
+    }
+
+    fn call(
+        &self,
+        interface_id: u64,
+        method_id: u16,
+        params: Box<dyn ParamsHook>,
+        results: Box<dyn ResultsHook>,
+    ) -> Promise<(), Error> {
+        let size = match params.get().and_then(|params| params.target_size()) {
+            Ok(size) => size.word_count * 8,
+            Err(error) => return Promise::err(error),
+        };
+        let Some(pending) = self.load.begin(size) else {
+            return Promise::err(Error::overloaded("too many calls at once over this connection".to_owned()));
+        };
+        let answer = self.inner.call(interface_id, method_id, params, results);
+        Promise::from_future(async move {
+            let _pending = pending;
+            answer.await
+        })
+    }
+
+    fn get_brand(&self) -> usize {
+        self.inner.get_brand()
+    }
+
+    fn get_ptr(&self) -> usize {
+        self.inner.get_ptr()
+    }
+
+    fn get_resolved(&self) -> Option<Box<dyn ClientHook>> {
+        None
+    }
+
+    fn when_more_resolved(&self) -> Option<Promise<Box<dyn ClientHook>, Error>> {
+        None
+    }
+
+    fn when_resolved(&self) -> Promise<(), Error> {
+        self.inner.when_resolved()
+    }
+}
+
+/// The connections that there are.
+#[derive(Debug)]
+pub(super) struct Crowd {
+    of_all: usize,
+    by_process: Rc<std::cell::RefCell<HashMap<i32, usize>>>,
+}
+
+/// One connection; dropped when it ends.
+#[derive(Debug)]
+pub(super) struct Admitted {
+    process: i32,
+    by_process: Rc<std::cell::RefCell<HashMap<i32, usize>>>,
+}
+
+impl Crowd {
+    /// A crowd that leaves half of the descriptors to other uses, of a process that may have this many.
+    pub(super) fn new(descriptors: Option<u64>) -> Self {
+        let half = descriptors.map_or(OF_ALL, |all| usize::try_from(all / 2).unwrap_or(OF_ALL));
+        Self { of_all: half.clamp(1, OF_ALL), by_process: Rc::default() }
+    }
+
+    /// Admits a connection of a process; none: one too many.
+    pub(super) fn admit(&self, process: i32) -> Option<Admitted> {
+        let mut by_process = self.by_process.borrow_mut();
+        if by_process.values().sum::<usize>() >= self.of_all {
+            return None;
+        }
+        let count = by_process.entry(process).or_default();
+        if *count >= OF_ONE {
+            return None;
+        }
+        *count += 1;
+        drop(by_process);
+        Some(Admitted { process, by_process: Rc::clone(&self.by_process) })
+    }
+}
+
+impl Drop for Admitted {
+    fn drop(&mut self) {
+        let mut by_process = self.by_process.borrow_mut();
+        if let Some(count) = by_process.get_mut(&self.process) {
+            *count -= 1;
+            if *count == 0 {
+                by_process.remove(&self.process);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_process_does_not_take_all_connections() {
+        let crowd = Crowd::new(None);
+        let first: Vec<_> = std::iter::from_fn(|| crowd.admit(1)).collect();
+        assert_eq!(first.len(), OF_ONE);
+        let others: Vec<_> = (2..100).map_while(|process| crowd.admit(process)).collect();
+        assert_eq!(others.len(), 98);
+        drop(first);
+        assert!(crowd.admit(1).is_some());
+        assert_eq!(crowd.by_process.borrow().len(), 98);
+    }
+
+    #[test]
+    fn half_of_the_descriptors_are_left() {
+        let crowd = Crowd::new(Some(20));
+        let all: Vec<_> = (0..100).map_while(|process| crowd.admit(process)).collect();
+        assert_eq!(all.len(), 10);
+    }
+
+    #[test]
+    fn calls_are_counted_until_their_answers_are_gone() {
+        let load = Rc::new(Load::default());
+        assert!(!load.has_greeted());
+        let large = load.begin(2 * BYTES).unwrap();
+        assert!(load.has_greeted() && load.begin(1).is_none());
+        drop(large);
+        let many: Vec<_> = std::iter::from_fn(|| load.begin(1)).collect();
+        assert_eq!(many.len(), CALLS);
+        drop(many);
+        assert_eq!((load.calls.get(), load.bytes.get()), (0, 0));
+    }
+}

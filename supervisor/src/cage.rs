@@ -1,0 +1,138 @@
+//! The cgroups of the services: one for each that has limits, beside those of the containers and not above them.
+//!
+//! Where the host has no controller for a limit, or refuses one, that is said in the log, and the service runs
+//! without it.
+
+use crate::limits::Limits;
+use kit::cgroup::{Controller, Hierarchy, Layout};
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
+use schema::Instance;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Where the services' cgroups are in each hierarchy: their parent, which has the instance's name.
+#[derive(Clone, Debug)]
+pub(crate) struct Cages {
+    layout: Layout,
+    name: String,
+}
+
+/// The cgroups of one process of a service, in each hierarchy that limits it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Cage(Vec<PathBuf>);
+
+impl Cages {
+    /// Those of an instance, on this host.
+    pub(crate) fn detect(instance: &Instance) -> Self {
+        let mountinfo = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+        let controllers = |root: &Path| fs::read_to_string(root.join("cgroup.controllers")).unwrap_or_default();
+        let name = format!("{}-services", instance.kernel_name());
+        Self { layout: Layout::parse(&mountinfo, controllers), name }
+    }
+
+    /// Makes the cgroups for a process that is about to start. They are new ones each time: what the memory of a
+    /// process before is still charged for, files in memory say, is not the fault of the next.
+    pub(crate) fn make(&self, service: &str, limits: &Limits) -> Cage {
+        self.remove(service);
+        let mut cage = Cage::default();
+        for (controller, value) in wanted(limits) {
+            let Some(hierarchy) = self.layout.hierarchies.iter().find(|known| known.controllers.contains(&controller))
+            else {
+                tracing::warn!(service, controller = controller.name(), "not limited: the host has no such controller");
+                continue;
+            };
+            match self.set(hierarchy, service, controller, value) {
+                Ok(directory) if cage.0.contains(&directory) => {}
+                Ok(directory) => cage.0.push(directory),
+                Err(error) => tracing::warn!(service, controller = controller.name(), %error, "not limited"),
+            }
+        }
+        cage
+    }
+
+    fn set(&self, hierarchy: &Hierarchy, service: &str, controller: Controller, value: u64) -> io::Result<PathBuf> {
+        let parent = hierarchy.root.join(&self.name);
+        let directory = parent.join(service);
+        for made in [&parent, &directory] {
+            if made == &directory && hierarchy.unified {
+                for above in [&hierarchy.root, &parent] {
+                    fs::write(above.join("cgroup.subtree_control"), format!("+{}", controller.name()))?;
+                }
+            }
+            match fs::create_dir(made) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+                _ => {}
+            }
+        }
+        let file = match (controller, hierarchy.unified) {
+            (Controller::Memory, true) => "memory.max",
+            (Controller::Memory, false) => "memory.limit_in_bytes",
+            _ => "pids.max",
+        };
+        fs::write(directory.join(file), value.to_string())?;
+        Ok(directory)
+    }
+
+    /// Removes the cgroups of a service none of whose processes is left.
+    fn remove(&self, service: &str) {
+        for hierarchy in &self.layout.hierarchies {
+            let directory = hierarchy.root.join(&self.name).join(service);
+            match fs::remove_dir(&directory) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    tracing::warn!(%error, cgroup = %directory.display(), "cannot remove a cgroup");
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Removes all, when no service is left.
+    pub(crate) fn remove_all<'a>(&self, services: impl Iterator<Item = &'a str>) {
+        services.for_each(|service| self.remove(service));
+        for hierarchy in &self.layout.hierarchies {
+            // It is not there, or somebody else has put something into it.
+            let _ = fs::remove_dir(hierarchy.root.join(&self.name));
+        }
+    }
+}
+
+impl Cage {
+    /// Puts a process in, with its threads.
+    pub(crate) fn enter(&self, service: &str, pid: Pid) {
+        for directory in &self.0 {
+            if let Err(error) = fs::write(directory.join("cgroup.procs"), pid.as_raw_nonzero().to_string()) {
+                tracing::warn!(service, %error, cgroup = %directory.display(), "not limited: cannot be put into its cgroup");
+            }
+        }
+    }
+
+    /// Whether the kernel has killed a process in here for want of memory.
+    pub(crate) fn ran_out_of_memory(&self) -> bool {
+        let files = ["memory.events", "memory.oom_control"];
+        let texts = self.0.iter().flat_map(|directory| files.map(|file| directory.join(file)));
+        let mut counts = texts.filter_map(|path| fs::read_to_string(path).ok());
+        counts.any(|text| {
+            let count = text.lines().find_map(|line| line.strip_prefix("oom_kill "));
+            count.and_then(|count| count.trim().parse::<u64>().ok()).is_some_and(|count| count > 0)
+        })
+    }
+}
+
+/// Limits the open descriptors of a process that has just started.
+pub(crate) fn limit_files(service: &str, pid: Pid, files: u64) {
+    let inherited = rustix::process::getrlimit(Resource::Nofile).maximum;
+    // Nobody but the mighty may raise it; to lower it is allowed to all.
+    let limit = Some(inherited.map_or(files, |inherited| inherited.min(files)));
+    if let Err(error) = prlimit(Some(pid), Resource::Nofile, Rlimit { current: limit, maximum: limit }) {
+        tracing::warn!(service, %error, files, "the number of its open files is not limited");
+    }
+}
+
+/// The limits that cgroups put in force.
+fn wanted(limits: &Limits) -> impl Iterator<Item = (Controller, u64)> {
+    let Limits { memory, pids, files: _ } = *limits;
+    [(Controller::Memory, memory), (Controller::Pids, pids)]
+        .into_iter()
+        .filter_map(|(controller, limit)| Some((controller, limit?)))
+}
