@@ -17,12 +17,12 @@ pub(crate) fn check(state: &Path) -> Result<(), Failure> {
     let path = state.join(FILE);
     let failed = |error: io::Error| Failure::io(path.display(), &error);
     let content = match fs::read_to_string(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         // Not text: damaged.
-        Err(error) if error.kind() == io::ErrorKind::InvalidData => String::from("?"),
-        other => other.map_err(failed)?,
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => Some(String::new()),
+        other => Some(other.map_err(failed)?),
     };
-    match parse(&content) {
+    match content.as_deref().and_then(parse) {
         Some(VERSION) => return Ok(()),
         Some(version) if version > VERSION => {
             let message =
@@ -31,7 +31,7 @@ pub(crate) fn check(state: &Path) -> Result<(), Failure> {
                 .hint("nothing was changed: run the version of cctl that wrote it, or a newer one"));
         }
         Some(_) => {}
-        None if content.is_empty() => {}
+        None if content.is_none() => {}
         None => {
             tracing::error!(path = %path.display(), "damaged file moved aside: this version is taken for granted");
             fs::rename(&path, path.with_extension("damaged")).map_err(failed)?;
@@ -56,6 +56,14 @@ fn mark(version: u32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_empty_file_is_damage() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join(FILE), "").unwrap();
+        check(directory.path()).unwrap();
+        assert!(directory.path().join("format.damaged").exists());
+    }
 
     #[test]
     fn a_newer_version_is_refused_and_damage_is_not_one() {

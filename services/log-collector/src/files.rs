@@ -14,6 +14,7 @@ const INDEX: &str = "index";
 const STREAMS: [&str; 2] = ["stdout", "stderr"];
 const PACKED: &str = "zst";
 const UNFINISHED: &str = "zst.tmp";
+const DAMAGED: &str = "damaged";
 
 /// Both streams, in the order in which they are dealt with.
 pub(crate) const BOTH: [Stream; 2] = [Stream::Stdout, Stream::Stderr];
@@ -71,6 +72,21 @@ impl Files {
             self.remove(orphan)?;
         }
         Ok(indexes)
+    }
+
+    /// Moves a damaged segment to a directory of its own, which goes with the log. Gives the directory.
+    pub(crate) fn set_aside(&self, segment: u64) -> io::Result<PathBuf> {
+        let kept = self.directory.join(DAMAGED);
+        fs::create_dir_all(&kept)?;
+        // The index last: without it, the rest would be removed.
+        for path in self.parts(segment).into_iter().rev() {
+            for path in [packed(&path), path] {
+                let name = path.file_name().unwrap_or_default().to_owned();
+                unless_gone(fs::rename(&path, kept.join(name)))?;
+            }
+        }
+        self.remove(segment)?;
+        Ok(kept)
     }
 
     /// Removes a segment; done also if there is none.
@@ -132,7 +148,9 @@ mod tests {
         assert_eq!(files.segments().unwrap(), [2, 10, 1_000_000]);
         assert!(files.data(2, Stream::Stdout).exists());
         assert!(!files.data(1, Stream::Stderr).exists());
-        files.remove(2).unwrap();
+        let kept = files.set_aside(2).unwrap();
+        assert!(kept.join("000002.index").exists() && kept.join("000002.stdout").exists());
+        assert!(!files.index(2).exists());
         files.remove(2).unwrap();
         assert_eq!(files.segments().unwrap(), [10, 1_000_000]);
     }

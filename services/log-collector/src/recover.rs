@@ -79,8 +79,8 @@ fn survey(shared: &Shared) -> io::Result<(VecDeque<Header>, u64)> {
     Ok((segments, floor))
 }
 
-/// Removes a segment whose header is not intact; answers a position behind it. Without data it is one that was
-/// just begun when its writer was killed.
+/// Sets a segment aside whose header is not intact; answers a position behind it. Without data it is one that was
+/// just begun when its writer was killed, and goes.
 fn drop_damaged(files: &Files, number: u64, previous: Option<&Header>, floor: u64) -> io::Result<u64> {
     let mut bytes = 0;
     for stream in BOTH {
@@ -90,12 +90,12 @@ fn drop_damaged(files: &Files, number: u64, previous: Option<&Header>, floor: u6
         files.remove(number)?;
         return Ok(floor);
     }
-    tracing::error!(log = %files.directory().display(), number, bytes, "a segment's index is damaged: it is lost");
     let before = match previous {
         Some(header) => last_of(files, header.number)?.map_or(header.start, |last| last.end()),
         None => floor,
     };
-    files.remove(number)?;
+    let kept = files.set_aside(number)?;
+    tracing::error!(log = %files.directory().display(), number, bytes, kept = %kept.display(), "a damaged segment is set aside");
     Ok(before.max(floor) + bytes)
 }
 

@@ -53,10 +53,14 @@ impl Lines {
             }
         })
         .map_err(failed)?;
-        lines.file.set_len(lines.length).map_err(failed)?;
-        if damaged > 0 {
-            tracing::error!(path = %path.display(), damaged, "lines of the event log are damaged and left out");
+        let cut_off = lines.file.metadata().map_err(failed)?.len() - lines.length;
+        if damaged > 0 || cut_off > 0 {
+            let kept = path.with_extension("damaged");
+            std::fs::copy(path, &kept).map_err(failed)?;
+            let (path, kept) = (path.display(), kept.display());
+            tracing::error!(%path, damaged, cut_off, %kept, "damaged lines and a cut off end of the event log are left out");
         }
+        lines.file.set_len(lines.length).map_err(failed)?;
         Ok(lines)
     }
 
