@@ -40,6 +40,10 @@ pub(crate) fn recover(shared: &Arc<Shared>, bounds: Bounds, run: Option<RunMark>
     };
     if let Some(newest) = segments.back() {
         writer.live = Segment::recover(&shared.files, newest.number)?;
+        if writer.live.as_ref().is_some_and(Segment::is_cut) {
+            let (log, number) = (shared.files.directory().display(), newest.number);
+            tracing::error!(%log, number, "output that the index of a segment tells of is missing");
+        }
         let index = match &writer.live {
             Some(live) => Some(live.index()?),
             // Compressed: a power cut took the segment after it.
