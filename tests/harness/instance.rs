@@ -1,7 +1,9 @@
 //! An instance of cctl for one test.
 
 use crate::{Output, Terminal, audit, eventually};
+use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use std::collections::BTreeSet;
+use std::ffi::CString;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -18,13 +20,18 @@ pub struct Instance {
     directory: TempDir,
     before: BTreeSet<String>,
     is_finished: bool,
+    /// File systems of a size that the test has chosen.
+    small: Vec<PathBuf>,
     _turn: MutexGuard<'static, ()>,
 }
 
 impl Instance {
     /// Starts one.
     pub fn start() -> Self {
-        let instance = Self::prepare();
+        Self::start_prepared(Self::prepare())
+    }
+
+    fn start_prepared(instance: Self) -> Self {
         instance.cctl(&["system", "start"]).ok();
         instance.cctl_with_input(&["import", "-", "base"], base_image()).ok();
         instance
@@ -49,10 +56,36 @@ impl Instance {
 
     /// Makes the directories, and starts nothing.
     pub fn prepare() -> Self {
+        Self::prepare_with(&[])
+    }
+
+    /// Starts one whose state, `CCTL_ROOT`, has so many bytes of space.
+    pub fn start_with_small_state(bytes: u64) -> Self {
+        Self::start_prepared(Self::prepare_with(&[("root", bytes)]))
+    }
+
+    /// Starts one whose `CCTL_RUN` has so many bytes of space.
+    pub fn start_with_small_runtime(bytes: u64) -> Self {
+        Self::start_prepared(Self::prepare_with(&[("run", bytes)]))
+    }
+
+    /// Makes the directories, some of them with so many bytes of space.
+    fn prepare_with(small: &[(&str, u64)]) -> Self {
         assert!(rustix::process::geteuid().is_root(), "end-to-end tests run as root");
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let directory = tempfile::Builder::new().prefix("cctl-test-").tempdir().expect("temporary directory");
-        Self { directory, before: audit::host(), is_finished: false, _turn: turn }
+        let small = small
+            .iter()
+            .map(|(name, bytes)| {
+                let path = directory.path().join(name);
+                fs::create_dir(&path).expect("a directory");
+                let size = CString::new(format!("size={bytes},mode=0711")).expect("options");
+                mount("small", &path, "tmpfs", MountFlags::empty(), Some(size.as_c_str()))
+                    .expect("a small file system");
+                path
+            })
+            .collect();
+        Self { directory, before: audit::host(), is_finished: false, small, _turn: turn }
     }
 
     /// `CCTL_ROOT`.
@@ -219,15 +252,20 @@ impl Drop for Instance {
         if self.is_finished {
             return;
         }
-        if thread::panicking() {
+        let leaks = if thread::panicking() {
             eprintln!("{}", self.logs());
             // The first failure is the one to report.
             drop(std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.end())));
+            Vec::new()
         } else {
             self.end();
-            let leaks = self.leaks();
-            assert!(leaks.is_empty(), "the host is not as it was: {leaks:#?}\n{}", self.logs());
+            self.leaks()
+        };
+        let logs = if leaks.is_empty() { String::new() } else { self.logs() };
+        for path in &self.small {
+            let _ = unmount(path, UnmountFlags::DETACH);
         }
+        assert!(leaks.is_empty(), "the host is not as it was: {leaks:#?}\n{logs}");
     }
 }
 

@@ -6,7 +6,7 @@ use crate::holds::Holds;
 use crate::removing::{Fate, Removal};
 use kit::store::Durability;
 use schema::image_store::Removed;
-use schema::{Digest, Failure};
+use schema::{Code, Digest, Failure};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::time::{Duration, SystemTime};
@@ -39,7 +39,13 @@ impl Disk {
         needed: &HashSet<Digest>,
         holds: &Holds,
     ) -> Result<Remembered, Failure> {
-        self.removals.put(name, &record, Durability::Disk)?;
+        match self.removals.put(name, &record, Durability::Disk) {
+            // Removing is how one makes room. A crash would leave a part of it to be removed by its user, or by the sweep.
+            Err(failure) if failure.code == Code::ResourceExhausted && record.removal.deletes() => {
+                tracing::warn!(%failure, "cannot record a removal: going on without");
+            }
+            written => written?,
+        }
         self.forget_image(&record.removal)?;
         self.free(name, record, needed, holds)
     }
@@ -70,7 +76,14 @@ impl Disk {
             }
         }
         record.freed = Some(freed);
-        self.removals.put(name, &record, Durability::Disk)?;
+        match self.removals.put(name, &record, Durability::Disk) {
+            Err(failure) if failure.code == Code::ResourceExhausted => {
+                tracing::warn!(%failure, "cannot record that a removal is done: its answer is forgotten with this process");
+                // Carried out once more, it would take what has been made meanwhile.
+                self.removals.delete(name)?;
+            }
+            written => written?,
+        }
         Ok(Remembered { at: record.at, answer: record.removal.answer(freed) })
     }
 }

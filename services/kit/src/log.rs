@@ -42,11 +42,18 @@ impl Rotating {
         Ok(Self { path, file, length })
     }
 
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if self.length > LIMIT {
+            self.rotate()?;
+        }
+        self.file.write_all(bytes)
+    }
+
     fn rotate(&mut self) -> io::Result<()> {
         let mut previous = self.path.clone().into_os_string();
         previous.push(".1");
         fs::rename(&self.path, previous)?;
-        *self = Self::open(std::mem::take(&mut self.path))?;
+        *self = Self::open(self.path.clone())?;
         Ok(())
     }
 }
@@ -68,11 +75,11 @@ struct Line(Arc<Mutex<Rotating>>);
 impl Write for Line {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut log = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if log.length > LIMIT {
-            log.rotate()?;
+        // On a full disk a line is lost. Whoever was told would tell of it on stderr, which may be this very file, and
+        // die of that.
+        if log.append(bytes).is_ok() {
+            log.length += bytes.len() as u64;
         }
-        log.file.write_all(bytes)?;
-        log.length += bytes.len() as u64;
         Ok(bytes.len())
     }
 

@@ -122,7 +122,7 @@ impl Engine {
         self.ground.mend()?;
         self.unpublish(id, &lease)?;
         if plug::unplug(self.ground.links(), &lease.interface)? {
-            self.leaving.add(&lease.interface)?;
+            self.leaving.add(self.ground.links(), &lease.interface)?;
         }
         self.records.drop_lease(id)?;
         self.held.remove(id);
@@ -231,7 +231,7 @@ impl Engine {
         }
         self.leaving.stay(&interface)?;
         if plug::unplug(self.ground.links(), &lease.interface)? {
-            self.leaving.add(&lease.interface)?;
+            self.leaving.add(self.ground.links(), &lease.interface)?;
         }
         self.record(id, &Lease { interface, ..lease.clone() })
     }

@@ -34,10 +34,17 @@ impl Leaving {
         Ok(Self { records, names })
     }
 
-    /// An interface is expected to go.
-    pub(crate) fn add(&mut self, interface: &str) -> Result<(), Failure> {
-        self.records.put(interface, &Left {}, Durability::Process)?;
-        self.names.push((interface.to_owned(), Instant::now()));
+    /// An interface is expected to go. One that cannot be recorded, on a full disk say, is removed at once.
+    pub(crate) fn add(&mut self, host: &Links, interface: &str) -> Result<(), Failure> {
+        match self.records.put(interface, &Left {}, Durability::Process) {
+            Ok(()) => self.names.push((interface.to_owned(), Instant::now())),
+            Err(failure) => {
+                tracing::warn!(%failure, interface, "cannot record that it will go: removing it now");
+                if let Some(link) = host.named(interface)? {
+                    host.remove(link.index)?;
+                }
+            }
+        }
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! Changes that operations have made, or are about to make, and that the record has to know.
 
 use super::ContainerActor;
+use super::drive::warn;
 use crate::decide;
 use crate::exec::ExecHandle;
 use crate::lifecycle::Phase;
@@ -95,7 +96,11 @@ impl Handler<Signalled> for ContainerActor {
             return self.refuse(decide::not_running(&self.record));
         }
         self.record.signalled(signal, request);
-        self.write()
+        self.publish();
+        let (page, record) = (self.page.clone(), self.record.clone());
+        // On a full disk this fails, and what is killed makes room.
+        let work = async move { warn("that a signal is sent", page.write(&record).await) };
+        Box::pin(work.into_actor(self).map(|(), _, _| Ok(())))
     }
 }
 
