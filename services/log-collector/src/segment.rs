@@ -100,8 +100,8 @@ impl Segment {
     }
 
     fn find_indexed(&mut self, entries: impl Iterator<Item = io::Result<(u64, Entry)>>) -> io::Result<()> {
-        // A stream without bytes has no entry to look for.
-        let mut wanted = self.lengths.map(|length| length > 0);
+        // A stream without a file has no entry to look for; one whose file is empty has some if it was cut.
+        let mut wanted = self.data.each_ref().map(Option::is_some);
         for item in entries {
             if wanted == [false; 2] {
                 break;
