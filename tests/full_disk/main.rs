@@ -1,4 +1,4 @@
-//! Not a byte is free below `CCTL_ROOT`, or below `CCTL_RUN`. What frees something and what looks works, the rest fails
+//! Not a byte is free below `CCTL_ROOT`. What frees something and what looks works, the rest fails
 //! and says why, and all is well when there is room again.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -55,12 +55,12 @@ fn all_are_ready(cctl: &Instance) {
 const COUNT: &str = "i=0; while :; do echo $((i=i+1)); sleep 0.01; done";
 
 /// What frees something, and what only looks, works without a byte; then there is room, and all is as before.
-fn all_works_without_a_byte(cctl: &Instance, place: PathBuf) {
+fn all_works_without_a_byte(cctl: &Instance) {
     cctl.cctl(&["run", "-d", "--name", "counter", "base", "sh", "-c", COUNT]).ok();
     cctl.cctl(&["run", "-d", "--name", "sleeper", "base", "sleep", "600"]).ok();
     cctl.cctl(&["run", "-d", "--name", "victim", "base", "sleep", "600"]).ok();
     cctl.cctl(&["run", "--name", "done", "base", "echo", "finished"]).ok();
-    let filling = Filling::of(&place);
+    let filling = Filling::of(&cctl.root());
     looks(cctl);
     // What is new is refused, says why, and leaves nothing.
     let refused = cctl.cctl(&["run", "--name", "new", "base", "true"]);
@@ -113,15 +113,7 @@ fn looks(cctl: &Instance) {
 #[test]
 fn no_space_for_the_state() {
     let cctl = Instance::start_with_small_state(96 << 20);
-    let root = cctl.root();
-    all_works_without_a_byte(&cctl, root);
-}
-
-#[test]
-fn no_space_for_what_lasts_until_the_next_boot() {
-    let cctl = Instance::start_with_small_runtime(16 << 20);
-    let run = cctl.runtime();
-    all_works_without_a_byte(&cctl, run);
+    all_works_without_a_byte(&cctl);
 }
 
 #[test]
