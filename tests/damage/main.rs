@@ -82,10 +82,14 @@ fn state(cctl: &Instance, name: &str) -> String {
     cctl.cctl(&["inspect", "--format", "{{.State.Status}} {{.State.Pid}}", name]).stdout
 }
 
-/// The files beside a file, and itself: what is set aside with it must come back with it.
+/// A file, and those of the same object: what is set aside with it must come back with it. Others may go meanwhile.
 fn beside(path: &Path) -> Vec<(PathBuf, Vec<u8>)> {
-    let entries = fs::read_dir(path.parent().unwrap()).unwrap().flatten();
-    entries.filter_map(|entry| Some((entry.path(), fs::read(entry.path()).ok()?))).collect()
+    let object = |path: &Path| path.file_name().unwrap().to_string_lossy().split('.').next().map(str::to_owned);
+    let entries = fs::read_dir(path.parent().unwrap()).unwrap().flatten().map(|entry| entry.path());
+    entries
+        .filter(|other| object(other) == object(path))
+        .filter_map(|other| Some((other.clone(), fs::read(other).ok()?)))
+        .collect()
 }
 
 /// Puts everything back as it was.
