@@ -113,8 +113,8 @@ pub(crate) fn identify(spec: &LogSpec) -> Result<Identity, Failure> {
     }
 }
 
-/// Takes hold of the run that the record describes. Blocks. What was spilled is in the log afterwards; if that
-/// fails half-way, the record says where it began, and must be the one that the next attempt is given.
+/// Takes hold of the run that the record describes. Blocks. What was spilled by a monitor that has ended is in the log
+/// (in mode `drop`, on its way there) afterwards; of one that lives, it follows in slices. If that fails half-way, the record says where it began, and must be the one that the next attempt is given.
 pub(crate) fn hold(place: &Place, record: &mut LogRecord, wait: Wait) -> Result<Hold, Failure> {
     let directory = record.spec.directory.clone();
     let failed = |error: io::Error| Failure::io(format_args!("capturing from {}", directory.display()), &error);
@@ -141,7 +141,11 @@ pub(crate) fn hold(place: &Place, record: &mut LogRecord, wait: Wait) -> Result<
     let mut gate = Gate::open(&directory).map_err(failed)?;
     gate.enter_soon().map_err(failed)?;
     let news = gate.news().map_err(failed)?;
-    if take_over(place, record, &mut writer, &mut lost, gate.is_shared())? {
+    // Of a monitor that has ended nobody waits for a turn: then all of it is taken over at once. The stage of mode `drop`
+    // has to be emptied meanwhile.
+    let has_ended = file(&directory, layout::EXIT).exists();
+    let may_wait = gate.is_shared() && (record.spec.mode == LogMode::Drop || !has_ended);
+    if take_over(place, record, &mut writer, &mut lost, may_wait)? {
         gate.know(news);
         if let Err(error) = writer.account(lost.totals()) {
             tracing::warn!(%error, "a gap waits for its entry");
