@@ -34,14 +34,15 @@ mod disk_full {
         }
     }
 
-    /// Writes 4 MB through a disk of 1 MiB, with the collector killed now and then; then there is space again.
+    /// Writes 4 MB through a disk of 2 MiB, with the collector killed now and then; then there is space again: enough for
+    /// what is compressed meanwhile, too.
     fn a_full_disk_loses_what_it_must_and_says_how_much(
         full: impl Fn(&Path) -> (PathBuf, PathBuf),
         kills: bool,
         mode: LogMode,
     ) {
         let directory = tempfile::tempdir().unwrap();
-        let disk = Disk::new(directory.path().join("disk"), "1m");
+        let disk = Disk::new(directory.path().join("disk"), "2m");
         let (root, run) = full(directory.path());
         let mut service = Service::start_at(directory, &root, &run);
         let id = id();
@@ -49,7 +50,7 @@ mod disk_full {
         let spec = LogSpec { mode, ..sandbox.spec(64 << 10, 1000) };
         block_on(service.client().open(&call(), &id, &spec)).unwrap();
         let ballast = disk.0.join("ballast");
-        fs::write(&ballast, vec![1; 200 << 10]).unwrap();
+        fs::write(&ballast, vec![1; 800 << 10]).unwrap();
 
         let text = noise(4 << 20);
         let (first, rest) = text.split_at(text.len() - 100_000);
@@ -76,7 +77,7 @@ mod disk_full {
         // The child of another test may have a copy of the open file, until it executes its program.
         let room = || rustix::fs::statvfs(ballast.parent().unwrap()).unwrap();
         let removed = Instant::now();
-        while room().f_bavail * room().f_frsize < 128 << 10 {
+        while room().f_bavail * room().f_frsize < 600 << 10 {
             assert!(removed.elapsed() < Duration::from_secs(10), "there is no room: {} blocks", room().f_bavail);
             std::thread::sleep(Duration::from_millis(1));
         }
