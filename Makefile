@@ -84,16 +84,17 @@ end-to-end: build images
 	CCTL_TEST_IMAGES=$(IMAGES) tests/all -- --package tests
 
 # Every recorded moment; `make test` tries some of them.
-power-loss: build
-	POWER_LOSS_CUTS=all tests/all -- --package tests --test power_loss
+power-loss: setup-test build
+	POWER_LOSS_CUTS=all tests/all --print -- --package tests --test power_loss
 
 # Users at work while our processes are killed, stopped and restarted at random; the seed chooses when and whom.
 KILLS ?= 200
 SEED ?= 1
+MONITORS ?= 1
 CONTAINERS ?= 200
 CHAOS = $(CARGO) --config 'target."cfg(unix)".runner="$(CURDIR)/tests/apart"' test --locked --package tests --test chaos --
 chaos: build
-	CCTL_CHAOS_KILLS=$(KILLS) CCTL_CHAOS_SEED=$(SEED) $(CHAOS) --nocapture users_notice_nothing
+	CCTL_CHAOS_KILLS=$(KILLS) CCTL_CHAOS_SEED=$(SEED) CCTL_CHAOS_MONITORS=$(MONITORS) $(CHAOS) --nocapture users_notice_nothing
 
 chaos-churn: build
 	CCTL_CHAOS_CONTAINERS=$(CONTAINERS) CCTL_CHAOS_SEED=$(SEED) $(CHAOS) --nocapture containers_come_and_go

@@ -85,8 +85,8 @@ fn it_can_have_a_terminal() {
 fn it_ends_with_its_container() {
     let cctl = Instance::start();
     sleeper(&cctl);
-    let exec = cctl.spawn_with_input(&["exec", "-i", "box", "sh", "-c", "echo ready; sleep 600"]);
-    eventually("the exec runs", || cctl.cctl(&["top", "box"]).stdout.contains("sleep 600").then_some(()));
+    let exec = cctl.spawn_with_input(&["exec", "-i", "box", "sh", "-c", "echo ready; sleep 601"]);
+    eventually("the exec runs", || cctl.cctl(&["top", "box"]).stdout.contains("sleep 601").then_some(()));
     cctl.cctl(&["rm", "-f", "box"]).ok();
     let output: harness::Output = exec.wait_with_output().unwrap().into();
     assert_eq!(output.code, 137, "{output:?}");
