@@ -20,7 +20,7 @@ pub(crate) struct Policy {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Backoff {
-    /// Before the second restart of a series; the first is immediate.
+    /// Before the second restart of a series; the first is immediate. After a run that got ready, at most twice this.
     #[serde(deserialize_with = "duration::deserialize")]
     pub(crate) first: Duration,
     /// Before any restart.
@@ -64,7 +64,8 @@ impl Series {
 /// What is remembered of a service's runs.
 ///
 /// Only starts that never became ready count towards giving up: a service that gets ready has recovered its
-/// state and serves, and giving it up would make a partial outage a whole one.
+/// state and serves, and giving it up would make a partial outage a whole one. For the same reason its users do not wait
+/// for the longest pause: a start that works costs little.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct History {
     series: Series,
@@ -74,8 +75,10 @@ pub(crate) struct History {
 impl History {
     /// Judges a run that has ended `now`; `served` is how long it had been ready, none: it never was.
     pub(crate) fn judge(&mut self, policy: &Policy, served: Option<Duration>, now: Instant) -> Decision {
-        let pause = self.series.pause(&policy.backoff, served.unwrap_or_default());
-        if served.is_none() {
+        let mut pause = self.series.pause(&policy.backoff, served.unwrap_or_default());
+        if served.is_some() {
+            pause = pause.min(policy.backoff.first.saturating_mul(2));
+        } else {
             self.failed_starts.push_back(now);
         }
         self.failed_starts.retain(|at| now.saturating_duration_since(*at) < policy.period);
@@ -122,6 +125,17 @@ mod tests {
                 prop_assert!(pause >= before && pause <= policy.backoff.longest);
                 prop_assert_eq!(pause.is_zero(), index == 0);
                 before = pause;
+            }
+        }
+
+        #[test]
+        fn who_uses_a_service_that_starts_does_not_wait_long(policy in policy(), runs in prop::collection::vec(served(), 1..50)) {
+            let mut history = History::default();
+            let now = Instant::now();
+            for served in runs {
+                if let (Some(_), Decision::Restart(pause)) = (served, history.judge(&policy, served, now)) {
+                    prop_assert!(pause <= policy.backoff.first * 2);
+                }
             }
         }
 
