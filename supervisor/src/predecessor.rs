@@ -4,8 +4,8 @@
 //! service must never work on the same state, so each process is recorded, and the next supervisor waits.
 
 use crate::directories::pid_file;
-use crate::sys::watch;
 use kit::process::{is_alive, start_time};
+use kit::watch;
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use schema::Instance;

@@ -5,15 +5,15 @@ use crate::launch::Launcher;
 use crate::lifecycle::{Action, Lifecycle};
 use crate::notify::{Inbox, Notice};
 use crate::program::{Child, abandon, describe};
-use crate::sys::watch;
 use crate::trial::{PROBATION, Trial};
 use crate::{predecessor, silence};
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, ResponseFuture, SpawnHandle, WrapFuture};
+use kit::{Watched, watch};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
 use schema::supervisor::{ServiceStatus, State};
 use schema::{Failure, Instance};
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -40,7 +40,7 @@ pub(crate) struct Service {
 
 struct Process {
     pid: Pid,
-    pidfd: Rc<AsyncFd<OwnedFd>>,
+    pidfd: Rc<AsyncFd<Watched>>,
     started: Instant,
 }
 
@@ -255,7 +255,7 @@ async fn end_predecessor(instance: Instance, service: String) {
 }
 
 /// Waits for the end of a child, and reaps it.
-async fn end_of(pidfd: Rc<AsyncFd<OwnedFd>>) -> String {
+async fn end_of(pidfd: Rc<AsyncFd<Watched>>) -> String {
     loop {
         match pidfd.readable().await {
             Ok(mut ready) => ready.clear_ready(),

@@ -12,8 +12,6 @@ use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
 use std::ptr;
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 
 /// First descriptor that a starter passes (sd_listen_fds(3)).
 const FIRST_PASSED: RawFd = 3;
@@ -135,12 +133,6 @@ pub(crate) fn passed() -> io::Result<Option<Vec<(String, OwnedFd)>>> {
         passed.push((name.to_owned(), unsafe { OwnedFd::from_raw_fd(number) }));
     }
     Ok(Some(passed))
-}
-
-/// Makes a descriptor something to wait for on the main loop.
-pub(crate) fn watch(descriptor: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
-    // SAFETY: an `OwnedFd` is open, and the same, for as long as it lives.
-    unsafe { AsyncFd::register_with_interest(descriptor, Interest::READABLE) }.map_err(io::Error::from)
 }
 
 fn end_of_passed(count: usize) -> io::Result<RawFd> {

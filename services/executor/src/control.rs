@@ -1,7 +1,6 @@
 //! Speaking with a monitor.
 
 use crate::sandbox::directory;
-use crate::sys;
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
@@ -92,7 +91,7 @@ async fn exchange(
     let socket =
         dial(directory).map_err(|error| if matches!(error, Error::Gone) { Error::Unreached } else { error })?;
     send(&socket, request, descriptors).map_err(io_error)?;
-    let socket = sys::watch(Arc::new(socket)).map_err(Error::Io)?;
+    let socket = kit::watch(Arc::new(socket)).map_err(Error::Io)?;
     let mut message = [0; REPORT_SIZE];
     loop {
         let mut ready = socket.readable().await.map_err(Error::Io)?;

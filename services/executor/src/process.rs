@@ -78,7 +78,7 @@ impl Process {
 
     /// Waits for its end. To be called inside a tokio runtime.
     pub(crate) async fn ended(&self) {
-        match sys::watch(Arc::clone(&self.handle)) {
+        match kit::watch(Arc::clone(&self.handle)) {
             Ok(watched) => drop(watched.readable().await),
             Err(error) => {
                 tracing::warn!(%error, pid = self.pid, "cannot watch a process; asking instead");

@@ -2,10 +2,7 @@
 #![allow(unsafe_code)]
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
-use std::sync::Arc;
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
+use std::os::fd::{AsFd, AsRawFd};
 
 /// `struct mount_attr` (linux/mount.h).
 #[repr(C)]
@@ -40,26 +37,4 @@ pub(crate) fn signal(pidfd: impl AsFd, number: i32) -> io::Result<()> {
     // SAFETY: the descriptor is open; the kernel accepts a null for the signal's information.
     let answer = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_fd().as_raw_fd(), number, nothing, 0) };
     if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
-}
-
-/// A descriptor that is watched by the runtime: open, and the same, as long as this lives.
-pub(crate) struct Watched(Arc<OwnedFd>);
-
-impl AsRawFd for Watched {
-    fn as_raw_fd(&self) -> RawFd {
-        self.0.as_raw_fd()
-    }
-}
-
-impl AsFd for Watched {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
-    }
-}
-
-/// Waits for a descriptor to become readable, by the runtime in whose context this is called.
-pub(crate) fn watch(descriptor: Arc<OwnedFd>) -> io::Result<AsyncFd<Watched>> {
-    // SAFETY: what is watched owns the descriptor, and never gives another.
-    let watched = unsafe { AsyncFd::register_with_interest(Watched(descriptor), Interest::READABLE) };
-    watched.map_err(|error| error.into_parts().1)
 }

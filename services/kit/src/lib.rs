@@ -22,3 +22,4 @@ mod sys;
 pub mod vital;
 
 pub use boot::{Context, Identity};
+pub use sys::{Watched, watch};

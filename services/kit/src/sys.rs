@@ -1,7 +1,11 @@
 //! The one place of this crate with `unsafe`.
 #![allow(unsafe_code)]
 
-use std::os::fd::{FromRawFd, OwnedFd};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::Arc;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 /// First descriptor that a starter passes (sd_listen_fds(3)).
 const FIRST_PASSED: i32 = 3;
@@ -16,4 +20,27 @@ pub(crate) fn passed_socket() -> Option<OwnedFd> {
     // SAFETY: the starter says that it passed this descriptor, to this very process; it is taken only here,
     // and this function is called once, so nobody else owns it.
     Some(unsafe { OwnedFd::from_raw_fd(FIRST_PASSED) })
+}
+
+/// A descriptor that is watched by the runtime: open, and the same, as long as this lives.
+#[derive(Debug)]
+pub struct Watched(Arc<OwnedFd>);
+
+impl AsRawFd for Watched {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+}
+
+impl AsFd for Watched {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// Makes a descriptor something to wait for until it can be read, by the runtime in whose context this is called.
+pub fn watch(descriptor: impl Into<Arc<OwnedFd>>) -> io::Result<AsyncFd<Watched>> {
+    // SAFETY: what is watched owns the descriptor, and never gives another.
+    let watched = unsafe { AsyncFd::register_with_interest(Watched(descriptor.into()), Interest::READABLE) };
+    watched.map_err(|error| error.into_parts().1)
 }

@@ -1,6 +1,7 @@
 //! The one owner of the network, on a thread of its own: what it does waits for the kernel.
 
 use crate::engine::Engine;
+use crate::netfilter::Port;
 use actix::{Actor, Handler, Message, SyncContext};
 use schema::common::SandboxRef;
 use schema::network::{AttachSpec, Attachment, NetworkInfo};
@@ -51,6 +52,16 @@ pub(crate) struct Detach(pub(crate) ContainerId);
 #[rtype(result = "Result<(), Failure>")]
 pub(crate) struct Sweep;
 
+/// Asks for the socket by which the table is changed.
+#[derive(Message)]
+#[rtype(result = "Result<Port, Failure>")]
+pub(crate) struct OwnPort;
+
+/// Undoes what others have done to the network.
+#[derive(Message)]
+#[rtype(result = "Result<(), Failure>")]
+pub(crate) struct Mend;
+
 /// `Network.reconcile` of the contract.
 #[derive(Message)]
 #[rtype(result = "Result<(), Failure>")]
@@ -97,6 +108,22 @@ impl Handler<Sweep> for Network {
 
     fn handle(&mut self, _: Sweep, _: &mut SyncContext<Self>) -> Self::Result {
         self.engine()?.sweep_late()
+    }
+}
+
+impl Handler<OwnPort> for Network {
+    type Result = Result<Port, Failure>;
+
+    fn handle(&mut self, _: OwnPort, _: &mut SyncContext<Self>) -> Self::Result {
+        Ok(self.engine()?.port())
+    }
+}
+
+impl Handler<Mend> for Network {
+    type Result = Result<(), Failure>;
+
+    fn handle(&mut self, _: Mend, _: &mut SyncContext<Self>) -> Self::Result {
+        self.engine()?.mend()
     }
 }
 

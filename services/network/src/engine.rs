@@ -11,7 +11,7 @@ use crate::ground::Ground;
 use crate::lease::Lease;
 use crate::leaving::{GRACE, Leaving};
 use crate::link::Link;
-use crate::netfilter::Netfilter;
+use crate::netfilter::{Netfilter, Port};
 use crate::plug;
 use crate::records::Records;
 use crate::reservation::{Reservation, reserve};
@@ -150,6 +150,16 @@ impl Engine {
             tracing::info!(container = id.short(), "releasing the lease of a container that is gone");
             self.detach(&id)?;
         }
+        self.restore()
+    }
+
+    /// The socket by which this engine changes the table.
+    pub(crate) fn port(&self) -> Port {
+        self.netfilter.port()
+    }
+
+    /// Undoes what others have done to the bridge and the table.
+    pub(crate) fn mend(&mut self) -> Result<(), Failure> {
         self.restore()
     }
 

@@ -5,6 +5,8 @@ use crate::message::{Message, attribute, text};
 use crate::netlink::{Netlink, Refused};
 use crate::published::{Element, Published, Set, elements, set_named};
 use crate::ruleset::{INET, Ruleset, nft_type, nfta, user_data};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Begins and ends a batch (linux/netfilter/nfnetlink.h).
 fn batch_mark(kind: i32) -> Message {
@@ -13,14 +15,31 @@ fn batch_mark(kind: i32) -> Message {
     Message::new(kind as u16, 0, &header, "nftables: a batch")
 }
 
+/// The number of the socket by which the table is changed now; 0: there is none.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Port(Arc<AtomicU32>);
+
+impl Port {
+    /// The number.
+    pub(crate) fn number(&self) -> u32 {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
 /// A socket that is kept open: when one of this kind is closed, the kernel finishes pending removals of nftables
 /// first, and whoever closes it waits for that, some ten milliseconds.
 #[derive(Debug, Default)]
 pub(crate) struct Netfilter {
     socket: Option<Netlink>,
+    port: Port,
 }
 
 impl Netfilter {
+    /// The number of the socket, also of the one that takes its place.
+    pub(crate) fn port(&self) -> Port {
+        self.port.clone()
+    }
+
     /// Applies messages as one transaction: all or none.
     pub(crate) fn apply(&mut self, messages: Vec<Message>) -> Result<(), Refused> {
         let last = messages.len();
@@ -97,7 +116,11 @@ impl Netfilter {
     fn socket(&mut self) -> Result<&mut Netlink, Refused> {
         match &mut self.socket {
             Some(socket) => Ok(socket),
-            empty => Ok(empty.insert(Netlink::open()?)),
+            empty => {
+                let socket = Netlink::open()?;
+                self.port.0.store(socket.port(), Ordering::SeqCst);
+                Ok(empty.insert(socket))
+            }
         }
     }
 }

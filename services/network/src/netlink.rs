@@ -17,7 +17,7 @@ use std::time::Duration;
 /// The kernel answers at once. Silence for so long is an error.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The kernel never sends more at once (NLMSG_GOODSIZE and its dumps).
-const BUFFER: usize = 64 << 10;
+pub(crate) const BUFFER: usize = 64 << 10;
 /// Sent without asking for a larger buffer.
 const USUAL_DATAGRAM: usize = 64 << 10;
 const HEADER: usize = 16;
@@ -84,6 +84,7 @@ impl From<Refused> for Failure {
 #[derive(Debug)]
 pub(crate) struct Netlink {
     socket: Socket,
+    port: u32,
     sequence: u32,
     buffer: Vec<u8>,
 }
@@ -93,14 +94,19 @@ impl Netlink {
     pub(crate) fn open() -> Result<Self, Refused> {
         let open = || {
             let mut socket = Socket::new(NETLINK_NETFILTER)?;
-            socket.bind_auto()?;
+            let port = socket.bind_auto()?.port_number();
             socket.set_ext_ack(true)?;
             socket.set_cap_ack(true)?;
             set_socket_timeout(&socket, Timeout::Recv, Some(PATIENCE))?;
-            Ok::<_, std::io::Error>(socket)
+            Ok::<_, std::io::Error>((socket, port))
         };
-        let socket = open().map_err(|error| Refused::failed("opening an nfnetlink socket", &error))?;
-        Ok(Self { socket, sequence: 0, buffer: vec![0; BUFFER] })
+        let (socket, port) = open().map_err(|error| Refused::failed("opening an nfnetlink socket", &error))?;
+        Ok(Self { socket, port, sequence: 0, buffer: vec![0; BUFFER] })
+    }
+
+    /// The number of this socket, by which the kernel says who did something.
+    pub(crate) fn port(&self) -> u32 {
+        self.port
     }
 
     /// Sends requests in one datagram and waits until the kernel has acknowledged the one at `last`, or says
@@ -208,16 +214,21 @@ fn retry<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
     }
 }
 
-struct Header {
+/// The header of a netlink message.
+pub(crate) struct Header {
     kind: u16,
     flags: u16,
     sequence: u32,
+    /// Of the socket that asked, or whose request is told of.
+    pub(crate) port: u32,
 }
 
-fn messages(mut bytes: &[u8]) -> impl Iterator<Item = (Header, &[u8])> {
+/// The messages of a datagram. Ends at the first that is cut off.
+pub(crate) fn messages(mut bytes: &[u8]) -> impl Iterator<Item = (Header, &[u8])> {
     std::iter::from_fn(move || {
         let length = u32_at(bytes, 0)? as usize;
-        let header = Header { kind: u16_at(bytes, 4)?, flags: u16_at(bytes, 6)?, sequence: u32_at(bytes, 8)? };
+        let (kind, flags) = (u16_at(bytes, 4)?, u16_at(bytes, 6)?);
+        let header = Header { kind, flags, sequence: u32_at(bytes, 8)?, port: u32_at(bytes, 12)? };
         let body = bytes.get(HEADER..length)?;
         bytes = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
         Some((header, body))

@@ -2,7 +2,6 @@
 
 use super::directory;
 use super::record::Spec;
-use crate::sys;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -26,7 +25,7 @@ impl Holds {
 /// Holds stdin until it is to end.
 fn hold_input(path: &Path) -> io::Result<JoinHandle<()>> {
     let (stdin, close) = directory::spare_input(path)?;
-    let close = sys::watch(Arc::new(close))?;
+    let close = kit::watch(Arc::new(close))?;
     Ok(actix::spawn(async move {
         // The byte stays there, for the monitors.
         let _ = close.readable().await;

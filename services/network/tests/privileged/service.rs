@@ -88,6 +88,45 @@ fn the_service_answers_over_its_socket() {
 }
 
 #[test]
+fn what_another_firewall_does_to_the_table_is_undone() {
+    on_a_host(|host| {
+        let _service = Service::start(&host);
+        let sandbox = Sandbox::new();
+        sandbox.serve(80);
+        block_on(async {
+            let client = Client::new(&host.instance());
+            client.attach(&call(), &id(1), &sandbox.reference, &on_all(&[(8080, 80)])).await.unwrap();
+        });
+        let name = host.name();
+        let table = || nft(&format!("list table inet {name}"));
+        let before = table();
+        for damage in [
+            "flush ruleset".to_owned(),
+            format!("delete table inet {name}"),
+            format!("flush chain inet {name} postrouting"),
+            format!("flush map inet {name} ports"),
+            format!("add element inet {name} ports {{ tcp . 9 : 10.0.0.1 . 9 }}"),
+        ] {
+            nft(&damage);
+            let restored = (0..500).any(|_| {
+                thread::sleep(Duration::from_millis(10));
+                nft("list tables").contains(&name) && table() == before
+            });
+            assert!(restored, "after {damage}: {}", nft("list ruleset"));
+            assert!(tcp(HOST, 8080).is_some(), "after {damage}");
+        }
+        nft("add table inet others");
+        nft("delete table inet others");
+        block_on(async {
+            let client = Client::new(&host.instance());
+            client.detach(&call(), &id(1)).await.unwrap();
+            client.tear_down(&call()).await.unwrap();
+        });
+        assert_eq!(nft("list tables"), "", "nobody restores what is not needed any more");
+    });
+}
+
+#[test]
 fn killed_at_random_moments_it_loses_and_leaks_nothing() {
     on_a_host(|host| {
         let mut service = Service::start(&host);
