@@ -12,6 +12,7 @@ mod record;
 mod view;
 
 use crate::container::Parts;
+use crate::journal::ExecPage;
 use actix::prelude::*;
 use schema::Failure;
 use std::rc::Rc;
@@ -35,6 +36,7 @@ pub(crate) struct ExecActor {
     failure: Option<Failure>,
     view: watch::Sender<ExecView>,
     parts: Rc<Parts>,
+    page: ExecPage,
     owner: Addr<Execs>,
     driver: Option<SpawnHandle>,
     /// Until when a client wants its output kept.
@@ -64,8 +66,9 @@ impl ExecActor {
     pub(crate) fn spawn(record: ExecRecord, stage: ExecStage, parts: Rc<Parts>, owner: Addr<Execs>) -> ExecHandle {
         let view = watch::Sender::new(ExecView { record: Arc::new(record.clone()), stage, failure: None });
         let observer = view.subscribe();
-        let actor =
-            Self { record, stage, failure: None, view, parts, owner, driver: None, lease: None, is_evicted: false };
+        let page = ExecPage::new(Arc::clone(&parts.journal));
+        let (failure, driver, lease) = (None, None, None);
+        let actor = Self { record, stage, failure, view, parts, page, owner, driver, lease, is_evicted: false };
         ExecHandle::new(actor.start(), observer)
     }
 

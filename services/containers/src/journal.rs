@@ -20,7 +20,7 @@ mod load;
 mod verify;
 
 use crate::events::Events;
-use crate::exec::ExecRecord;
+use crate::exec::{ExecPhase, ExecRecord};
 use crate::lifecycle::Phase;
 use crate::noted::Noted;
 use crate::record::Record;
@@ -101,15 +101,15 @@ impl Journal {
         }
     }
 
-    /// Writes the record of an exec, and tells what was noted. Blocks.
-    pub(crate) fn write_exec(&self, record: &ExecRecord) -> Result<(), Failure> {
+    /// Writes the record of an exec, and tells what was noted.
+    fn write_exec(&self, record: &ExecRecord) -> Result<(), Failure> {
         self.execs.put(record.id.as_str(), record, Durability::Process)?;
         self.tell(&record.container, &record.id, &record.noted);
         Ok(())
     }
 
-    /// Removes the record of an exec. Blocks.
-    pub(crate) fn delete_exec(&self, id: &ContainerId) -> Result<(), Failure> {
+    /// Removes the record of an exec.
+    fn delete_exec(&self, id: &ContainerId) -> Result<(), Failure> {
         self.execs.drop_record(id.as_str())?;
         self.events.forget(id);
         Ok(())
@@ -181,6 +181,59 @@ impl Page {
             page.journal.delete(&record)?;
             page.journal.events.forget(record.id());
             *written = u64::MAX;
+            Ok(())
+        })
+        .await
+    }
+}
+
+/// The record of one exec in the journal. As of a container's, a write that goes on although nobody waits for it any
+/// more does not replace what was written since, and brings nothing back that was deleted.
+#[derive(Clone, Debug)]
+pub(crate) struct ExecPage {
+    journal: Arc<Journal>,
+    /// Held while writing.
+    written: Arc<Mutex<Written>>,
+}
+
+/// How an exec stands in the journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Written {
+    No,
+    As(ExecPhase),
+    Deleted,
+}
+
+impl ExecPage {
+    /// The page of an exec. There must be one only.
+    pub(crate) fn new(journal: Arc<Journal>) -> Self {
+        Self { journal, written: Arc::new(Mutex::new(Written::No)) }
+    }
+
+    /// Writes a record, unless it was deleted or a later phase was written, and tells what was noted.
+    pub(crate) async fn write(&self, record: &ExecRecord) -> Result<(), Failure> {
+        let (page, record) = (self.clone(), record.clone());
+        on_thread(move || {
+            let mut written = page.written.lock().unwrap_or_else(PoisonError::into_inner);
+            match *written {
+                Written::Deleted => return Ok(()),
+                Written::As(phase) if phase > record.phase => return Ok(()),
+                Written::As(_) | Written::No => {}
+            }
+            page.journal.write_exec(&record)?;
+            *written = Written::As(record.phase);
+            Ok(())
+        })
+        .await
+    }
+
+    /// Removes the record, for ever.
+    pub(crate) async fn delete(&self, id: &ContainerId) -> Result<(), Failure> {
+        let (page, id) = (self.clone(), id.clone());
+        on_thread(move || {
+            let mut written = page.written.lock().unwrap_or_else(PoisonError::into_inner);
+            page.journal.delete_exec(&id)?;
+            *written = Written::Deleted;
             Ok(())
         })
         .await

@@ -3,11 +3,11 @@
 use super::owner::Forget;
 use super::{ExecActor, ExecPhase, ExecRecord, ExecStage, GRACE};
 use crate::container::Parts;
+use crate::journal::ExecPage;
 use crate::plan;
 use crate::resume::unknown_end;
 use crate::workers::{STEP, insist, own_call};
 use actix::prelude::*;
-use kit::actor::on_thread;
 use schema::common::ExitRecord;
 use schema::executor::{Phase as Sandbox, Started};
 use schema::{Code, Failure};
@@ -37,7 +37,7 @@ impl ExecActor {
 
     /// Prepares it and starts it.
     pub(super) fn begin(&mut self, ctx: &mut Context<Self>) {
-        let work = begin(Rc::clone(&self.parts), self.record.clone());
+        let work = begin(Rc::clone(&self.parts), self.page.clone(), self.record.clone());
         self.drive(ctx, work, |(record, begun), actor, ctx| {
             actor.record = record;
             match begun {
@@ -85,7 +85,7 @@ impl ExecActor {
     /// Ended: records how, tells everybody, and removes what it has in the kernel.
     fn clean(&mut self, ctx: &mut Context<Self>) {
         self.publish();
-        let work = clean(Rc::clone(&self.parts), self.record.clone());
+        let work = clean(Rc::clone(&self.parts), self.page.clone(), self.record.clone());
         self.drive(ctx, work, |(), actor, ctx| {
             let lease = actor.lease.map_or_else(Instant::now, |lease| lease.max(Instant::now()));
             actor.wait_for_client(lease + GRACE, ctx);
@@ -104,7 +104,8 @@ impl ExecActor {
 
     /// Removes all that there is of it, and its record.
     pub(super) fn erase(&mut self, ctx: &mut Context<Self>) {
-        self.drive(ctx, erase(Rc::clone(&self.parts), self.record.clone()), |(), actor, ctx| actor.depart(ctx));
+        let work = erase(Rc::clone(&self.parts), self.page.clone(), self.record.clone());
+        self.drive(ctx, work, |(), actor, ctx| actor.depart(ctx));
     }
 
     fn depart(&mut self, ctx: &mut Context<Self>) {
@@ -118,24 +119,19 @@ impl ExecActor {
     }
 }
 
-async fn write(parts: &Parts, record: &ExecRecord) -> Result<(), Failure> {
-    let (journal, record) = (Arc::clone(&parts.journal), record.clone());
-    on_thread(move || journal.write_exec(&record)).await
-}
-
 /// Gives the record as far as the start came, also if it failed.
-async fn begin(parts: Rc<Parts>, mut record: ExecRecord) -> (ExecRecord, Result<(), Failure>) {
+async fn begin(parts: Rc<Parts>, page: ExecPage, mut record: ExecRecord) -> (ExecRecord, Result<(), Failure>) {
     let begun = async {
         let workers = &parts.workers;
-        write(&parts, &record).await?;
+        page.write(&record).await?;
         parts.gate.pass(STEP).await?;
         if record.phase == ExecPhase::Preparing {
-            assemble(&parts, &mut record).await?;
+            assemble(&parts, &page, &mut record).await?;
         }
         let started = workers.executor.start(&own_call(), &record.id, &record.process).await?;
         record.started(started);
         // It runs, whatever the disk says: after a crash the executor tells.
-        warn("that it runs", write(&parts, &record).await);
+        warn("that it runs", page.write(&record).await);
         Ok(())
     }
     .await;
@@ -143,14 +139,14 @@ async fn begin(parts: Rc<Parts>, mut record: ExecRecord) -> (ExecRecord, Result<
 }
 
 /// Makes its sandbox and opens its log.
-async fn assemble(parts: &Parts, record: &mut ExecRecord) -> Result<(), Failure> {
+async fn assemble(parts: &Parts, page: &ExecPage, record: &mut ExecRecord) -> Result<(), Failure> {
     let (workers, sandbox) = (&parts.workers, record.sandbox());
     let prepared = workers.executor.prepare_exec(&own_call(), &record.container, &record.id, &sandbox).await?;
     record.log.directory = prepared.directory;
     let opened = workers.log_collector.open(&own_call(), &record.id, &record.log).await;
     record.position = opened.map_err(|failure| failure.context("opening the log"))?;
     record.phase = ExecPhase::Assembled;
-    write(parts, record).await
+    page.write(record).await
 }
 
 /// However often the executor has to be asked: an exec whose end is not known is not over.
@@ -163,22 +159,21 @@ async fn end(parts: Rc<Parts>, record: ExecRecord) -> ExitRecord {
     insist(wait, |failure| tracing::warn!(%failure, "cannot wait for the end of the exec")).await
 }
 
-async fn clean(parts: Rc<Parts>, record: ExecRecord) {
+async fn clean(parts: Rc<Parts>, page: ExecPage, record: ExecRecord) {
     let attempt = async || {
         // The sandbox holds the only other copy of the exit code.
-        write(&parts, &record).await?;
+        page.write(&record).await?;
         plan::drained(&parts.workers, &record.id).await?;
         parts.workers.executor.destroy(&own_call(), &record.id).await
     };
     insist(attempt, |failure| tracing::warn!(%failure, "cannot clean up the exec yet")).await;
 }
 
-async fn erase(parts: Rc<Parts>, record: ExecRecord) {
+async fn erase(parts: Rc<Parts>, page: ExecPage, record: ExecRecord) {
     let attempt = async || {
         // First: what is left of an exec without a record is removed after a crash, and no one takes it for one
         // that ran.
-        let (journal, id) = (Arc::clone(&parts.journal), record.id.clone());
-        on_thread(move || journal.delete_exec(&id)).await?;
+        page.delete(&record.id).await?;
         parts.workers.executor.destroy(&own_call(), &record.id).await?;
         parts.workers.log_collector.remove(&own_call(), &record.id).await
     };

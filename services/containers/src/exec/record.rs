@@ -10,8 +10,8 @@ use schema::log_collector::LogSpec;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
-/// How far an exec is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// How far an exec is, in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum ExecPhase {
     /// Recorded; its sandbox is being prepared.

@@ -133,13 +133,14 @@ fn read(store: &Store<Record>, loaded: &mut Loaded) -> Result<(), Failure> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Page;
+    use super::super::{ExecPage, Page};
     use super::*;
+    use crate::exec::ExecPhase;
     use crate::fixture;
     use crate::lifecycle::Phase;
     use crate::record::Cause;
     use schema::call::RequestId;
-    use schema::containers::AutoRemove;
+    use schema::containers::{AutoRemove, ExecSpec};
     use schema::executor::Started;
     use std::sync::Arc;
 
@@ -248,5 +249,30 @@ mod tests {
         page.delete(&started).await.unwrap();
         page.write(&started).await.unwrap();
         assert!(state.journal("a").load().unwrap().records.is_empty());
+    }
+
+    #[actix::test]
+    async fn a_page_of_an_exec_never_goes_back() {
+        let state = State::new();
+        let page = ExecPage::new(Arc::new(state.journal("a")));
+        let spec = ExecSpec {
+            arguments: vec!["true".to_owned()],
+            environment: Vec::new(),
+            user: String::new(),
+            working_directory: String::new(),
+            terminal: false,
+            open_stdin: false,
+            rows: 0,
+            columns: 0,
+        };
+        let prepared = ExecRecord::new(fixture::id(2), &fixture::record(1, "web"), spec);
+        let mut running = prepared.clone();
+        running.started(Started { pid: 7, started_at: 1 });
+        page.write(&running).await.unwrap();
+        page.write(&prepared).await.unwrap();
+        assert_eq!(state.journal("a").load().unwrap().execs[0].phase, ExecPhase::Running);
+        page.delete(&running.id).await.unwrap();
+        page.write(&running).await.unwrap();
+        assert!(state.journal("a").load().unwrap().execs.is_empty());
     }
 }

@@ -220,9 +220,12 @@ pub(crate) fn udp(address: impl Into<IpAddr>, port: u16) -> Option<SocketAddr> {
     let any: IpAddr = if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
     let socket = UdpSocket::bind((any, 0)).unwrap();
     socket.set_read_timeout(Some(SILENCE)).unwrap();
-    socket.send_to(b"?", (address, port)).ok()?;
     let mut buffer = [0; 64];
-    let (length, peer) = socket.recv_from(&mut buffer).ok()?;
+    // Datagrams may be lost, or late.
+    let (length, peer) = (0..3).find_map(|_| {
+        socket.send_to(b"?", (address, port)).ok()?;
+        socket.recv_from(&mut buffer).ok()
+    })?;
     assert_eq!(peer, SocketAddr::from((address, port)), "the answer comes from whom it was asked");
     seen(&buffer[..length])
 }
