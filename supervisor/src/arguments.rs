@@ -4,7 +4,7 @@ use schema::Failure;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-const USAGE: &str = "usage: cctl-supervisor keeper|supervise [--manifest FILE]";
+const USAGE: &str = "usage: cctl-supervisor keeper|supervise [--manifest FILE] [--stand-by]";
 
 /// Which of the two processes this is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,17 +22,20 @@ pub(crate) struct Arguments {
     pub(crate) role: Role,
     /// Replaces the built-in manifest.
     pub(crate) manifest: Option<PathBuf>,
+    /// Where another keeper runs already, wait for its end instead of failing.
+    pub(crate) stand_by: bool,
 }
 
 impl Arguments {
     /// Reads the arguments that follow the program's name.
     pub(crate) fn parse(mut given: impl Iterator<Item = OsString>) -> Result<Self, Failure> {
         let invalid = |text: String| Failure::invalid(text).hint(USAGE);
-        let (mut role, mut manifest) = (None, None);
+        let (mut role, mut manifest, mut stand_by) = (None, None, false);
         while let Some(argument) = given.next() {
             match argument.to_str() {
                 Some("keeper") if role.is_none() => role = Some(Role::Keeper),
                 Some("supervise") if role.is_none() => role = Some(Role::Supervisor),
+                Some("--stand-by") => stand_by = true,
                 Some("--manifest") if manifest.is_none() => {
                     let file = given.next().ok_or_else(|| invalid("--manifest needs a file".to_owned()))?;
                     manifest = Some(PathBuf::from(file));
@@ -41,7 +44,7 @@ impl Arguments {
             }
         }
         let role = role.ok_or_else(|| invalid("say what to do: keeper or supervise".to_owned()))?;
-        Ok(Self { role, manifest })
+        Ok(Self { role, manifest, stand_by })
     }
 }
 
@@ -55,11 +58,12 @@ mod tests {
 
     #[test]
     fn roles_and_manifest() {
-        assert_eq!(parse(&["keeper"]), Ok(Arguments { role: Role::Keeper, manifest: None }));
+        assert_eq!(parse(&["keeper"]), Ok(Arguments { role: Role::Keeper, manifest: None, stand_by: false }));
         assert_eq!(
             parse(&["--manifest", "/a", "supervise"]),
-            Ok(Arguments { role: Role::Supervisor, manifest: Some("/a".into()) })
+            Ok(Arguments { role: Role::Supervisor, manifest: Some("/a".into()), stand_by: false })
         );
+        assert!(parse(&["keeper", "--stand-by"]).unwrap().stand_by);
     }
 
     #[test]

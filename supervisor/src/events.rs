@@ -16,6 +16,8 @@ pub(crate) enum Told {
     ChildEnded,
     /// Somebody wants the end.
     ToEnd,
+    /// Somebody wants the installed programs to be run.
+    ToReload,
     /// The supervisor lives.
     Alive,
     /// Nothing, until the deadline.
@@ -26,17 +28,22 @@ pub(crate) enum Told {
 #[derive(Debug)]
 pub(crate) struct Events {
     signals: SignalFd,
-    notices: UnixDatagram,
+    notices: Option<UnixDatagram>,
 }
 
 impl Events {
-    /// Blocks the signals and queues them. To be called while the process has one thread. Whatever comes on
-    /// the supervisor's notification socket is a sign of life.
-    pub(crate) fn open(notices: UnixDatagram) -> io::Result<Self> {
+    /// Blocks the signals and queues them. To be called while the process has one thread.
+    pub(crate) fn signals() -> io::Result<Self> {
         let mask: SigSet = [Signal::SIGCHLD, Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP].into_iter().collect();
         mask.thread_block()?;
+        let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
+        Ok(Self { signals, notices: None })
+    }
+
+    /// The same, and whatever comes on the supervisor's notification socket is a sign of life.
+    pub(crate) fn open(notices: UnixDatagram) -> io::Result<Self> {
         notices.set_nonblocking(true)?;
-        Ok(Self { signals: SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?, notices })
+        Ok(Self { notices: Some(notices), ..Self::signals()? })
     }
 
     /// Waits for the next event, or for the deadline.
@@ -54,7 +61,8 @@ impl Events {
             }
             // Rounded up, or the last millisecond would be spent turning.
             let timeout = PollTimeout::try_from(left.as_millis().saturating_add(1)).unwrap_or(PollTimeout::MAX);
-            let mut sources = [self.signals.as_fd(), self.notices.as_fd()].map(|fd| PollFd::new(fd, PollFlags::POLLIN));
+            let watched = std::iter::once(self.signals.as_fd()).chain(self.notices.as_ref().map(AsFd::as_fd));
+            let mut sources: Vec<_> = watched.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
             match poll(&mut sources, timeout) {
                 Ok(_) | Err(Errno::EINTR) => {}
                 Err(error) => return Err(error.into()),
@@ -67,7 +75,8 @@ impl Events {
             match i32::try_from(signal.ssi_signo).ok().and_then(|number| Signal::try_from(number).ok()) {
                 Some(Signal::SIGCHLD) => return Ok(Some(Told::ChildEnded)),
                 Some(Signal::SIGTERM | Signal::SIGINT) => return Ok(Some(Told::ToEnd)),
-                // A terminal that is closed is no reason to end.
+                // A terminal that is closed is no reason to end; and to reload does no harm.
+                Some(Signal::SIGHUP) => return Ok(Some(Told::ToReload)),
                 _ => {}
             }
         }
@@ -75,9 +84,10 @@ impl Events {
     }
 
     fn sign_of_life(&self) -> io::Result<bool> {
+        let Some(notices) = &self.notices else { return Ok(false) };
         let mut heard = false;
         loop {
-            match self.notices.recv(&mut [0; 64]) {
+            match notices.recv(&mut [0; 64]) {
                 Ok(_) => heard = true,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(heard),
                 Err(error) => return Err(error),

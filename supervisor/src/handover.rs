@@ -13,7 +13,7 @@ use std::path::Path;
 /// The name of the lock among the passed descriptors.
 const LOCK: &str = "keeper.lock";
 /// This program, also if its file was replaced or removed.
-const THIS_PROGRAM: &str = "/proc/self/exe";
+pub(crate) const THIS_PROGRAM: &str = "/proc/self/exe";
 
 const KEEPER: &str = "CCTL_KEEPER";
 const RESTARTS: &str = "CCTL_SUPERVISOR_RESTARTS";
@@ -68,15 +68,17 @@ impl Handover {
             .ok_or_else(|| Failure::internal(format_args!("the keeper holds no socket of {service}")))
     }
 
-    /// This program as `role`, with all of this and with the arguments and settings of this process.
+    /// This program, or another file of it, as `role`, with all of this and with the arguments and settings of this
+    /// process.
     pub(crate) fn program(
         &self,
+        file: &Path,
         role: &str,
         arguments: &Arguments,
         instance: &Instance,
         libexec: &Path,
     ) -> Program<'_> {
-        let mut program = Program::new(THIS_PROGRAM, "cctl-supervisor")
+        let mut program = Program::new(file, "cctl-supervisor")
             .argument(role)
             .of(instance)
             .variable(libexec::VARIABLE, libexec)

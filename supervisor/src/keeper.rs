@@ -2,17 +2,18 @@
 
 use crate::arguments::Arguments;
 use crate::events::{Events, Told};
-use crate::handover::{Handover, Past};
+use crate::handover::{Handover, Past, THIS_PROGRAM};
 use crate::manifest::Manifest;
 use crate::program::{Bond, describe};
 use crate::restart::{Backoff, Series};
 use crate::silence::{self, Usage, Verdict};
-use crate::{directories, libexec, lock, sockets};
+use crate::{directories, libexec, lock, sockets, stand_by};
+use kit::notify::Notifier;
 use rustix::process::{self, Pid, Signal, WaitOptions, WaitStatus};
 use schema::supervisor::SERVICE;
-use schema::{Failure, Instance};
+use schema::{Code, Failure, Instance};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// The name of the keeper's log.
@@ -30,8 +31,12 @@ struct Keeper<'a> {
     libexec: PathBuf,
     handover: Handover,
     events: Events,
-    /// Somebody wants the end: by then the supervisor has to be gone.
+    /// Somebody wants the end, or that the installed programs are run: by then the supervisor has to be gone.
     ending: Option<Instant>,
+    /// It is the latter.
+    reloading: bool,
+    /// Tells who started us that we serve, once.
+    starter: Option<Notifier>,
 }
 
 /// Keeps a supervisor running until an ordered shut-down. Wrong arguments, a wrong manifest, missing programs
@@ -49,9 +54,22 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
             (libexec::find(&manifest.executables())?, Err(manifest))
         }
     };
+    // What we were started by as a successor wants to hear of the supervisor alone.
+    let starter = match &handover {
+        Ok(_) => None,
+        Err(_) => Some(Notifier::from_env().map_err(failed("opening the notification socket"))?),
+    };
     detach().map_err(failed("becoming a background process"))?;
     directories::make(&instance)?;
-    let handover = handover.or_else(|manifest| make(&instance, &manifest))?;
+    let handover = match handover {
+        Ok(received) => complete(received, &instance, arguments),
+        Err(manifest) => match make(&instance, &manifest) {
+            Err(failure) if arguments.stand_by && failure.code == Code::Conflict => {
+                return stand_by::run(&instance, starter.as_ref());
+            }
+            made => made?,
+        },
+    };
     kit::log::init(&instance.log(NAME)).map_err(failed("opening the log"))?;
     if let Err(error) = lock::sign(&handover.lock) {
         tracing::warn!(%error, "cannot write into the lock who the keeper is: a second one is refused without saying it");
@@ -61,8 +79,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     // Monitors of containers outlive their executor: they become our children, and we reap them.
     process::set_child_subreaper(Some(process::getpid())).map_err(|error| failed("adopting orphans")(error.into()))?;
     let_go().map_err(failed("letting go of the standard streams"))?;
-    let mut keeper = Keeper { arguments, instance, libexec, handover, events, ending: None };
+    let mut keeper = Keeper { arguments, instance, libexec, handover, events, ending: None, reloading: false, starter };
     keeper.keep().map_err(failed("keeping a supervisor"))?;
+    if keeper.reloading {
+        let file = libexec::own_file().map_err(failed("finding the installed program"))?;
+        let Keeper { handover, instance, libexec, .. } = &keeper;
+        let error = handover.program(&file, "keeper", arguments, instance, libexec).become_it();
+        return Err(Failure::io("becoming the installed program", &error));
+    }
     sockets::remove(&keeper.instance, keeper.handover.sockets.iter().rev().map(|(name, _)| name.as_str()))
         .map_err(failed("removing the sockets"))?;
     tracing::info!("ended in order");
@@ -77,6 +101,20 @@ fn make(instance: &Instance, manifest: &Manifest) -> Result<Handover, Failure> {
         .map(|name| Ok((name.to_owned(), sockets::listen(instance, name)?)))
         .collect::<Result<_, Failure>>()?;
     Ok(Handover { lock, sockets, past: Past::default() })
+}
+
+/// What was handed over, and the sockets of services that the manifest has beside those: it may be that of a newer
+/// program. Whatever is wrong with it is for the supervisor to say; what there is serves on.
+fn complete(mut received: Handover, instance: &Instance, arguments: &Arguments) -> Handover {
+    let Ok(manifest) = Manifest::load(arguments.manifest.as_deref()) else { return received };
+    for name in manifest.names() {
+        if received.socket(name).is_err()
+            && let Ok(socket) = sockets::listen(instance, name)
+        {
+            received.sockets.push((name.to_owned(), socket));
+        }
+    }
+    received
 }
 
 /// Lets go of the standard streams: whoever waits for our first words learns that there are none to come.
@@ -114,6 +152,7 @@ impl Keeper<'_> {
             let ended = match self.start() {
                 Ok(supervisor) => match self.attend(supervisor)? {
                     status if status.exit_status() == Some(0) => return Ok(()),
+                    _ if self.reloading => return Ok(()),
                     status => describe(status.exit_status(), status.terminating_signal()),
                 },
                 Err(error) => format!("cannot be started: {error}"),
@@ -129,7 +168,8 @@ impl Keeper<'_> {
     }
 
     fn start(&self) -> io::Result<Pid> {
-        let program = self.handover.program("supervise", self.arguments, &self.instance, &self.libexec);
+        let program =
+            self.handover.program(Path::new(THIS_PROGRAM), "supervise", self.arguments, &self.instance, &self.libexec);
         let child = program.spawn(&self.instance.log(SERVICE), Bond::None)?;
         tracing::info!(pid = child.pid.as_raw_nonzero(), "started the supervisor");
         Ok(child.pid)
@@ -147,13 +187,19 @@ impl Keeper<'_> {
                     }
                 }
                 Told::Alive => {
+                    if let Some(starter) = self.starter.take() {
+                        starter.ready();
+                    }
                     (heard, usage) = (Instant::now(), silence::usage(supervisor));
                     expected = heard + WATCHDOG;
                 }
                 Told::ToEnd => {
+                    self.reloading = false;
                     self.ending.get_or_insert_with(|| Instant::now() + PATIENCE);
                     process::kill_process(supervisor, Signal::TERM)?;
                 }
+                Told::ToReload if self.ending.is_some() => {}
+                Told::ToReload => self.reload(supervisor)?,
                 Told::Nothing if self.ending.is_some() => {
                     tracing::error!("the supervisor does not end: killing it");
                     process::kill_process(supervisor, Signal::KILL)?;
@@ -178,12 +224,32 @@ impl Keeper<'_> {
         }
     }
 
+    /// Begins to end the supervisor, so that the installed program takes our place.
+    fn reload(&mut self, supervisor: Pid) -> io::Result<()> {
+        match libexec::own_file() {
+            Ok(file) => {
+                tracing::info!(file = %file.display(), "running the installed programs from now on");
+                self.reloading = true;
+                self.ending = Some(Instant::now() + PATIENCE);
+                Ok(process::kill_process(supervisor, Signal::TERM)?)
+            }
+            Err(error) => {
+                tracing::error!(%error, "no program is installed: going on with this one");
+                Ok(())
+            }
+        }
+    }
+
     fn pause(&mut self, length: Duration) -> io::Result<()> {
         let deadline = Instant::now() + length;
         while self.ending.is_none() {
             match self.events.next(deadline)? {
                 Told::Nothing => return Ok(()),
                 Told::Alive => {}
+                Told::ToReload => {
+                    self.reloading = libexec::own_file().is_ok();
+                    self.ending = self.reloading.then_some(deadline);
+                }
                 Told::ChildEnded => drop(reap(None)?),
                 Told::ToEnd => self.ending = Some(deadline),
             }

@@ -27,6 +27,7 @@ mod restart;
 mod service;
 mod silence;
 mod sockets;
+mod stand_by;
 mod supervise;
 mod sys;
 mod trial;

@@ -3,6 +3,9 @@
 use rustix::fs::{Access, access};
 use schema::Failure;
 use std::env;
+use std::ffi::OsStr;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// Says where the programs are; set it to an absolute path.
@@ -33,6 +36,23 @@ pub(crate) fn given() -> Result<PathBuf, Failure> {
     env::var_os(VARIABLE).map(PathBuf::from).ok_or_else(|| Failure::invalid(format_args!("{VARIABLE} is not set")))
 }
 
+/// The file of this program as it is installed now: what runs may have been replaced meanwhile. Fails if there is none
+/// that can be executed.
+pub(crate) fn own_file() -> io::Result<PathBuf> {
+    let path = installed(std::fs::read_link(crate::handover::THIS_PROGRAM)?);
+    access(&path, Access::EXEC_OK)
+        .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?;
+    Ok(path)
+}
+
+/// The kernel marks the name of a file that was removed or replaced (proc(5), /proc/pid/exe).
+fn installed(link: PathBuf) -> PathBuf {
+    match link.as_os_str().as_bytes().strip_suffix(b" (deleted)") {
+        Some(path) => PathBuf::from(OsStr::from_bytes(path)),
+        None => link,
+    }
+}
+
 fn choose(given: Option<PathBuf>, own: &Path, holds_any: impl Fn(&Path) -> bool) -> Result<PathBuf, Failure> {
     match given {
         Some(path) if path.is_absolute() => Ok(path),
@@ -45,6 +65,12 @@ fn choose(given: Option<PathBuf>, own: &Path, holds_any: impl Fn(&Path) -> bool)
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_replaced_file_has_its_name() {
+        assert_eq!(installed("/a/b (deleted)".into()), Path::new("/a/b"));
+        assert_eq!(installed("/a/b".into()), Path::new("/a/b"));
+    }
 
     #[test]
     fn the_variable_goes_first_then_our_own_directory() {

@@ -2,6 +2,7 @@
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
+use rustix::process::Pid;
 use schema::supervisor::SERVICE;
 use schema::{Failure, Instance};
 use std::fs::{File, OpenOptions};
@@ -52,6 +53,37 @@ pub(crate) fn take(instance: &Instance) -> Result<OwnedFd, Failure> {
     }
 }
 
+/// Who keeps an instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Holder {
+    /// A keeper lives; its process, as far as it has said so.
+    Alive(Option<Pid>),
+    /// Keeper and supervisor were killed, and have left the file.
+    Dead,
+    /// There is none: none was started, or it has ended in order.
+    Nobody,
+}
+
+/// Looks who holds the lock, and takes nothing.
+pub(crate) fn holder(instance: &Instance) -> std::io::Result<Holder> {
+    let mut file = match File::open(path(instance)) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Holder::Nobody),
+        Err(error) => return Err(error),
+    };
+    match flock(&file, FlockOperation::NonBlockingLockShared) {
+        // Removed meanwhile: in order.
+        Ok(()) if file.metadata()?.nlink() == 0 => Ok(Holder::Nobody),
+        Ok(()) => Ok(Holder::Dead),
+        Err(Errno::WOULDBLOCK) => {
+            let mut text = String::new();
+            file.read_to_string(&mut text)?;
+            Ok(Holder::Alive(text.trim().parse().ok().and_then(Pid::from_raw)))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// Writes into the locked file who the keeper is now.
 pub(crate) fn sign(lock: &OwnedFd) -> std::io::Result<()> {
     let mut file = File::from(lock.as_fd().try_clone_to_owned()?);
@@ -75,6 +107,19 @@ fn taken(instance: &Instance, file: &mut File) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn it_is_seen_who_holds_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let instance = Instance::new(directory.path(), directory.path());
+        assert_eq!(holder(&instance).unwrap(), Holder::Nobody);
+        let lock = take(&instance).unwrap();
+        assert_eq!(holder(&instance).unwrap(), Holder::Alive(None));
+        sign(&lock).unwrap();
+        assert_eq!(holder(&instance).unwrap(), Holder::Alive(Some(rustix::process::getpid())));
+        drop(lock);
+        assert_eq!(holder(&instance).unwrap(), Holder::Dead);
+    }
 
     #[test]
     fn the_second_is_refused_and_told_who_is_first() {

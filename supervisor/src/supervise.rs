@@ -3,7 +3,7 @@
 use crate::api::Api;
 use crate::arguments::Arguments;
 use crate::cage::Cages;
-use crate::handover::Handover;
+use crate::handover::{Handover, THIS_PROGRAM};
 use crate::keeper::WATCHDOG;
 use crate::launch::Launcher;
 use crate::manifest::Manifest;
@@ -23,6 +23,7 @@ use schema::{Failure, Instance};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -77,7 +78,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     tracing::error!("the keeper is gone: becoming the keeper");
     handover.past.restarts += 1;
     "the keeper was gone".clone_into(&mut handover.past.last_error);
-    let error = handover.program("keeper", arguments, &instance, &libexec).become_it();
+    let error = handover.program(Path::new(THIS_PROGRAM), "keeper", arguments, &instance, &libexec).become_it();
     Err(Failure::io("becoming the keeper", &error))
 }
 

@@ -38,6 +38,8 @@ pub(crate) enum System {
         /// The service
         service: Option<String>,
     },
+    /// Run the installed programs from now on; containers go on, commands wait
+    Reload,
     /// Run another program as a service, from now on
     Replace {
         /// The service

@@ -67,7 +67,12 @@ impl Instance {
 
     /// The command that starts a keeper.
     pub(crate) fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_cctl-supervisor"));
+        self.command_of(Path::new(env!("CARGO_BIN_EXE_cctl-supervisor")))
+    }
+
+    /// The same of a copy of the program.
+    pub(crate) fn command_of(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
         command
             .args(["keeper", "--manifest"])
             .arg(self.path("services.toml"))
@@ -139,6 +144,11 @@ impl Instance {
 
     pub(crate) fn keeper(&self) -> i32 {
         fs::read_to_string(self.run().join("keeper.lock")).unwrap().trim().parse().unwrap()
+    }
+
+    /// The process that was started here as a keeper.
+    pub(crate) fn keeper_started_here(&self) -> i32 {
+        self.keeper.as_ref().unwrap().id().try_into().unwrap()
     }
 
     /// Takes charge of a keeper that was started by [`command`](Self::command).

@@ -5,6 +5,7 @@ mod fake;
 mod instance;
 mod replace;
 mod sys;
+mod systemd;
 
 use instance::{Instance, Process, eventually, names, signal, stop};
 use rustix::process::{Pid, Signal, kill_process};

@@ -48,7 +48,7 @@ pub(super) async fn run(engine: &Engine) -> Result<u8> {
     Ok(0)
 }
 
-async fn probe(engine: &Engine) -> Result<Vec<ServiceStatus>, Failure> {
+pub(super) async fn probe(engine: &Engine) -> Result<Vec<ServiceStatus>, Failure> {
     engine.supervisor.status(&call().limited(PROBE)).await
 }
 
@@ -71,7 +71,7 @@ fn open_log(path: &Path) -> Result<File, Failure> {
 }
 
 /// Waits until every service serves.
-async fn ready(engine: &Engine, mut keeper: Option<Child>) -> Result<Vec<ServiceStatus>, Failure> {
+pub(super) async fn ready(engine: &Engine, mut keeper: Option<Child>) -> Result<Vec<ServiceStatus>, Failure> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let answer = probe(engine).await;

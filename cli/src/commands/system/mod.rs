@@ -4,6 +4,7 @@ mod boot;
 mod check;
 mod logs;
 mod program;
+mod reload;
 mod stop;
 mod usage;
 
@@ -29,6 +30,7 @@ pub(crate) async fn run(engine: &Engine, arguments: &System) -> Result<u8> {
         System::Check => check::run(engine).await,
         System::Df { format } => usage::run(engine, format.as_ref()).await,
         System::Restart { service } => restart(engine, service.as_deref()).await,
+        System::Reload => reload::run(engine).await,
         System::Replace { service, binary, default: _ } => replace(engine, service, binary.as_deref()).await,
         System::Logs { service } => logs::run(engine, service).await,
     }
