@@ -3,7 +3,7 @@ SHELL = /bin/sh
 CARGO ?= cargo
 SHIM = services/executor/shim/Cargo.toml
 
-.PHONY: run stop test build install setup-run setup-test lint format unit images privileged end-to-end chaos chaos-churn fuzz power-loss kill-matrix bench-transfers schema clean help
+.PHONY: run stop test build install deb setup-run setup-deb setup-test lint format unit images privileged end-to-end chaos chaos-churn fuzz power-loss kill-matrix bench-transfers schema clean help
 
 help:
 	@echo 'make run      build, start cctl, run a container and show its output'
@@ -11,6 +11,7 @@ help:
 	@echo 'make test     all tests and checks'
 	@echo 'make build    optimised programs, in target/release'
 	@echo 'make install  copy the programs, manuals and completions below $$(DESTDIR)$$(PREFIX)'
+	@echo 'make deb      a Debian package, in target'
 	@echo 'make lint     formatting, lints, licences, duplicate dependencies'
 	@echo 'make unit     tests that need no root'
 	@echo 'make privileged end-to-end   tests on the kernel, as root'
@@ -31,6 +32,9 @@ stop:
 
 setup-run:
 	@deploy/setup build run
+
+setup-deb:
+	@deploy/setup build deb
 
 setup-test:
 	@deploy/setup build test
@@ -53,6 +57,10 @@ install:
 	$(BIN)/cctl completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/cctl
 	$(BIN)/cctl completion zsh > $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_cctl
 	$(BIN)/cctl completion fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/cctl.fish
+
+# target/cctl_*.deb
+deb: setup-deb build
+	@deploy/deb
 
 # Short feedback first.
 test: setup-test lint unit build privileged end-to-end fuzz
