@@ -2,6 +2,7 @@
 
 use crate::bench::{Bench, EXEC, on_bench, random_id, sh, spec, until};
 use crate::capture::Capture;
+use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process};
 use schema::ContainerId;
 use schema::executor::{ExecSpec, Phase, SandboxSpec};
@@ -16,8 +17,10 @@ fn terminal() -> SandboxSpec {
     SandboxSpec { terminal: true, open_stdin: true, ..spec() }
 }
 
+/// It may have ended, with its container, since it was found.
 fn signal(pid: i32, signal: Signal) {
-    kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
+    let sent = kill_process(Pid::from_raw(pid).unwrap(), signal);
+    assert!(matches!(sent, Ok(()) | Err(Errno::SRCH)), "{sent:?}");
 }
 
 fn numbers(last: u32) -> String {
