@@ -3,6 +3,7 @@
 use crate::arguments::Arguments;
 use crate::keeper::WATCHDOG;
 use crate::program::Program;
+use crate::shelves::Shelves;
 use crate::{libexec, sockets};
 use schema::supervisor::SERVICE;
 use schema::{Failure, Instance};
@@ -26,6 +27,8 @@ pub(crate) struct Handover {
     pub(crate) lock: OwnedFd,
     /// Listening, by the name of the service.
     pub(crate) sockets: Vec<(String, OwnedFd)>,
+    /// What keeps descriptors for services.
+    pub(crate) shelves: Shelves,
     /// What became of the supervisors so far.
     pub(crate) past: Past,
 }
@@ -48,11 +51,12 @@ impl Handover {
             Failure::invalid(format_args!("no descriptor named {LOCK} was passed")).hint("run `cctl system start`")
         })?;
         let (_, lock) = sockets.remove(lock);
+        let shelves = Shelves::take_from(&mut sockets);
         let past = Past {
             restarts: env::var(RESTARTS).ok().and_then(|text| text.parse().ok()).unwrap_or_default(),
             last_error: env::var(LAST_ERROR).unwrap_or_default(),
         };
-        Ok(Some(Self { lock, sockets, past }))
+        Ok(Some(Self { lock, sockets, shelves, past }))
     }
 
     /// The process id of the keeper that started this supervisor.
@@ -91,6 +95,8 @@ impl Handover {
         if let Some(file) = &arguments.manifest {
             program = program.argument("--manifest").argument(file);
         }
-        self.sockets.iter().fold(program, |program, (name, socket)| program.pass(name, socket.as_fd()))
+        let shelves = self.shelves.iter();
+        let sockets = self.sockets.iter().map(|(name, socket)| (name.as_str(), socket.as_fd()));
+        sockets.chain(shelves).fold(program, |program, (name, socket)| program.pass(name, socket))
     }
 }

@@ -6,6 +6,7 @@ use crate::handover::{Handover, Past, THIS_PROGRAM};
 use crate::manifest::Manifest;
 use crate::program::{Bond, describe};
 use crate::restart::{Backoff, Series};
+use crate::shelves::Shelves;
 use crate::silence::{self, Usage, Verdict};
 use crate::{directories, libexec, lock, sockets, stand_by};
 use kit::notify::Notifier;
@@ -100,7 +101,10 @@ fn make(instance: &Instance, manifest: &Manifest) -> Result<Handover, Failure> {
         .chain(manifest.names())
         .map(|name| Ok((name.to_owned(), sockets::listen(instance, name)?)))
         .collect::<Result<_, Failure>>()?;
-    Ok(Handover { lock, sockets, past: Past::default() })
+    let shelved = manifest.services.iter().filter(|service| service.shelf);
+    let mut shelves = Shelves::default();
+    shelves.add(shelved.map(|service| service.name.as_str())).map_err(|error| Failure::io("making shelves", &error))?;
+    Ok(Handover { lock, sockets, shelves, past: Past::default() })
 }
 
 /// What was handed over, and the sockets of services that the manifest has beside those: it may be that of a newer
@@ -113,6 +117,10 @@ fn complete(mut received: Handover, instance: &Instance, arguments: &Arguments) 
         {
             received.sockets.push((name.to_owned(), socket));
         }
+    }
+    let missing = manifest.services.iter().filter(|service| service.shelf).map(|service| service.name.as_str());
+    if let Err(error) = received.shelves.add(missing) {
+        tracing::warn!(%error, "cannot make a shelf");
     }
     received
 }

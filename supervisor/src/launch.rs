@@ -4,6 +4,7 @@ use crate::cage::{self, Cage, Cages};
 use crate::manifest::Definition;
 use crate::program::{Bond, Child, Program};
 use crate::{libexec, predecessor, sockets};
+use kit::shelf::{IN, OUT};
 use schema::Instance;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -21,21 +22,27 @@ pub(crate) struct Launcher {
     pub(crate) cages: Rc<Cages>,
     /// Where it will listen.
     pub(crate) socket: Rc<OwnedFd>,
+    /// What keeps descriptors for it, if it has a shelf.
+    pub(crate) shelf: Option<Rc<[OwnedFd; 2]>>,
 }
 
 impl Launcher {
     /// Starts a process. To be called on the main thread: the process dies with the thread that started it.
     pub(crate) fn launch(&self) -> io::Result<(Child, Cage)> {
-        let Self { definition, instance, libexec, replacement, cages, socket } = self;
+        let Self { definition, instance, libexec, replacement, cages, socket, shelf } = self;
         let executable = replacement.clone().unwrap_or_else(|| libexec.join(&definition.executable));
         // Made before, so that the process is within its limits as soon as it exists.
         let cage = cages.make(&definition.name, &definition.limits);
-        let child = Program::new(&executable, &definition.name)
+        let mut program = Program::new(&executable, &definition.name)
             .of(instance)
             .variable(libexec::VARIABLE, libexec)
             .variable("NOTIFY_SOCKET", sockets::notification_path(instance, &definition.name))
             .variable("WATCHDOG_USEC", definition.watchdog.as_micros().to_string())
-            .pass(&definition.name, socket.as_fd())
+            .pass(&definition.name, socket.as_fd());
+        if let Some([into, out]) = shelf.as_deref() {
+            program = program.pass(IN, into.as_fd()).pass(OUT, out.as_fd());
+        }
+        let child = program
             .spawn(&instance.log(&definition.name), Bond::DiesWithParent)
             .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", executable.display())))?;
         cage.enter(&definition.name, child.pid);

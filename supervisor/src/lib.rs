@@ -25,6 +25,7 @@ mod program;
 mod replacement;
 mod restart;
 mod service;
+mod shelves;
 mod silence;
 mod sockets;
 mod stand_by;

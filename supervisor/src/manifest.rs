@@ -49,6 +49,8 @@ pub(crate) struct Definition {
     pub(crate) restart: Policy,
     #[serde(default)]
     pub(crate) limits: Limits,
+    #[serde(default)]
+    pub(crate) shelf: bool,
 }
 
 impl Manifest {

@@ -63,9 +63,18 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         .into_iter()
         .map(|definition| {
             let socket = handover.socket(&definition.name)?.try_clone().map_err(failed("preparing the sockets"))?;
+            let shelf = handover.shelves.of(&definition.name).map_err(failed("preparing the shelves"))?;
             let replacement = replaced.remove(&definition.name);
             let (instance, libexec, cages) = (instance.clone(), libexec.clone(), Rc::clone(&cages));
-            Ok(Launcher { definition, instance, libexec, replacement, cages, socket: Rc::new(socket) })
+            Ok(Launcher {
+                definition,
+                instance,
+                libexec,
+                replacement,
+                cages,
+                socket: Rc::new(socket),
+                shelf: shelf.map(Rc::new),
+            })
         })
         .collect::<Result<Vec<_>, Failure>>()?;
     // One thread runs everything: the services live as long as it does.
@@ -140,7 +149,7 @@ fn listen(handover: &Handover, instance: &Instance, api: Api) -> Result<(), Fail
     let listener = tokio::net::UnixListener::from_std(socket).map_err(failed)?;
     let identity = Identity { service: SERVICE, needs: &[], version: VERSION };
     let epoch = schema::call::RequestId::random().0;
-    let about = Context { identity, instance: instance.clone(), epoch, vital: Vital::default() }.about();
+    let about = Context { identity, instance: instance.clone(), epoch, vital: Vital::default(), shelf: None }.about();
     actix::spawn(kit::serve::serve(listener, serve(about, api)));
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use crate::cgroup::Cgroups;
 use crate::program::Program;
+use crate::sandbox::keep::Keep;
 use crate::{plan, seccomp};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use schema::{ContainerId, Failure, Instance};
@@ -19,11 +20,13 @@ pub(crate) struct Host {
     pub(crate) plan: plan::Host,
     /// Limit of open descriptors that this program was started with, and that the monitors inherit.
     pub(crate) descriptors: Rlimit,
+    /// What outlives this program.
+    pub(crate) keep: Keep,
 }
 
 impl Host {
     /// Looks around.
-    pub(crate) fn detect(instance: Instance) -> Result<Self, Failure> {
+    pub(crate) fn detect(instance: Instance, keep: Keep) -> Result<Self, Failure> {
         let cgroups = Cgroups::detect(instance.kernel_name())?;
         let plan = plan::Host {
             capabilities: own_capabilities()?,
@@ -33,7 +36,8 @@ impl Host {
             oom_protected: read("/proc/self/oom_score_adj")?.trim().starts_with('-'),
         };
         let boot = kit::process::boot_id().map_err(|error| Failure::io("reading the boot id", &error))?;
-        Ok(Self { instance, boot, monitor: Program::find()?, cgroups, plan, descriptors: raise_descriptors() })
+        let descriptors = raise_descriptors();
+        Ok(Self { instance, boot, monitor: Program::find()?, cgroups, plan, descriptors, keep })
     }
 
     /// The directory of a sandbox.

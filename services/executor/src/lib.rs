@@ -26,6 +26,7 @@ mod users;
 use actix::Actor;
 use host::Host;
 use registry::{Adopt, Owner, Registry};
+use sandbox::keep::Keep;
 use schema::Failure;
 use schema::bindings::executor_capnp::executor;
 use std::sync::Arc;
@@ -36,7 +37,8 @@ pub const IDENTITY: kit::Identity =
 
 /// Finds the sandboxes that exist, and serves.
 pub async fn start(context: kit::Context) -> Result<executor::Client, Failure> {
-    let host = Arc::new(Host::detect(context.instance.clone())?);
+    let keep = Keep::new(context.shelf.clone(), context.epoch);
+    let host = Arc::new(Host::detect(context.instance.clone(), keep)?);
     let registry = Registry::new(Arc::clone(&host)).start();
     for (id, sandbox) in sandbox::recover::recover(&host, &registry).await? {
         let exec_of = sandbox.exec_of();

@@ -43,6 +43,11 @@ impl Process {
         Ok(process.filter(|_| kit::process::is_alive(sandbox.pid, sandbox.start_time)))
     }
 
+    /// One that a predecessor of this program took hold of. It may have ended since.
+    pub(crate) fn kept(pid: i32, handle: OwnedFd) -> Self {
+        Self { pid, handle: Arc::new(handle) }
+    }
+
     /// A descriptor to hand on.
     pub(crate) fn duplicate(&self) -> io::Result<OwnedFd> {
         self.handle.try_clone()

@@ -6,6 +6,7 @@ pub(crate) mod destroy;
 pub(crate) mod directory;
 pub(crate) mod ending;
 mod holds;
+pub(crate) mod keep;
 mod monitor;
 mod prepare;
 pub(crate) mod record;

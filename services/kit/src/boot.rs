@@ -1,6 +1,7 @@
 //! From `main` to serving.
 
 use crate::notify::{Notifier, keep_alive};
+use crate::shelf::{self, Shelf};
 use crate::vital::Vital;
 use crate::{format, log, serve, sys};
 use capnp::capability::FromClientHook;
@@ -9,9 +10,11 @@ use schema::{Failure, Instance};
 use std::fs;
 use std::future::Future;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener as StdListener;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use tokio::net::UnixListener;
 
 /// What a service says of itself before it runs: `--describe` prints it as JSON, for tests of the manifest.
@@ -36,6 +39,8 @@ pub struct Context {
     pub epoch: u64,
     /// What has to answer for the service to be alive, beside its main loop.
     pub vital: Vital,
+    /// What keeps descriptors for its successors, if the manifest gives it that.
+    pub shelf: Option<Arc<Shelf>>,
 }
 
 impl Context {
@@ -102,14 +107,15 @@ where
     F: FnOnce(Context) -> Fut + 'static,
     Fut: Future<Output = Result<C, Failure>> + 'static,
 {
-    let socket = sys::passed_socket().ok_or_else(|| {
+    let (socket, shelf) = passed().ok_or_else(|| {
         Failure::invalid("this service is started by cctl-supervisor, which passes its socket (LISTEN_FDS)")
             .hint("run `cctl system start`")
     })?;
     let instance = Instance::from_env()?;
     log::init(&instance.log(identity.service)).map_err(|error| Failure::io("opening the log", &error))?;
     let vital = Vital::default();
-    let context = Context { identity, instance, epoch: schema::call::RequestId::random().0, vital: vital.clone() };
+    let context =
+        Context { identity, instance, epoch: schema::call::RequestId::random().0, vital: vital.clone(), shelf };
     tracing::info!(service = identity.service, version = identity.version, epoch = context.epoch, "starting");
     let failed = |doing: &'static str| move |error: io::Error| Failure::io(doing, &error);
     let notifier = Notifier::from_env().map_err(failed("opening the notification socket"))?;
@@ -124,4 +130,21 @@ where
         serve::serve(listener, bootstrap).await;
         Ok(())
     })
+}
+
+/// What was passed to this process: its socket, and a shelf.
+fn passed() -> Option<(OwnedFd, Option<Arc<Shelf>>)> {
+    let mut passed = sys::passed()?.into_iter();
+    let (_, socket) = passed.next()?;
+    let (mut into, mut out) = (None, None);
+    for (name, descriptor) in passed {
+        match name.as_str() {
+            shelf::IN => into = Some(descriptor),
+            shelf::OUT => out = Some(descriptor),
+            // Of a newer supervisor: nothing that we know of.
+            _ => {}
+        }
+    }
+    let shelf = into.zip(out).map(|(into, out)| Arc::new(Shelf::new(into, out)));
+    Some((socket, shelf))
 }

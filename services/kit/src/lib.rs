@@ -16,6 +16,7 @@ pub mod notify;
 pub mod peer;
 pub mod process;
 pub mod serve;
+pub mod shelf;
 pub mod soon;
 pub mod store;
 mod sys;

@@ -10,16 +10,20 @@ use tokio::io::unix::AsyncFd;
 /// First descriptor that a starter passes (sd_listen_fds(3)).
 const FIRST_PASSED: i32 = 3;
 
-/// Takes the one descriptor that was passed to this process by the protocol of sd_listen_fds(3). None if
-/// `LISTEN_PID` and `LISTEN_FDS` do not say that it was. To be called once, before anything else is opened.
-pub(crate) fn passed_socket() -> Option<OwnedFd> {
+/// Takes the descriptors that were passed to this process by the protocol of sd_listen_fds(3), with their names. None
+/// if `LISTEN_PID` and `LISTEN_FDS` do not say that there are some. To be called once, before anything else is opened.
+pub(crate) fn passed() -> Option<Vec<(String, OwnedFd)>> {
     let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u32>().ok());
-    if number("LISTEN_PID") != Some(std::process::id()) || number("LISTEN_FDS") != Some(1) {
+    let count = number("LISTEN_FDS").filter(|count| *count > 0)?;
+    if number("LISTEN_PID") != Some(std::process::id()) {
         return None;
     }
-    // SAFETY: the starter says that it passed this descriptor, to this very process; it is taken only here,
-    // and this function is called once, so nobody else owns it.
-    Some(unsafe { OwnedFd::from_raw_fd(FIRST_PASSED) })
+    let names = std::env::var("LISTEN_FDNAMES").unwrap_or_default();
+    let names = names.split(':').map(str::to_owned).chain(std::iter::repeat(String::new()));
+    // SAFETY: the starter says that it passed these descriptors, to this very process; they are taken only here,
+    // and this function is called once, so nobody else owns them.
+    let passed = (FIRST_PASSED..).zip(names).map(|(number, name)| (name, unsafe { OwnedFd::from_raw_fd(number) }));
+    Some(passed.take(count as usize).collect())
 }
 
 /// A descriptor that is watched by the runtime: open, and the same, as long as this lives.

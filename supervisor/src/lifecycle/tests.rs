@@ -16,6 +16,7 @@ fn new() -> Lifecycle {
         watchdog: WATCHDOG,
         start_timeout: START_TIMEOUT,
         limits: crate::limits::Limits::default(),
+        shelf: false,
         restart: Policy {
             intensity: 3,
             period: Duration::from_secs(60),

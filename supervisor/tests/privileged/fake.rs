@@ -33,7 +33,12 @@ fn service() {
 
 fn serve(name: &str) {
     assert_eq!(env::var("LISTEN_PID").unwrap(), std::process::id().to_string());
-    assert_eq!((env::var("LISTEN_FDS").unwrap().as_str(), env::var("LISTEN_FDNAMES").unwrap().as_str()), ("1", name));
+    let passed = (env::var("LISTEN_FDS").unwrap(), env::var("LISTEN_FDNAMES").unwrap());
+    if name == "shelving" {
+        assert_eq!(passed, ("3".to_owned(), "shelving:shelf.in:shelf.out".to_owned()));
+    } else {
+        assert_eq!(passed, ("1".to_owned(), name.to_owned()));
+    }
     // Before this process opens any: what the supervisor let through. The directory listing itself is one.
     let open: Vec<String> = fs::read_dir("/proc/self/fd")
         .unwrap()
@@ -47,6 +52,7 @@ fn serve(name: &str) {
         leave_an_orphan();
     }
     let listener = crate::sys::take(3);
+    let shelved = if name == "shelving" { shelve() } else { 0 };
     listener.set_nonblocking(false).unwrap();
     let notify = UnixDatagram::unbound().unwrap();
     notify.connect(env::var("NOTIFY_SOCKET").unwrap()).unwrap();
@@ -64,8 +70,17 @@ fn serve(name: &str) {
     for stream in listener.incoming() {
         let mut stream = stream.unwrap();
         let names: Vec<String> = env::vars().map(|(name, _)| name).collect();
-        writeln!(stream, "{}\n{}\n{}", std::process::id(), open.join(" "), names.join(" ")).unwrap();
+        writeln!(stream, "{}\n{}\n{}\n{shelved}", std::process::id(), open.join(" "), names.join(" ")).unwrap();
     }
+}
+
+/// How many descriptors our predecessors have left; and leaves one more.
+fn shelve() -> usize {
+    let [into, out] = [4, 5].map(|number| crate::sys::take(number).into());
+    let shelf = kit::shelf::Shelf::new(into, out);
+    let found = shelf.all().unwrap().len();
+    shelf.put(b"null", &[fs::File::open("/dev/null").unwrap()]).unwrap();
+    found
 }
 
 /// Says that it is alive until somebody connects, and then turns without end.

@@ -52,6 +52,7 @@ impl Instance {
                 needs = []
                 watchdog = "1s"
                 start-timeout = "{}"
+                shelf = {}
                 restart = {{ intensity = 3, period = "1m", backoff = {{ first = "10ms", longest = "100ms" }} }}
                 "#,
                 match *name {
@@ -59,6 +60,7 @@ impl Instance {
                     "brisk" => "3s",
                     _ => "20s",
                 },
+                *name == "shelving",
             ));
         }
         fs::write(directory.path().join("services.toml"), manifest).unwrap();
@@ -130,6 +132,13 @@ impl Instance {
         self.connect(service).read_to_string(&mut text).unwrap();
         let mut lines = text.lines().map(str::to_owned);
         (lines.next().unwrap().parse().unwrap(), lines.next().unwrap(), lines.next().unwrap())
+    }
+
+    /// How many descriptors a fake service has found on its shelf.
+    pub(crate) fn shelved(&self, service: &str) -> usize {
+        let mut text = String::new();
+        self.connect(service).read_to_string(&mut text).unwrap();
+        text.lines().nth(3).unwrap().parse().unwrap()
     }
 
     pub(crate) fn connect(&self, service: &str) -> UnixStream {

@@ -177,6 +177,28 @@ fn a_supervisor_without_a_keeper_becomes_one() {
 }
 
 #[test]
+fn what_a_service_puts_on_its_shelf_outlives_it_and_the_supervisor_and_the_keeper() {
+    let mut instance = Instance::start(&["shelving", "steady"]);
+    assert_eq!(instance.shelved("shelving"), 0);
+    let before = instance.row("shelving").pid;
+    signal(before, Signal::KILL);
+    let before = instance.successor("shelving", before).pid;
+    assert_eq!(instance.shelved("shelving"), 1);
+    signal(instance.row("supervisor").pid, Signal::KILL);
+    let before = instance.successor("shelving", before).pid;
+    assert_eq!(instance.shelved("shelving"), 2);
+    signal(instance.keeper(), Signal::KILL);
+    assert!(!instance.wait_for_keeper());
+    let before = instance.successor("shelving", before).pid;
+    assert_eq!(instance.shelved("shelving"), 3);
+    // The new keeper holds it, too.
+    signal(instance.row("supervisor").pid, Signal::KILL);
+    instance.successor("shelving", before);
+    assert_eq!(instance.shelved("shelving"), 4);
+    assert_eq!(instance.talk("steady").0, instance.row("steady").pid);
+}
+
+#[test]
 fn shut_down_leaves_no_process_and_no_socket() {
     let mut instance = Instance::start(&["one", "two", "crashing"]);
     let start = Instant::now();

@@ -24,6 +24,8 @@ pub struct Errno(pub i32);
 impl Errno {
     /// No such file or directory.
     pub const NOENT: Self = Self(2);
+    /// No such process.
+    pub const SRCH: Self = Self(3);
     /// Interrupted.
     pub const INTR: Self = Self(4);
     /// Input/output error: the other side of a terminal is gone.

@@ -91,7 +91,6 @@ impl Actor for Sandbox {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Self::Context) {
-        self.hold();
         self.watch(context);
     }
 }
@@ -113,9 +112,11 @@ impl Sandbox {
         }
     }
 
-    /// Of a sandbox that was found at the start.
+    /// Of a sandbox that was found at the start. Needs the main loop.
     pub(super) fn found(host: Arc<Host>, id: ContainerId, registry: Addr<Registry>, made: Made, phase: Phase) -> Self {
-        Self { made: Some(made), phase, ..Self::new(host, id, registry) }
+        let mut sandbox = Self { made: Some(made), phase, ..Self::new(host, id, registry) };
+        sandbox.hold();
+        sandbox
     }
 
     /// The sandbox that it is an exec of.
@@ -143,11 +144,10 @@ impl Sandbox {
 
     /// Holds what must not go with the monitor.
     fn hold(&mut self) {
-        let (Phase::Running { .. }, Some(made)) = (&self.phase, &self.made) else { return };
-        match Holds::take(&self.host.directory(&self.id), &made.record.spec) {
-            Ok(holds) => self.holds = Some(holds),
-            Err(error) => tracing::warn!(%error, id = %self.id, "cannot hold the streams of a sandbox"),
-        }
+        let (Phase::Running { first, .. }, Some(Made { record, master, .. })) = (&self.phase, &self.made) else {
+            return;
+        };
+        self.holds = Some(Holds::take(&self.host, &self.id, record, first.as_ref(), master.as_deref()));
     }
 
     /// How people know it.
@@ -190,7 +190,9 @@ impl Sandbox {
 
     /// What was held is its monitor's alone, and that has ended.
     fn let_go(&mut self) {
-        self.holds = None;
+        if let Some(holds) = self.holds.take() {
+            holds.let_go(&self.host);
+        }
         if let Some(made) = &mut self.made {
             made.master = None;
         }

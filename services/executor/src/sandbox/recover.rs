@@ -2,6 +2,7 @@
 //! that were half made, half destroyed, or of another boot.
 
 use super::actor::{Made, Phase, Sandbox, blocking, phase_of};
+use super::keep::{Found, Run};
 use super::record::Record;
 use super::{destroy, directory, ending, start};
 use crate::control::Control;
@@ -13,7 +14,7 @@ use futures::future::join_all;
 use schema::executor::Started;
 use schema::{ContainerId, Failure};
 use shim_protocol::control::{Phase as Reported, Report, Request};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -31,11 +32,13 @@ pub(crate) async fn recover(
         let host = Arc::clone(host);
         blocking(move || list(&host)).await??
     };
+    let kept = &host.keep.all();
     let found = join_all(ids.into_iter().map(|id| async move {
-        let sandbox = recover_one(host, registry, &id).await;
+        let sandbox = recover_one(host, registry, &id, kept).await;
         (id, sandbox)
     }))
     .await;
+    host.keep.remove_predecessors();
     let mut sandboxes = Vec::new();
     for (id, sandbox) in found {
         match sandbox {
@@ -68,6 +71,7 @@ async fn recover_one(
     host: &Arc<Host>,
     registry: &Addr<Registry>,
     id: &ContainerId,
+    kept: &HashMap<Run, Found>,
 ) -> Result<Option<Sandbox>, Failure> {
     let path = host.directory(id);
     let control = Control::new(path.clone());
@@ -87,9 +91,28 @@ async fn recover_one(
     // One whose state is not known can still be destroyed.
     let found = phase(host, id, record.clone(), monitor.is_some(), &control).await;
     let (phase, record, master) = found.unwrap_or_else(|failure| (Phase::Failed(failure), record, None));
+    let (phase, master) = complete(id, &record, kept, phase, master);
     tracing::info!(%id, ?phase, monitored = monitor.is_some(), "found a sandbox");
     let made = Made { record, monitor, control, master };
     Ok(Some(Sandbox::found(Arc::clone(host), id.clone(), registry.clone(), made, phase)))
+}
+
+/// With what was kept of a run.
+fn complete(
+    id: &ContainerId,
+    record: &Record,
+    kept: &HashMap<Run, Found>,
+    phase: Phase,
+    master: Option<Arc<OwnedFd>>,
+) -> (Phase, Option<Arc<OwnedFd>>) {
+    let found = Run::of(id, record).and_then(|run| kept.get(&run));
+    match (phase, found) {
+        (Phase::Running { started, first }, Some(found)) => {
+            let first = first.or_else(|| Some(found.first.clone()));
+            (Phase::Running { started, first }, master.or_else(|| found.master.clone()))
+        }
+        (phase, _) => (phase, master),
+    }
 }
 
 async fn remove(host: &Arc<Host>, id: &ContainerId) -> Result<Option<Sandbox>, Failure> {
@@ -109,7 +132,7 @@ async fn dismiss(control: &Control) {
 }
 
 /// How far a sandbox is, its record, and the master of its terminal.
-type Found = (Phase, Record, Option<Arc<OwnedFd>>);
+type Known = (Phase, Record, Option<Arc<OwnedFd>>);
 
 /// By its exit record, its monitor's word, or, if that was killed, the kernel's.
 async fn phase(
@@ -118,7 +141,7 @@ async fn phase(
     record: Record,
     monitored: bool,
     control: &Control,
-) -> Result<Found, Failure> {
+) -> Result<Known, Failure> {
     if monitored {
         match tokio::time::timeout(PATIENCE, control.request(Request::Report, &[])).await {
             // An end that is not recorded yet is recorded when the monitor ends.

@@ -2,11 +2,14 @@
 
 use crate::capture::Capture;
 use crate::sys;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use schema::common::{ExitRecord, Limits, SandboxRef};
 use schema::executor::{Client, ExecSpec, Prepared, ProcessSpec, SandboxSpec, Started};
 use schema::{Call, ContainerId, Failure, Instance};
 use std::fs::{self, File};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
@@ -53,6 +56,8 @@ pub(crate) struct Bench {
     pub(crate) client: Client,
     host: Host,
     listener: UnixListener,
+    /// Held as the keeper does.
+    shelf: (OwnedFd, OwnedFd),
     executor: std::cell::RefCell<Child>,
 }
 
@@ -63,8 +68,9 @@ impl Bench {
         fs::create_dir_all(instance.run()).unwrap();
         make_rootfs(&directory.path().join("rootfs"));
         let listener = UnixListener::bind(instance.socket("executor")).unwrap();
-        let executor = spawn(host, &instance, &listener).into();
-        Self { directory, client: Client::new(&instance), instance, host, listener, executor }
+        let shelf = socketpair(AddressFamily::UNIX, SocketType::DGRAM, SocketFlags::CLOEXEC, None).unwrap();
+        let executor = spawn(host, &instance, &listener, &shelf).into();
+        Self { directory, client: Client::new(&instance), instance, host, listener, shelf, executor }
     }
 
     /// Kills the executor as hard as can be, and starts another.
@@ -72,7 +78,7 @@ impl Bench {
         let mut executor = self.executor.borrow_mut();
         executor.kill().unwrap();
         executor.wait().unwrap();
-        *executor = spawn(self.host, &self.instance, &self.listener);
+        *executor = spawn(self.host, &self.instance, &self.listener, &self.shelf);
     }
 
     pub(crate) fn executor_pid(&self) -> u32 {
@@ -139,6 +145,7 @@ impl Bench {
         let cgroups = self.cgroups();
         assert!(cgroups.is_empty(), "{cgroups:?}");
         assert_eq!(children_of(self.executor_pid()), Vec::<u32>::new());
+        until("the shelf is empty", || !is_readable(&self.shelf.1)).await;
     }
 
     /// The directories of this instance in all hierarchies.
@@ -180,7 +187,8 @@ impl Drop for Bench {
         }
         if thread::panicking() {
             let log = fs::read_to_string(self.instance.log("executor")).unwrap_or_default();
-            eprintln!("--- log of the executor\n{log}");
+            let said = fs::read_to_string(self.instance.run().join("said")).unwrap_or_default();
+            eprintln!("--- log of the executor\n{log}\n--- what it said\n{said}");
         }
     }
 }
@@ -189,7 +197,10 @@ impl Drop for Bench {
 const ONLY_FREEZER: &str = "umount -R -l /sys/fs/cgroup && mount -t tmpfs none /sys/fs/cgroup && \
     mkdir /sys/fs/cgroup/freezer && mount -t cgroup -o freezer none /sys/fs/cgroup/freezer && exec \"$0\"";
 
-fn spawn(host: Host, instance: &Instance, listener: &UnixListener) -> Child {
+const PASSING: &str = "exec 3<&0 4<&1 5<&2 0</dev/null 1>>\"$CCTL_RUN/said\" 2>&1; \
+    export LISTEN_PID=$$ LISTEN_FDS=3 LISTEN_FDNAMES=executor:shelf.in:shelf.out; exec \"$@\"";
+
+fn spawn(host: Host, instance: &Instance, listener: &UnixListener, shelf: &(OwnedFd, OwnedFd)) -> Child {
     let executor = env!("CARGO_BIN_EXE_executor");
     let libexec = Path::new(executor).ancestors().nth(2).unwrap().join("release");
     assert!(
@@ -198,9 +209,9 @@ fn spawn(host: Host, instance: &Instance, listener: &UnixListener) -> Child {
         libexec.display(),
         libexec.parent().unwrap().display()
     );
-    // The protocol of sd_listen_fds(3): the socket is descriptor 3.
+    // The protocol of sd_listen_fds(3): the socket is descriptor 3, the shelf is 4 and 5.
     Command::new("/bin/sh")
-        .args(["-c", "exec 3<&0 0</dev/null; export LISTEN_PID=$$ LISTEN_FDS=1; exec \"$@\"", "sh"])
+        .args(["-c", PASSING, "sh"])
         .args(match host {
             Host::ThisOne => &[] as &[&str],
             Host::V1 => &["unshare", "-m", "sh", "-c", ONLY_FREEZER],
@@ -210,7 +221,9 @@ fn spawn(host: Host, instance: &Instance, listener: &UnixListener) -> Child {
         .env("CCTL_RUN", instance.run())
         .env("CCTL_LIBEXEC", libexec)
         .env("CCTL_LOG", "debug")
-        .stdin(Stdio::from(std::os::fd::OwnedFd::from(listener.try_clone().unwrap())))
+        .stdin(Stdio::from(OwnedFd::from(listener.try_clone().unwrap())))
+        .stdout(shelf.0.try_clone().unwrap())
+        .stderr(shelf.1.try_clone().unwrap())
         .spawn()
         .unwrap()
 }
@@ -241,6 +254,11 @@ pub(crate) fn mount(sandbox: SandboxRef, rootfs: &Path) {
         move_mount(&tree, "", rustix::fs::CWD, "/rootfs", MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH).unwrap();
     });
     mounter.join().unwrap();
+}
+
+fn is_readable(socket: &OwnedFd) -> bool {
+    let mut polls = [PollFd::new(socket, PollFlags::IN)];
+    poll(&mut polls, Some(&Timespec::default())).unwrap() > 0
 }
 
 pub(crate) fn children_of(pid: u32) -> Vec<u32> {
@@ -305,9 +323,17 @@ impl Bench {
 
     /// The monitor of a sandbox.
     pub(crate) fn monitor_of(&self, id: &ContainerId) -> i32 {
-        let record = fs::read(self.sandbox_directory(id).join("sandbox.json")).unwrap();
-        let record: serde_json::Value = serde_json::from_slice(&record).unwrap();
-        i32::try_from(record["monitor"]["pid"].as_i64().unwrap()).unwrap()
+        i32::try_from(self.record_of(id)["monitor"]["pid"].as_i64().unwrap()).unwrap()
+    }
+
+    /// PID 1 of a sandbox that runs, and when it was started.
+    pub(crate) fn first_of(&self, id: &ContainerId) -> (i32, u64) {
+        let first = &self.record_of(id)["first"];
+        (i32::try_from(first["pid"].as_i64().unwrap()).unwrap(), first["start_time"].as_u64().unwrap())
+    }
+
+    fn record_of(&self, id: &ContainerId) -> serde_json::Value {
+        serde_json::from_slice(&fs::read(self.sandbox_directory(id).join("sandbox.json")).unwrap()).unwrap()
     }
 
     /// Runs a further process in a container to its end: how it ended, and all it wrote.

@@ -314,3 +314,73 @@ fn a_monitor_is_killed_at_any_instant_of_the_end() {
         }
     });
 }
+
+/// Kills the executor and the monitors of some sandboxes, while the executor can do nothing about it.
+fn kill_all(bench: &Bench, ids: &[&ContainerId]) {
+    signal(bench.executor_pid() as i32, Signal::STOP);
+    ids.iter().for_each(|id| signal(bench.monitor_of(id), Signal::KILL));
+}
+
+#[test]
+fn an_end_is_told_though_nobody_was_there() {
+    on_bench(async |bench| {
+        for round in 0..30 {
+            let terminal = round % 2 == 0;
+            let id = random_id();
+            let prepared = bench.prepare(&id, &SandboxSpec { terminal, ..spec() }).await.unwrap();
+            let capture = Capture::begin(&prepared.directory, terminal);
+            let code = 10 + round;
+            bench.start(&id, &sh(&format!("echo words; usleep 600000; exit {code}"))).await.unwrap();
+            let exec = random_id();
+            bench.client.prepare_exec(&bench.call(), &id, &exec, &EXEC).await.unwrap();
+            let directory = bench.sandbox_directory(&exec);
+            // Somebody keeps what it writes to, as the log collector does.
+            let flags = rustix::fs::OFlags::NONBLOCK.bits() as i32;
+            let keeper = File::options().read(true).custom_flags(flags).open(directory.join("stdout.relay")).unwrap();
+            let exec_capture = Capture::begin(&directory, false);
+            let started = bench.start(&exec, &sh(&format!("usleep 50000; exit {}", code + 1))).await.unwrap();
+            let process = kit::process::start_time(started.pid).unwrap();
+            kill_all(&bench, &[&id, &exec]);
+            until("the exec has ended", || !kit::process::is_alive(started.pid, process)).await;
+            let first = bench.first_of(&id);
+            if round % 3 != 0 {
+                until("PID 1 has ended", || !kit::process::is_alive(first.0, first.1)).await;
+            }
+            bench.kill_executor();
+            assert_eq!(bench.wait(&exec).await.code, code + 1, "round {round}");
+            assert_eq!(bench.wait(&id).await.code, code, "round {round}");
+            drop((keeper, exec_capture.await.unwrap()));
+            assert_eq!(capture.await.unwrap().stdout.lines().next().unwrap(), "words");
+            bench.destroy(&exec).await;
+            bench.destroy(&id).await;
+        }
+    });
+}
+
+#[test]
+fn a_terminal_is_not_hung_up_though_nobody_of_its_holders_lives() {
+    on_bench(async |bench| {
+        let id = random_id();
+        let prepared = bench.prepare(&id, &terminal()).await.unwrap();
+        let capture = Capture::begin(&prepared.directory, true);
+        bench
+            .start(&id, &sh("stty -echo; trap 'exit 9' HUP; echo ready; while read line; do [ $line != end ] || exit 8; echo $line; done"))
+            .await
+            .unwrap();
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let mut stdin = File::options().read(true).write(true).open(prepared.directory.join("stdin")).unwrap();
+        for round in 0..20 {
+            kill_all(&bench, &[&id]);
+            bench.kill_executor();
+            let monitor = bench.monitor_of(&id);
+            until("there is another monitor", || bench.monitor_of(&id) != monitor).await;
+            writeln!(stdin, "line{round}").unwrap();
+        }
+        writeln!(stdin, "end").unwrap();
+        assert_eq!(bench.wait(&id).await.code, 8);
+        let text = capture.await.unwrap().stdout;
+        let expected: String = (0..20).map(|round| format!("line{round}\r\n")).collect();
+        assert_eq!(text, format!("ready\r\n{expected}"));
+        bench.destroy(&id).await;
+    });
+}

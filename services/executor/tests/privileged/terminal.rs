@@ -106,13 +106,13 @@ fn a_full_fifo_holds_the_program_and_not_the_monitor() {
     on_bench(async |bench| {
         let id = random_id();
         let prepared = bench.prepare(&id, &terminal()).await.unwrap();
-        bench.start(&id, &with_size("stty -onlcr; seq 1 60000; exit 4")).await.unwrap();
+        bench.start(&id, &with_size("stty -onlcr; seq 1 600000; exit 4")).await.unwrap();
         tokio::time::sleep(std::time::Duration::from_millis(300)).await;
         // Nobody reads, and yet it answers.
         bench.client.resize(&bench.call(), &id, 10, 10).await.unwrap();
         let capture = Capture::begin(&prepared.directory, true);
         assert_eq!(bench.wait(&id).await.code, 4);
-        assert!(capture.await.unwrap().stdout.ends_with("59999\n60000\n"));
+        assert!(capture.await.unwrap().stdout.ends_with("599999\n600000\n"));
         bench.destroy(&id).await;
     });
 }

@@ -92,6 +92,10 @@ impl Child {
         /// How long whoever inherited it may take to reap it: so many times so many nanoseconds.
         const TIMES: usize = 400;
         const PAUSE: i64 = 5_000_000;
+        /// As often it may be neither there nor told: asked while it is reaped, the kernel has looked for its end before
+        /// that, and for itself after it.
+        const BETWEEN: usize = 3;
+        let mut missing = 0;
         for _ in 0..TIMES {
             // struct pidfd_info, first version: mask, cgroup, eleven ids, exit code.
             let mut information = [INFO_EXIT, 0, 0, 0, 0, 0, 0, 0];
@@ -100,9 +104,11 @@ impl Child {
             match answer {
                 Ok(_) if mask & INFO_EXIT != 0 => return Some((last >> 32) as i32),
                 // Not reaped yet; or, if it was reaped before the descriptor was made, gone.
-                Ok(_) => drop(super::poll(&mut [], Some(PAUSE))),
+                Ok(_) => {}
+                Err(Errno::SRCH) if missing < BETWEEN => missing += 1,
                 Err(_) => return None,
             }
+            let _ = super::poll(&mut [], Some(PAUSE));
         }
         None
     }
