@@ -190,6 +190,41 @@ fn a_monitor_and_any_service_are_killed_together() {
     cctl.cctl(&["rm", &id]).ok();
 }
 
+/// Who holds what a monitor and the executor hold: the keeper and the supervisor, each alone.
+#[test]
+fn exit_codes_and_terminals_outlive_the_executor_and_the_monitor() {
+    let cctl = Instance::start();
+    for round in 0..12 {
+        let code = 20 + round;
+        let mut terminal = cctl.terminal(&["run", "-it", "--rm", "base", "sh"]);
+        terminal.shows("/ # ");
+        let script = format!("usleep 300000; exit {code}");
+        let id = cctl.cctl(&["run", "-d", "base", "sh", "-c", &script]).ok();
+        let supervisor = cctl.pid("supervisor");
+        let keeper = parent(supervisor);
+        let executor = cctl.pid("executor");
+        let others = match round % 3 {
+            0 => None,
+            1 => Some(supervisor),
+            _ => Some(keeper).filter(|pid| *pid > 1),
+        };
+        // So that the executor does not replace a monitor before it is killed itself.
+        signal(executor, Signal::STOP);
+        monitors(&cctl).into_iter().chain(others).chain([executor]).for_each(|pid| signal(pid, Signal::KILL));
+        assert_eq!(cctl.cctl(&["wait", &id]).ok(), code.to_string(), "round {round}");
+        terminal.type_text(&format!("echo $(({round} * 1000 + 7))x\n"));
+        terminal.shows(&format!("{}x", round * 1000 + 7));
+        terminal.type_text("exit 5\n");
+        assert_eq!(terminal.wait(), 5);
+        cctl.cctl(&["rm", &id]).ok();
+    }
+}
+
+fn parent(pid: i32) -> i32 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    stat.rsplit_once(')').unwrap().1.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
 /// Kills monitors as soon as they are there, before they are asked to execute anything, until so many are dead.
 fn kill_the_next(cctl: &Instance, count: usize) {
     let (directory, begun) = (cctl.runtime().join("sandboxes"), Instant::now());
@@ -220,4 +255,39 @@ fn a_start_whose_monitor_is_killed_goes_on_with_another() {
         });
         assert_eq!(said, "once");
     }
+}
+
+/// Kills the monitors of execs before they are asked to execute anything, until so many are dead.
+fn kill_the_next_of_execs(cctl: &Instance, count: usize) {
+    let (directory, begun) = (cctl.runtime().join("sandboxes"), Instant::now());
+    let mut killed = Vec::new();
+    while killed.len() < count {
+        assert!(begun.elapsed() < Duration::from_secs(60), "only {} of {count} monitors were there", killed.len());
+        for sandbox in std::fs::read_dir(&directory).unwrap().flatten().map(|entry| entry.path()) {
+            let record = std::fs::read(sandbox.join("sandbox.json")).unwrap_or_default();
+            let Ok(record) = serde_json::from_slice::<serde_json::Value>(&record) else { continue };
+            let pid = i32::try_from(record["monitor"]["pid"].as_i64().unwrap()).unwrap();
+            if record["spec"]["of"].is_string() && !sandbox.join("plan").exists() && !killed.contains(&pid) {
+                signal(pid, Signal::KILL);
+                killed.push(pid);
+            }
+        }
+        thread::sleep(Duration::from_micros(200));
+    }
+}
+
+#[test]
+fn an_exec_whose_monitor_is_killed_goes_on_with_another() {
+    let cctl = Instance::start();
+    let id = cctl.cctl(&["run", "-d", "base", "sleep", "1000"]).ok();
+    for count in 1..=3 {
+        let said = thread::scope(|scope| {
+            let killer = scope.spawn(|| kill_the_next_of_execs(&cctl, count));
+            let said = cctl.cctl(&["exec", &id, "echo", "once"]).ok();
+            killer.join().unwrap();
+            said
+        });
+        assert_eq!(said, "once");
+    }
+    cctl.cctl(&["rm", "-f", &id]).ok();
 }

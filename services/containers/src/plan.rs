@@ -1,6 +1,7 @@
 //! The plans: what is asked of which worker, and in what order. Each step may be repeated, so each plan may
 //! be begun again from its start.
 
+use crate::exec::ExecRecord;
 use crate::record::Record;
 use crate::workers::{MOUNT, STEP, Workers, own_call};
 use schema::call::RequestId;
@@ -92,12 +93,34 @@ pub(crate) async fn has_lost_sandbox(
     record: &Record,
     failure: &Failure,
 ) -> bool {
-    if matches!(failure.code, Code::CommandNotFound | Code::NotExecutable | Code::InvalidArgument) {
-        return false;
-    }
-    let prepared = workers.executor.prepare(&step(request), record.id(), &record.sandbox()).await;
-    prepared.is_err_and(|failure| failure.code == Code::SandboxLost)
+    may_have_lost(failure)
+        && (is_lost(failure) || {
+            let prepared = workers.executor.prepare(&step(request), record.id(), &record.sandbox()).await;
+            prepared.is_err_and(|failure| is_lost(&failure))
+        })
 }
+
+/// The same of an exec.
+pub(crate) async fn has_lost_exec(workers: &Workers, record: &ExecRecord, failure: &Failure) -> bool {
+    may_have_lost(failure)
+        && (is_lost(failure) || {
+            let (call, sandbox) = (own_call(), record.sandbox());
+            let prepared = workers.executor.prepare_exec(&call, &record.container, &record.id, &sandbox).await;
+            prepared.is_err_and(|failure| is_lost(&failure))
+        })
+}
+
+fn is_lost(failure: &Failure) -> bool {
+    failure.code == Code::SandboxLost
+}
+
+/// Whether it is not the user's own.
+fn may_have_lost(failure: &Failure) -> bool {
+    !matches!(failure.code, Code::CommandNotFound | Code::NotExecutable | Code::InvalidArgument)
+}
+
+/// How many sandboxes a start tries, if their monitors are killed before anything is executed in them.
+pub(crate) const SANDBOXES: u32 = 4;
 
 /// Waits until all output of a run that has ended is in its log. Until then the sandbox must stay: what was
 /// written while no log collector was there lies in its directory.

@@ -3,7 +3,7 @@
 use super::{ContainerActor, Shared, View};
 use crate::exec::{Evict, Of};
 use crate::journal::Page;
-use crate::plan::{self, Assembly};
+use crate::plan::{self, Assembly, SANDBOXES};
 use crate::record::{Cause, Record};
 use crate::resume::unknown_end;
 use crate::workers::{STEP, insist, own_call};
@@ -19,9 +19,6 @@ use tokio::sync::watch;
 
 /// How long the end of a run waits for the output of its execs.
 const EXECS: Duration = Duration::from_secs(10);
-
-/// How many sandboxes a start tries, if their monitors are killed before anything is executed in them.
-const SANDBOXES: u32 = 4;
 
 /// Its sandbox is filled; answers the record that says so.
 #[derive(Message)]

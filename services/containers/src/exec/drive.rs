@@ -4,7 +4,7 @@ use super::owner::Forget;
 use super::{ExecActor, ExecPhase, ExecRecord, ExecStage, GRACE};
 use crate::container::Parts;
 use crate::journal::ExecPage;
-use crate::plan;
+use crate::plan::{self, SANDBOXES};
 use crate::resume::unknown_end;
 use crate::workers::{STEP, insist, own_call};
 use actix::prelude::*;
@@ -121,21 +121,38 @@ impl ExecActor {
 
 /// Gives the record as far as the start came, also if it failed.
 async fn begin(parts: Rc<Parts>, page: ExecPage, mut record: ExecRecord) -> (ExecRecord, Result<(), Failure>) {
-    let begun = async {
-        let workers = &parts.workers;
-        page.write(&record).await?;
-        parts.gate.pass(STEP).await?;
-        if record.phase == ExecPhase::Preparing {
-            assemble(&parts, &page, &mut record).await?;
+    for _ in 1..SANDBOXES {
+        let failure = match try_begin(&parts, &page, &mut record).await {
+            Err(failure) if plan::has_lost_exec(&parts.workers, &record, &failure).await => failure,
+            outcome => return (record, outcome),
+        };
+        tracing::warn!(%failure, "nothing was executed: trying another sandbox");
+        // Recorded first: an exec that was assembled and has no sandbox may have run.
+        record.phase = ExecPhase::Preparing;
+        let given_up = async {
+            page.write(&record).await?;
+            parts.workers.executor.destroy(&own_call(), &record.id).await
+        };
+        if let Err(failure) = given_up.await {
+            return (record, Err(failure));
         }
-        let started = workers.executor.start(&own_call(), &record.id, &record.process).await?;
-        record.started(started);
-        // It runs, whatever the disk says: after a crash the executor tells.
-        warn("that it runs", page.write(&record).await);
-        Ok(())
     }
-    .await;
+    let begun = try_begin(&parts, &page, &mut record).await;
     (record, begun)
+}
+
+/// In one sandbox.
+async fn try_begin(parts: &Parts, page: &ExecPage, record: &mut ExecRecord) -> Result<(), Failure> {
+    page.write(record).await?;
+    parts.gate.pass(STEP).await?;
+    if record.phase == ExecPhase::Preparing {
+        assemble(parts, page, record).await?;
+    }
+    let started = parts.workers.executor.start(&own_call(), &record.id, &record.process).await?;
+    record.started(started);
+    // It runs, whatever the disk says: after a crash the executor tells.
+    warn("that it runs", page.write(record).await);
+    Ok(())
 }
 
 /// Makes its sandbox and opens its log.

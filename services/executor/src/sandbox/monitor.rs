@@ -138,7 +138,8 @@ fn complained(line: &str) -> Failure {
         Some((doing, number)) => {
             Failure::io(format_args!("making the sandbox: {doing}"), &io::Error::from_raw_os_error(number))
         }
-        None => Failure::internal("the monitor ended before the sandbox was made"),
+        // It was killed: another may be tried.
+        None => Failure::sandbox_lost("the monitor was killed before the sandbox was made").hint("start it again"),
     }
 }
 
@@ -152,6 +153,6 @@ mod tests {
         let failure = complained("making namespaces 028\n");
         assert_eq!(failure.code, Code::ResourceExhausted);
         assert!(failure.message.contains("making namespaces: No space left"), "{failure}");
-        assert_eq!(complained("").code, Code::Internal);
+        assert_eq!(complained("").code, Code::SandboxLost);
     }
 }

@@ -31,11 +31,14 @@ impl Rootfs {
 
     /// Opens that of a sandbox that runs.
     pub(super) fn of_running(running: &Running) -> Result<Self, Failure> {
-        let opened = open(running.witness.pid, c"root");
-        if running.witness.has_ended() {
-            return Err(running.ended());
+        // The monitor may be killed meanwhile, and the container does not notice.
+        for witness in [&running.witness, &running.first] {
+            let opened = open(witness.pid, c"root");
+            if !witness.has_ended() {
+                return opened.map_err(failed);
+            }
         }
-        opened.map_err(failed)
+        Err(running.ended())
     }
 
     /// The text of a file; empty if there is none.

@@ -26,21 +26,25 @@ impl Handler<Prepare> for Sandbox {
 
     fn handle(&mut self, Prepare(spec): Prepare, _: &mut Context<Self>) -> Self::Result {
         if let Some(made) = &self.made {
-            let has_monitor = made.monitor.as_ref().is_some_and(|monitor| !monitor.has_ended());
             match &self.phase {
                 Phase::Failed(failure) if failure.code == Code::SandboxLost => return answer(Err(failure.clone())),
-                // Its end was not told yet.
-                Phase::Parked if !has_monitor && !start::is_planned(&self.host, &self.id) => {
-                    return answer(Err(self.lost()));
+                _ if made.record.spec != spec => {
+                    return answer(Err(Failure::conflict(format_args!("{} was prepared in another way", self.name()))
+                        .hint("destroy it first")));
                 }
-                _ => {}
+                // Its end was perhaps not told yet.
+                Phase::Parked if !start::is_planned(&self.host, &self.id) => {}
+                _ => return answer(Ok(Some(self.prepared(&made.record)))),
             }
-            return answer(if made.record.spec == spec {
-                Ok(Some(self.prepared(&made.record)))
-            } else {
-                Err(Failure::conflict(format_args!("{} was prepared in another way", self.name()))
-                    .hint("destroy it first"))
-            });
+            let (control, prepared, lost) = (made.control.clone(), self.prepared(&made.record), self.lost());
+            let work = async move {
+                // One that is being killed has given up its namespaces before it counts as dead; but it does not answer.
+                match control.request(Request::Report, &[]).await {
+                    Err(control::Error::Gone | control::Error::Unreached) => Err(lost),
+                    _ => Ok(Some(prepared)),
+                }
+            };
+            return AtomicResponse::new(Box::pin(work.into_actor(self)));
         }
         if matches!(self.phase, Phase::Closed) {
             return answer(Ok(None));
