@@ -133,3 +133,51 @@ fn images_are_removed_without_a_byte() {
     assert_eq!(cctl.cctl(&["run", "--rm", "base", "echo", "on"]).ok(), "on");
     assert_eq!(cctl.cctl(&["system", "check"]).code, 0);
 }
+
+/// A run ends, and is told to have ended, without a byte below `CCTL_RUN`.
+#[test]
+fn no_space_for_sockets_and_sandboxes() {
+    let cctl = Instance::start_with_small_runtime(4 << 20);
+    cctl.cctl(&["run", "-d", "--name", "counter", "base", "sh", "-c", COUNT]).ok();
+    cctl.cctl(&[
+        "run",
+        "-d",
+        "--name",
+        "stopped",
+        "base",
+        "sh",
+        "-c",
+        "trap 'echo bye; exit 3' TERM; while :; do sleep 0.1; done",
+    ])
+    .ok();
+    cctl.cctl(&["run", "-d", "--name", "killed", "-t", "base", "sleep", "600"]).ok();
+    cctl.cctl(&["run", "-d", "--name", "short", "base", "sh", "-c", "sleep 3; echo over; exit 4"]).ok();
+    cctl.cctl(&["run", "-d", "--name", "removed", "base", "sleep", "600"]).ok();
+    let filling = Filling::of(&cctl.runtime());
+    assert_eq!(cctl.cctl(&["wait", "short"]).ok(), "4");
+    assert_eq!(cctl.cctl(&["logs", "short"]).ok(), "over");
+    filling.again();
+    cctl.cctl(&["stop", "-t", "5", "stopped"]).ok();
+    assert_eq!(cctl.cctl(&["wait", "stopped"]).ok(), "3");
+    assert_eq!(cctl.cctl(&["logs", "stopped"]).ok(), "bye");
+    filling.again();
+    cctl.cctl(&["kill", "killed"]).ok();
+    assert_eq!(cctl.cctl(&["wait", "killed"]).ok(), "137");
+    filling.again();
+    cctl.cctl(&["rm", "-f", "removed"]).ok();
+    cctl.cctl(&["rm", "short", "stopped", "killed"]).ok();
+    filling.again();
+    let refused = cctl.cctl(&["run", "--name", "new", "base", "true"]);
+    println!("a run: {refused:?}");
+    assert!(refused.code == 0 || refused.stderr.contains("space"), "{refused:?}");
+    drop(filling);
+    all_are_ready(&cctl);
+    assert_eq!(cctl.cctl(&["run", "--rm", "base", "echo", "on"]).ok(), "on");
+    let known = cctl.cctl(&["logs", "--tail", "1", "counter"]).ok();
+    eventually("the counter's log goes on", || {
+        (cctl.cctl(&["logs", "--tail", "1", "counter"]).ok() != known).then_some(())
+    });
+    assert_eq!(cctl.cctl(&["system", "check"]).code, 0, "{:?}", cctl.cctl(&["system", "check"]));
+    cctl.cctl(&["rm", "-f", "counter"]).ok();
+    cctl.cctl(&["rm", "-f", "new"]);
+}

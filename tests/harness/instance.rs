@@ -64,6 +64,11 @@ impl Instance {
         Self::start_prepared(Self::prepare_with(&[("root", bytes)]))
     }
 
+    /// Starts one whose sockets and sandboxes, `CCTL_RUN`, have so many bytes of space.
+    pub fn start_with_small_runtime(bytes: u64) -> Self {
+        Self::start_prepared(Self::prepare_with(&[("run", bytes)]))
+    }
+
     /// Makes the directories, some of them with so many bytes of space.
     fn prepare_with(small: &[(&str, u64)]) -> Self {
         assert!(rustix::process::geteuid().is_root(), "end-to-end tests run as root");

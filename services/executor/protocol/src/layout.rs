@@ -45,11 +45,11 @@ pub const STDERR_SPILL: &CStr = c"stderr.spill";
 pub const PLAN: &CStr = c"plan";
 /// How PID 1 ended, as soon as that is known; its output is perhaps still being captured.
 pub const ENDED: &CStr = c"ended";
-/// The same, while it is written.
+/// The same, while it is written; made with the sandbox, so that there is space for it whatever comes.
 pub const ENDED_TEMPORARY: &CStr = c"ended.tmp";
 /// How PID 1 ended; the last thing that is written.
 pub const EXIT: &CStr = c"exit";
-/// The same, while it is written.
+/// The same, while it is written; made with the sandbox as well.
 pub const EXIT_TEMPORARY: &CStr = c"exit.tmp";
 /// The monitor's listening socket.
 pub const CONTROL: &CStr = c"control.sock";

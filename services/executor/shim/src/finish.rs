@@ -32,15 +32,19 @@ pub fn note(directory: &Fd, exit: &Exit) {
     let _ = record(directory, exit, layout::ENDED_TEMPORARY, layout::ENDED);
 }
 
+/// Writes over what was reserved when the sandbox was made, so that it needs no space; what a predecessor that was killed
+/// has written there does not count before it is renamed.
 fn record(directory: &Fd, exit: &Exit, temporary: &CStr, name: &CStr) -> Result<()> {
-    let flags = flag::O_WRONLY | flag::O_CREAT | flag::O_TRUNC;
-    let file = sys::open(At::Dir(directory), temporary, flags, 0o600)?;
+    let file = sys::open(At::Dir(directory), temporary, flag::O_WRONLY | flag::O_CREAT, 0o600)?;
+    let mut length = 0;
     let mut written = Ok(());
     exit.encode(&mut |piece| {
         if written.is_ok() {
             written = sys::write(&file, piece).map(drop);
+            length += piece.len();
         }
     });
     written?;
+    sys::shorten(&file, length)?;
     sys::rename(directory, temporary, name)
 }

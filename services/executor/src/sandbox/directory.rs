@@ -5,16 +5,25 @@ use crate::control;
 use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Uid, chownat, mknodat, openat};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, listen, socket_with};
 use schema::Failure;
-use shim_protocol::layout;
+use shim_protocol::{exit, layout, turn};
 use std::ffi::CStr;
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 /// Connections that wait for the monitor.
 const BACKLOG: i32 = 16;
+/// Plain files of a sandbox, and how many bytes of each have their space from the beginning: a run ends, and its output
+/// is taken, though the file system has become full.
+const FILES: [(&CStr, usize); 5] = [
+    (layout::CAPTURE_LOCK, 0),
+    (layout::TAKE_LOCK, turn::SIZE),
+    (layout::OUTPUT_OPEN, 0),
+    (layout::ENDED_TEMPORARY, exit::LONGEST),
+    (layout::EXIT_TEMPORARY, exit::LONGEST),
+];
 const PRIVATE: Mode = Mode::RUSR.union(Mode::WUSR);
 
 /// Opens a directory.
@@ -49,8 +58,10 @@ pub(super) fn fill(path: &Path, spec: &Spec) -> Result<(OwnedFd, OwnedFd), Failu
         mknodat(&opened, name, FileType::Fifo, PRIVATE, 0).map_err(|error| Failure::io(doing(name), &error.into()))?;
     }
     let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
-    for name in [layout::CAPTURE_LOCK, layout::TAKE_LOCK, layout::OUTPUT_OPEN] {
-        openat(&opened, name, flags, PRIVATE).map_err(|error| Failure::io(doing(name), &error.into()))?;
+    for (name, space) in FILES {
+        let made = openat(&opened, name, flags, PRIVATE).map_err(io::Error::from);
+        let made = made.and_then(|file| File::from(file).write_all(&[0; exit::LONGEST][..space]));
+        made.map_err(|error| Failure::io(doing(name), &error))?;
     }
     let listener = listener(&opened).map_err(|error| Failure::io(doing(layout::CONTROL), &error))?;
     Ok((opened, listener))

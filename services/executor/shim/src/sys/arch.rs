@@ -32,6 +32,7 @@ numbers! {
     WAIT4 61 260;
     FCNTL 72 25;
     FLOCK 73 32;
+    FTRUNCATE 77 46;
     CHDIR 80 49;
     FCHOWN 93 55;
     UMASK 95 166;

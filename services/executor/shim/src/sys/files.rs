@@ -37,8 +37,6 @@ pub mod flag {
     pub const O_CREAT: i32 = 0o100;
     /// A terminal does not become ours.
     pub const O_NOCTTY: i32 = 0o400;
-    /// Empty it.
-    pub const O_TRUNC: i32 = 0o1000;
     /// Never wait.
     pub const O_NONBLOCK: i32 = 0o4000;
     /// Not for programs that are executed.
@@ -94,6 +92,11 @@ pub fn write_at(file: &Fd, bytes: &[u8], place: u64) -> Result<usize> {
 pub fn punch(file: &Fd, length: u64) -> Result<()> {
     const PUNCH_HOLE_KEEP_SIZE: usize = 3;
     kernel!(FALLOCATE, file.number(), PUNCH_HOLE_KEEP_SIZE, 0usize, length).map(drop)
+}
+
+/// Cuts a file off. Takes no space.
+pub fn shorten(file: &Fd, length: usize) -> Result<()> {
+    kernel!(FTRUNCATE, file.number(), length).map(drop)
 }
 
 /// Lets a pipe hold so many bytes.
