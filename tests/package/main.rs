@@ -89,7 +89,8 @@ fn it_is_installed_upgraded_removed_and_purged() {
     assert_eq!(machine.programs(), Vec::<String>::new());
     verify_units(&machine);
 
-    // A container runs from it.
+    // The host has what it needs, and a container runs from it.
+    assert!(machine.run(&["cctl", "system", "doctor"]).ok().contains("0 problems"));
     machine.run(&["cctl", "system", "start"]).ok();
     fs::write(machine.path("tmp/base.tar"), base_image()).unwrap();
     machine.run(&["cctl", "import", "/tmp/base.tar", "base"]).ok();

@@ -1,6 +1,8 @@
 //! The system itself: its processes, its start and its end.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod doctor;
+
 use harness::{Instance, eventually};
 use std::collections::BTreeSet;
 use std::os::unix::fs::FileTypeExt;

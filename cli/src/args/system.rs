@@ -25,6 +25,12 @@ pub(crate) enum System {
         #[arg(long, value_name = "FORMAT", value_parser = list_format)]
         format: Option<Format>,
     },
+    /// Look whether this host has what containers need, and say how to mend it
+    Doctor {
+        /// `json`: one list; or a template for each line: '{{.Check}} {{.State}}'
+        #[arg(long, value_name = "FORMAT", value_parser = list_format)]
+        format: Option<Format>,
+    },
     /// Verify images, records and what is stored of containers
     Check,
     /// Show what images, containers and logs take on disk

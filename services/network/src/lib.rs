@@ -23,6 +23,7 @@ mod netfilter;
 mod netlink;
 mod plug;
 pub mod ports;
+pub mod probe;
 mod published;
 mod records;
 mod reservation;

@@ -17,11 +17,12 @@ use schema::common::PortBinding;
 pub(crate) mod nfta {
     pub(crate) const TABLE_NAME: u16 = 1;
     pub(crate) const TABLE_USERDATA: u16 = 6;
-    pub(super) const CHAIN_TABLE: u16 = 1;
-    pub(super) const CHAIN_NAME: u16 = 3;
-    pub(super) const CHAIN_HOOK: u16 = 4;
+    pub(crate) const CHAIN_TABLE: u16 = 1;
+    pub(crate) const CHAIN_NAME: u16 = 3;
+    pub(crate) const CHAIN_HOOK: u16 = 4;
+    pub(crate) const CHAIN_POLICY: u16 = 5;
     pub(super) const CHAIN_TYPE: u16 = 7;
-    pub(super) const HOOK_HOOKNUM: u16 = 1;
+    pub(crate) const HOOK_HOOKNUM: u16 = 1;
     pub(super) const HOOK_PRIORITY: u16 = 2;
     pub(crate) const RULE_TABLE: u16 = 1;
     pub(super) const RULE_CHAIN: u16 = 2;

@@ -2,6 +2,7 @@
 
 mod boot;
 mod check;
+mod doctor;
 mod logs;
 mod program;
 mod reload;
@@ -27,6 +28,7 @@ pub(crate) async fn run(engine: &Engine, arguments: &System) -> Result<u8> {
         System::Start => boot::run(engine).await,
         System::Stop { containers, timeout_ms } => stop::run(engine, containers.then_some(*timeout_ms)).await,
         System::Status { format } => status(engine, format.as_ref()).await,
+        System::Doctor { format } => doctor::run(&engine.instance, format.as_ref()),
         System::Check => check::run(engine).await,
         System::Df { format } => usage::run(engine, format.as_ref()).await,
         System::Restart { service } => restart(engine, service.as_deref()).await,
