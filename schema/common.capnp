@@ -125,10 +125,13 @@ struct CheckReport {
   examined @0 :UInt64;          # objects that were read and verified
   bytes @1 :UInt64;             # bytes that were read
   problems @2 :List(Problem);   # empty: all is whole
+  repaired @3 :List(Problem);   # what this call has mended; not among the problems any more
+  kept @4 :List(Problem);       # damaged files that were set aside, and that nothing depends on; the hint removes each
 }
 
 struct Problem {
   object @0 :Text;  # what is wrong, as a user can name it: "blob sha256:…", "layer …", "record …"
   message @1 :Text; # what is wrong with it
   hint @2 :Text;    # what mends it; may be empty
+  sources @3 :List(Text); # images (repository@digest) of which pulling any one brings what is missing
 }

@@ -117,8 +117,10 @@ interface Containers extends(Common.Service) {
   usage @28 (call :Common.Call, container :Text) -> (outcome :Common.Outcome(Filesystem.Usage));
   # What its writable layer takes on disk. Idempotent.
 
-  check @29 (call :Common.Call) -> (outcome :Common.Outcome(Common.CheckReport));
-  # Verifies the records of this service and what the filesystem service stores. Idempotent.
+  check @29 (call :Common.Call, repair :Bool) -> (outcome :Common.Outcome(Common.CheckReport));
+  # Verifies the records of this service and what the filesystem service stores. With `repair`, damaged records of what
+  # is known are written anew, the image store is told again which images are in use, and the filesystem service mends
+  # what it can. Idempotent.
 }
 
 struct ExecSpec {

@@ -54,9 +54,11 @@ interface Filesystem extends(Common.Service) {
   # What lies at a path of the container. The last component is not followed if it is a symbolic link; those
   # before it are, beneath the container's root. Idempotent. Fails: notFound.
 
-  check @10 (call :Common.Call) -> (outcome :Common.Outcome(Common.CheckReport));
+  check @10 (call :Common.Call, repair :Bool, running :List(Text)) -> (outcome :Common.Outcome(Common.CheckReport));
   # Compares what is stored with what should be: each layer that an image or a container needs and that was
-  # unpacked is whole, nothing is there that belongs to nobody. Idempotent.
+  # unpacked is whole, nothing is there that belongs to nobody. With `repair`, a layer that is not as it was unpacked
+  # is removed, to be unpacked anew when it is needed, if no container runs on it and its blob is there. `running` are
+  # the ids of all containers that may run. Idempotent.
 }
 
 struct Place {

@@ -5,8 +5,8 @@
 using Common = import "common.capnp";
 
 interface ImageStore extends(Common.Service) {
-  # Callers: `cctl` (all), `containers` (resolve, lease, release, reconcile, commitUpload, abandon), `filesystem`
-  # (blob, list, changed, upload, uploadFile, abandon).
+  # Callers: `cctl` (all), `containers` (resolve, list, lease, release, reconcile, commitUpload,
+  # abandon), `filesystem` (blob, list, changed, upload, uploadFile, abandon).
 
   resolve @0 (call :Common.Call, reference :Text) -> (outcome :Common.Outcome(Image));
   # Finds an image by `repository[:tag]` (tag `latest` by default), by its id (64 hex digits, with or without
@@ -100,8 +100,10 @@ interface ImageStore extends(Common.Service) {
   # A number that grows whenever an image is gone. Answers when it is not `seen`, or after `waitMs`. It starts
   # anew, at another number, with every start of this service. Idempotent.
 
-  check @21 (call :Common.Call) -> (outcome :Common.Outcome(Common.CheckReport));
-  # Reads every blob and record and verifies it. Idempotent.
+  check @21 (call :Common.Call, repair :Bool) -> (outcome :Common.Outcome(Common.CheckReport));
+  # Reads every blob and record and verifies it. With `repair`, sets damaged blobs aside, writes damaged records anew
+  # from what is known, and makes those that were set aside again of the blobs that are there. It fetches nothing:
+  # problems name the `sources` to pull; another `repair` after that gives lost images their names back. Idempotent.
 
   uploadFile @22 (call :Common.Call, upload :Text) -> (outcome :Common.Outcome(Blob));
   # Where an upload lies on this host. It does not change once its writer is done. Idempotent.

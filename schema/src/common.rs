@@ -5,7 +5,7 @@ use crate::bindings::common_capnp::{
 };
 use crate::failure::Failure;
 use crate::ids::Digest;
-use crate::wire::{Wire, length, list, set_list, text};
+use crate::wire::{Wire, length, list, set_list, set_texts, text, texts};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
@@ -132,6 +132,10 @@ pub struct CheckReport {
     pub bytes: u64,
     /// Empty: all is whole.
     pub problems: Vec<Problem>,
+    /// What was mended.
+    pub repaired: Vec<Problem>,
+    /// Damaged files that were set aside, and that nothing depends on.
+    pub kept: Vec<Problem>,
 }
 
 /// One thing that is wrong.
@@ -143,6 +147,15 @@ pub struct Problem {
     pub message: String,
     /// What mends it; may be empty.
     pub hint: String,
+    /// Images, `repository@digest`, of which pulling any one brings what is missing.
+    pub sources: Vec<String>,
+}
+
+impl Problem {
+    /// One that no pull mends.
+    pub fn new(object: impl Into<String>, message: impl ToString, hint: impl Into<String>) -> Self {
+        Self { object: object.into(), message: message.to_string(), hint: hint.into(), sources: Vec::new() }
+    }
 }
 
 impl Wire for About {
@@ -317,14 +330,22 @@ impl Wire for CheckReport {
     type Owned = check_report::Owned;
 
     fn read(reader: check_report::Reader<'_>) -> Result<Self, Failure> {
-        Ok(Self { examined: reader.get_examined(), bytes: reader.get_bytes(), problems: list(reader.get_problems())? })
+        Ok(Self {
+            examined: reader.get_examined(),
+            bytes: reader.get_bytes(),
+            problems: list(reader.get_problems())?,
+            repaired: list(reader.get_repaired())?,
+            kept: list(reader.get_kept())?,
+        })
     }
 
     fn write(&self, mut builder: check_report::Builder<'_>) {
-        let Self { examined, bytes, problems } = self;
+        let Self { examined, bytes, problems, repaired, kept } = self;
         builder.set_examined(*examined);
         builder.set_bytes(*bytes);
-        set_list(builder.init_problems(length(problems)), problems);
+        set_list(builder.reborrow().init_problems(length(problems)), problems);
+        set_list(builder.reborrow().init_repaired(length(repaired)), repaired);
+        set_list(builder.init_kept(length(kept)), kept);
     }
 }
 
@@ -336,11 +357,13 @@ impl Wire for Problem {
             object: text(reader.get_object())?,
             message: text(reader.get_message())?,
             hint: text(reader.get_hint())?,
+            sources: texts(reader.get_sources())?,
         })
     }
 
     fn write(&self, mut builder: problem::Builder<'_>) {
-        let Self { object, message, hint } = self;
+        let Self { object, message, hint, sources } = self;
+        set_texts(builder.reborrow().init_sources(length(sources)), sources);
         builder.set_object(object);
         builder.set_message(message);
         builder.set_hint(hint);

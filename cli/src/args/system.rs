@@ -32,7 +32,11 @@ pub(crate) enum System {
         format: Option<Format>,
     },
     /// Verify images, records and what is stored of containers
-    Check,
+    Check {
+        /// Mend what can be mended, and pull what is missing of images
+        #[arg(long)]
+        repair: bool,
+    },
     /// Show what images, containers and logs take on disk
     Df {
         /// `json`, or a template for each line: '{{.Type}} {{.Size}}'

@@ -466,8 +466,8 @@ impl Client {
         .await
     }
 
-    /// Verifies the records and what the filesystem service stores.
-    pub async fn check(&self, call: &Call) -> Result<CheckReport, Failure> {
-        request!(self, call, check_request, |params| {}, CheckReport::read).await
+    /// Verifies the records and what the filesystem service stores, and mends what can be.
+    pub async fn check(&self, call: &Call, repair: bool) -> Result<CheckReport, Failure> {
+        request!(self, call, check_request, |params| params.set_repair(repair), CheckReport::read).await
     }
 }

@@ -134,9 +134,9 @@ pub trait Server: 'static {
         let _ = (call, container);
         Err(crate::rpc::missing("containers.usage"))
     }
-    /// Verifies the records and what the filesystem service stores.
-    async fn check(&self, call: &Call) -> Result<CheckReport, Failure> {
-        let _ = call;
+    /// Verifies the records and what the filesystem service stores, and mends what can be.
+    async fn check(&self, call: &Call, repair: bool) -> Result<CheckReport, Failure> {
+        let _ = (call, repair);
         Err(crate::rpc::missing("containers.check"))
     }
 }
@@ -495,7 +495,12 @@ impl<A: Server> wire::Server for Served<A> {
     }
 
     async fn check(self: Rc<Self>, params: wire::CheckParams, mut results: wire::CheckResults) -> capnp::Result<()> {
-        answer!(params, results, "containers.check", |call, p| self.api.check(&call).await, |value, builder| value
-            .write(builder))
+        answer!(
+            params,
+            results,
+            "containers.check",
+            |call, p| self.api.check(&call, p.get_repair()).await,
+            |value, builder| value.write(builder)
+        )
     }
 }

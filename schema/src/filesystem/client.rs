@@ -192,8 +192,18 @@ impl Client {
         .await
     }
 
-    /// Compares what is stored with what should be.
-    pub async fn check(&self, call: &Call) -> Result<CheckReport, Failure> {
-        request!(self, call, check_request, |params| {}, CheckReport::read).await
+    /// Compares what is stored with what should be, and mends what can be.
+    pub async fn check(&self, call: &Call, repair: bool, running: &[ContainerId]) -> Result<CheckReport, Failure> {
+        request!(
+            self,
+            call,
+            check_request,
+            |params| {
+                params.set_repair(repair);
+                set_ids(params.reborrow().init_running(length(running)), running);
+            },
+            CheckReport::read
+        )
+        .await
     }
 }

@@ -58,9 +58,9 @@ pub trait Server: 'static {
         let _ = (call, place, path);
         Err(crate::rpc::missing("filesystem.stat"))
     }
-    /// Compares what is stored with what should be.
-    async fn check(&self, call: &Call) -> Result<CheckReport, Failure> {
-        let _ = call;
+    /// Compares what is stored with what should be, and mends what can be.
+    async fn check(&self, call: &Call, repair: bool, running: Vec<ContainerId>) -> Result<CheckReport, Failure> {
+        let _ = (call, repair, running);
         Err(crate::rpc::missing("filesystem.check"))
     }
 }
@@ -230,7 +230,12 @@ impl<A: Server> wire::Server for Served<A> {
     }
 
     async fn check(self: Rc<Self>, params: wire::CheckParams, mut results: wire::CheckResults) -> capnp::Result<()> {
-        answer!(params, results, "filesystem.check", |call, p| self.api.check(&call).await, |value, builder| value
-            .write(builder))
+        answer!(
+            params,
+            results,
+            "filesystem.check",
+            |call, p| self.api.check(&call, p.get_repair(), ids(p.get_running())?).await,
+            |value, builder| value.write(builder)
+        )
     }
 }

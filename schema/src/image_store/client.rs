@@ -311,9 +311,9 @@ impl Client {
         .await
     }
 
-    /// Reads every blob and record and verifies it.
-    pub async fn check(&self, call: &Call) -> Result<CheckReport, Failure> {
-        request!(self, call, check_request, |params| {}, CheckReport::read).await
+    /// Reads every blob and record and verifies it, and mends what can be.
+    pub async fn check(&self, call: &Call, repair: bool) -> Result<CheckReport, Failure> {
+        request!(self, call, check_request, |params| params.set_repair(repair), CheckReport::read).await
     }
 
     /// Where an upload lies.

@@ -107,9 +107,9 @@ pub trait Server: 'static {
         let _ = (call, seen, wait_ms);
         Err(crate::rpc::missing("image-store.changed"))
     }
-    /// Reads every blob and record and verifies it.
-    async fn check(&self, call: &Call) -> Result<CheckReport, Failure> {
-        let _ = call;
+    /// Reads every blob and record and verifies it, and mends what can be.
+    async fn check(&self, call: &Call, repair: bool) -> Result<CheckReport, Failure> {
+        let _ = (call, repair);
         Err(crate::rpc::missing("image-store.check"))
     }
     /// Where an upload lies.
@@ -386,8 +386,13 @@ impl<A: Server> wire::Server for Served<A> {
     }
 
     async fn check(self: Rc<Self>, params: wire::CheckParams, mut results: wire::CheckResults) -> capnp::Result<()> {
-        answer!(params, results, "image-store.check", |call, p| self.api.check(&call).await, |value, builder| value
-            .write(builder))
+        answer!(
+            params,
+            results,
+            "image-store.check",
+            |call, p| self.api.check(&call, p.get_repair()).await,
+            |value, builder| value.write(builder)
+        )
     }
 
     async fn upload_file(

@@ -244,7 +244,7 @@ impl Server for Api {
         self.shared.workers.filesystem.usage(call, view.record.id()).await
     }
 
-    async fn check(&self, call: &Call) -> Result<CheckReport, Failure> {
-        check::run(Rc::clone(&self.shared), self.registry.clone(), *call).await
+    async fn check(&self, call: &Call, repair: bool) -> Result<CheckReport, Failure> {
+        check::run(Rc::clone(&self.shared), self.registry.clone(), *call, repair).await
     }
 }

@@ -27,7 +27,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::Instrument;
 
-pub(crate) use changes::{Committed, Joined, Named, Paused, Signalled};
+pub(crate) use changes::{Committed, Joined, Named, Paused, Signalled, WriteAnew};
 pub(crate) use requests::{Keep, Remove, Restart, Start, Stop};
 pub(crate) use resuming::Recover;
 pub(crate) use shared::{Parts, Shared};

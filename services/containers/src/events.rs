@@ -154,6 +154,25 @@ impl Events {
         };
         file::check(&files)
     }
+
+    /// Writes files that hold damage anew without it, and tells which they were. Blocks on the disk.
+    pub(crate) fn mend(&self) -> Result<Vec<PathBuf>, Failure> {
+        let mut state = self.state();
+        let State { old, new, .. } = &mut *state;
+        let mut mended = Vec::new();
+        for lines in [old, new] {
+            if lines.mend()? {
+                mended.push(lines.path().to_owned());
+            }
+        }
+        Ok(mended)
+    }
+
+    /// Copies of files that were damaged.
+    pub(crate) fn kept(&self) -> Vec<PathBuf> {
+        let state = self.state();
+        [&state.old, &state.new].into_iter().map(Lines::kept).filter(|kept| kept.exists()).collect()
+    }
 }
 
 impl State {

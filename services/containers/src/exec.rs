@@ -50,6 +50,11 @@ pub(crate) struct ExecActor {
 #[rtype(result = "Result<(), Failure>")]
 pub(crate) struct KeepExec(pub(crate) Duration);
 
+/// Its record was damaged on the disk: write it once more.
+#[derive(Message)]
+#[rtype(result = "Result<(), Failure>")]
+pub(crate) struct WriteAnew;
+
 /// Its container is being removed.
 #[derive(Message)]
 #[rtype(result = "Result<(), Failure>")]
@@ -94,6 +99,15 @@ impl Handler<KeepExec> for ExecActor {
     fn handle(&mut self, KeepExec(lease): KeepExec, _: &mut Context<Self>) -> Self::Result {
         self.lease = self.lease.max(Instant::now().checked_add(lease));
         Ok(())
+    }
+}
+
+impl Handler<WriteAnew> for ExecActor {
+    type Result = ResponseFuture<Result<(), Failure>>;
+
+    fn handle(&mut self, _: WriteAnew, _: &mut Context<Self>) -> Self::Result {
+        let (page, record) = (self.page.clone(), self.record.clone());
+        Box::pin(async move { page.write(&record).await })
     }
 }
 

@@ -32,9 +32,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 pub(crate) use load::{Damage, Loaded};
+pub(crate) use verify::Torn;
 
 const KIND: &str = "container";
-const EXEC_KIND: &str = "exec";
+pub(crate) const EXEC_KIND: &str = "exec";
 const VERSION: u32 = 1;
 
 /// The records of all containers.
@@ -154,6 +155,15 @@ impl Page {
     /// The same for what must survive a power cut, whatever the container is doing.
     pub(crate) async fn keep(&self, record: &Record) -> Result<(), Failure> {
         self.put(record, Journal::keep).await
+    }
+
+    /// Writes a record to every place where there is one of it.
+    pub(crate) async fn write_anew(&self, record: &Record) -> Result<(), Failure> {
+        self.put(record, |journal, record| {
+            journal.keep(record)?;
+            journal.write(record)
+        })
+        .await
     }
 
     async fn put(&self, record: &Record, put: fn(&Journal, &Record) -> Result<(), Failure>) -> Result<(), Failure> {

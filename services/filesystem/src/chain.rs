@@ -4,8 +4,9 @@ use crate::layout::Layout;
 use kit::store::{Durability, Store};
 use schema::common::Layer;
 use schema::{ContainerId, Digest, Failure};
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs;
+use std::path::PathBuf;
 
 /// What all containers need.
 #[derive(Debug, Default)]
@@ -46,6 +47,22 @@ pub(crate) fn containers(layout: &Layout) -> Result<BTreeSet<ContainerId>, Failu
         }
     }
     Ok(known)
+}
+
+/// The layers of each container that has something here; none if it is not known which these are.
+pub(crate) fn each(layout: &Layout) -> Result<BTreeMap<ContainerId, Option<Vec<Digest>>>, Failure> {
+    let mut chains: BTreeMap<_, _> = containers(layout)?.into_iter().map(|id| (id, None)).collect();
+    for (name, _, record) in open(layout)?.verify()? {
+        if let (Ok(id), Ok(chain)) = (name.parse(), record) {
+            chains.insert(id, Some(chain));
+        }
+    }
+    Ok(chains)
+}
+
+/// Records that were damaged and moved aside.
+pub(crate) fn quarantined(layout: &Layout) -> Result<Vec<(String, PathBuf)>, Failure> {
+    open(layout)?.quarantined()
 }
 
 /// What all containers that have something here need.

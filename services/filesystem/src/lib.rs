@@ -153,7 +153,7 @@ impl Server for Api {
         ask(&self.containers, Look { call: *call, place, path }).await
     }
 
-    async fn check(&self, call: &Call) -> Result<CheckReport, Failure> {
-        self.sweeper.check(call).await
+    async fn check(&self, call: &Call, repair: bool, running: Vec<ContainerId>) -> Result<CheckReport, Failure> {
+        self.sweeper.check(call, repair, running).await
     }
 }

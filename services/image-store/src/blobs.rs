@@ -6,19 +6,24 @@ use oci::manifest::LONGEST_DOCUMENT;
 use schema::common::Layer;
 use schema::image_store::Blob;
 use schema::{Digest, Failure};
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io::{self, BufReader};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 const BUFFER: usize = 256 << 10;
+const REPAIR: &str = "`cctl system check --repair` sets it aside, and brings it again if it came from a registry";
 
 /// The directory of blobs. A file gets its name there when its content is known to be right and on the disk.
 #[derive(Debug)]
 pub(crate) struct Blobs {
     directory: PathBuf,
-    /// Held while a small blob is written: two writers of the same one would share its temporary file.
+    /// Of damaged blobs, under their names. Made when there is one.
+    aside: PathBuf,
+    /// Held while a blob gets or loses its name: two writers of the same small one would share its temporary file,
+    /// and one that is set aside must not be the one that has just come in its place.
     writing: Mutex<()>,
 }
 
@@ -34,7 +39,7 @@ impl Blobs {
                 fs::remove_file(&path).map_err(failed)?;
             }
         }
-        Ok(Self { directory, writing: Mutex::default() })
+        Ok(Self { directory, aside: state.join("blobs").join("damaged"), writing: Mutex::default() })
     }
 
     pub(crate) fn path(&self, digest: &Digest) -> PathBuf {
@@ -48,14 +53,14 @@ impl Blobs {
             Ok(metadata) => metadata.len(),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Err(Failure::not_found(format_args!("no such blob: {digest}"))
-                    .hint("import the image again; `cctl images` lists those that are there"));
+                    .hint("`cctl system check --repair` brings it again if it came from a registry"));
             }
             Err(error) => return Err(Failure::io(format_args!("looking at {}", path.display()), &error)),
         };
         match stored {
             Some(stored) if stored != size => {
                 Err(Failure::corrupt(format_args!("blob {digest} is damaged: {size} bytes instead of {stored}"))
-                    .hint(format_args!("remove {} and import the image again", path.display())))
+                    .hint(REPAIR))
             }
             _ => Ok(Blob { path, size }),
         }
@@ -70,6 +75,45 @@ impl Blobs {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
             Err(error) => Err(Failure::io(format_args!("removing {}", path.display()), &error)),
         }
+    }
+
+    /// Moves a blob aside whose content is wrong or cannot be read, and tells where it is now; none if there is another
+    /// file in its place since `seen` was.
+    pub(crate) fn set_aside(&self, digest: &Digest, seen: &Metadata) -> Result<Option<PathBuf>, Failure> {
+        let (path, kept) = (self.path(digest), self.aside.join(digest.hex()));
+        let failed = |error: io::Error| Failure::io(format_args!("moving {} aside", path.display()), &error);
+        let _alone = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = match fs::metadata(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            found => found.map_err(failed)?,
+        };
+        if (now.dev(), now.ino()) != (seen.dev(), seen.ino()) {
+            return Ok(None);
+        }
+        fs::create_dir_all(&self.aside)
+            .and_then(|()| fs::rename(&path, &kept))
+            .and_then(|()| sync_parent(&kept))
+            .and_then(|()| sync_parent(&path))
+            .map_err(failed)?;
+        tracing::error!(%digest, kept = %kept.display(), "a damaged blob was moved aside");
+        Ok(Some(kept))
+    }
+
+    /// Damaged blobs that were moved aside, and where they are.
+    pub(crate) fn set_aside_before(&self) -> Result<Vec<(Digest, PathBuf)>, Failure> {
+        let failed = |error: io::Error| Failure::io(format_args!("reading {}", self.aside.display()), &error);
+        let entries = match fs::read_dir(&self.aside) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(failed)?,
+        };
+        let mut found = Vec::new();
+        for entry in entries {
+            let path = entry.map_err(failed)?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            found.extend(format!("sha256:{name}").parse().ok().map(|digest| (digest, path.clone())));
+        }
+        found.sort();
+        Ok(found)
     }
 
     /// All blobs, and when each was written.
@@ -119,6 +163,7 @@ impl Blobs {
     /// and the file is not.
     pub(crate) fn adopt(&self, file: &Path, digest: &Digest) -> Result<(), Failure> {
         let path = self.path(digest);
+        let _alone = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         match fs::rename(file, &path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound && path.exists() => Ok(()),
             Err(error) => Err(error),
@@ -137,10 +182,7 @@ impl Blobs {
     /// The content of a manifest or a configuration, verified.
     pub(crate) fn document(&self, digest: &Digest) -> Result<Vec<u8>, Failure> {
         let Blob { path, size } = self.find(digest, None)?;
-        let damaged = |what: &str| {
-            Failure::corrupt(format_args!("blob {digest} is damaged: {what}"))
-                .hint(format_args!("remove {} and bring the image again", path.display()))
-        };
+        let damaged = |what: &str| Failure::corrupt(format_args!("blob {digest} is damaged: {what}")).hint(REPAIR);
         if size > LONGEST_DOCUMENT {
             return Err(damaged("it is too long for a document"));
         }

@@ -1,6 +1,6 @@
 //! What the store has on the disk, and the order in which an import writes it.
 
-use crate::audit::Audit;
+use crate::audit::{Audit, Missed};
 use crate::blobs::Blobs;
 use crate::holds::Holds;
 use crate::index::Index;
@@ -8,10 +8,12 @@ use crate::partial::Partials;
 use crate::plan::{Load, LoadedImage, Made, Plan, Progress, UploadRecord};
 use crate::record::ImageRecord;
 use crate::removals::{Remembered, RemovalRecord};
+use crate::repair::Mended;
 use crate::uploads::{UploadName, Uploads};
 use kit::store::{Durability, Store};
 use oci::digest;
 use oci::reference::Reference;
+use schema::common::Problem;
 use schema::{Digest, Failure};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
@@ -21,9 +23,9 @@ const VERSION: u32 = 1;
 
 /// Which image a name means. The record's name is the hash of the tag, which may be longer than a file name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct TagRecord {
-    reference: String,
-    image: Digest,
+pub(crate) struct TagRecord {
+    pub(crate) reference: String,
+    pub(crate) image: Digest,
 }
 
 /// All directories of the store.
@@ -32,16 +34,16 @@ pub(crate) struct Disk {
     pub(crate) blobs: Blobs,
     pub(crate) partials: Partials,
     pub(crate) uploads: Uploads,
-    images: Store<ImageRecord>,
-    tags: Store<TagRecord>,
-    imports: Store<UploadRecord>,
+    pub(crate) images: Store<ImageRecord>,
+    pub(crate) tags: Store<TagRecord>,
+    pub(crate) imports: Store<UploadRecord>,
     pub(crate) removals: Store<RemovalRecord>,
-    leases: Store<LeaseRecord>,
+    pub(crate) leases: Store<LeaseRecord>,
 }
 
 /// Who keeps which image.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct LeaseRecord {
+pub(crate) struct LeaseRecord {
     image: Digest,
 }
 
@@ -69,8 +71,8 @@ impl Disk {
         })
     }
 
-    /// Finishes imports that were planned, and reads the index. Damaged records are left out: each was
-    /// moved aside and reported by the record store.
+    /// Finishes imports that were planned, and reads the index. Damaged records were moved aside and reported by the
+    /// record store; an image is made again of its blobs if these are there, and else left out.
     pub(crate) fn recover(&self) -> Result<Found, Failure> {
         let mut imported = Vec::new();
         for (_, record) in self.imports.load()?.0 {
@@ -119,9 +121,20 @@ impl Disk {
         for (_, image) in self.images.load()?.0 {
             index.add_image(image);
         }
+        let mut dangling = Vec::new();
         for (record, TagRecord { reference, image }) in self.tags.load()?.0 {
             let reference = self.shortened(&record, reference, &image)?;
             if !index.tag(reference.clone(), &image) {
+                dangling.push((reference, image));
+            }
+        }
+        let mut mended = Mended::default();
+        self.restore(&index.records().map(ImageRecord::id).collect(), index.tags(), &mut mended)?;
+        for Problem { object, message, .. } in mended.tell(&mut index) {
+            tracing::warn!(object, "mended: {message}");
+        }
+        for (reference, image) in dangling {
+            if index.tagged(&reference).is_none() {
                 tracing::warn!(reference, %image, "a tag names an image that is not there: it is left out");
             }
         }
@@ -223,11 +236,14 @@ impl Disk {
 
     /// Forgets a name; done also if it is not known.
     pub(crate) fn drop_tag(&self, reference: &str) -> Result<(), Failure> {
-        self.tags.delete(digest(reference.as_bytes()).hex())
+        let name = digest(reference.as_bytes());
+        self.tags.forget_quarantined(name.hex())?;
+        self.tags.delete(name.hex())
     }
 
-    /// Forgets an image; done also if it is not known.
+    /// Forgets an image; done also if it is not known. With it goes a damaged record of it: it is not missed any more.
     pub(crate) fn drop_image(&self, image: &Digest) -> Result<(), Failure> {
+        self.images.forget_quarantined(image.hex())?;
         self.images.delete(image.hex())
     }
 
@@ -244,17 +260,29 @@ impl Disk {
     /// Reads every record, for an audit.
     pub(crate) fn verify_records(&self, audit: &mut Audit) -> Result<(), Failure> {
         // Names first: an image whose name is known has been recorded before.
-        let names = audit.records("tag", &self.tags)?;
-        let images = audit.records("image", &self.images)?;
+        let names = audit.records("tag", &self.tags, |_, is_there| match is_there {
+            true => Missed::No,
+            false => Missed::Yes {
+                hint: "give an image its name again with `cctl tag`, and remove that file",
+                sources: vec![],
+            },
+        })?;
+        let images = audit.records("image", &self.images, |name, is_there| match self.sources_of_lost(name) {
+            _ if is_there => Missed::No,
+            sources if sources.is_empty() => {
+                Missed::Yes { hint: "bring the image again, or remove that file to give the image up", sources }
+            }
+            sources => Missed::Yes { hint: "`cctl system check --repair` pulls the image again", sources },
+        })?;
         let images: HashSet<&Digest> = images.iter().map(ImageRecord::id).collect();
         for TagRecord { reference, image } in &names {
             if !images.contains(image) {
                 audit.dangling(reference, image);
             }
         }
-        audit.records("import", &self.imports)?;
-        audit.records("removal", &self.removals)?;
-        audit.records("lease", &self.leases)?;
+        audit.records("import", &self.imports, |_, _| Missed::No)?;
+        audit.records("removal", &self.removals, |_, _| Missed::No)?;
+        audit.records("lease", &self.leases, |_, _| Missed::No)?;
         Ok(())
     }
 
@@ -271,4 +299,4 @@ impl Disk {
 
 #[cfg(test)]
 #[path = "disk_tests.rs"]
-mod tests;
+pub(crate) mod tests;

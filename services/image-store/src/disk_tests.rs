@@ -14,7 +14,7 @@ fn archive(content: &[u8]) -> Vec<u8> {
 }
 
 /// An upload that was checked and planned, tagged `base`.
-fn planned(disk: &Disk, upload: &str, content: &[u8], at: i64) -> (UploadName, Plan) {
+pub(crate) fn planned(disk: &Disk, upload: &str, content: &[u8], at: i64) -> (UploadName, Plan) {
     let name: UploadName = upload.parse().unwrap();
     disk.uploads.append(&name, 0, &archive(content)).unwrap();
     let request = crate::import::tests::request("base", "test");
@@ -85,6 +85,7 @@ fn a_damaged_image_record_costs_that_image_alone() {
     let (bad, bad_plan) = planned(&disk, "bad", b"2", 8);
     disk.commit(&bad, &Made::Layer(Box::new(bad_plan.clone())), 8).unwrap();
     fs::write(state.path().join("images").join(format!("{}.json", bad_plan.image.id().hex())), "junk").unwrap();
+    disk.blobs.remove(&bad_plan.manifest.digest).unwrap();
     let index = disk.recover().unwrap().index;
     assert_eq!(index.list().len(), 1);
     assert_eq!(index.resolve("base").unwrap_err().code, schema::Code::NotFound);

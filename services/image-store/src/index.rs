@@ -1,6 +1,7 @@
 //! Which images there are, and how they are found. Pure: no files.
 
 use crate::record::ImageRecord;
+use crate::repair::Known;
 use oci::reference::{Repository, Target};
 use schema::image_store::Image;
 use schema::{Digest, Failure};
@@ -81,6 +82,20 @@ impl Index {
     /// All records, by id.
     pub(crate) fn records(&self) -> impl Iterator<Item = &ImageRecord> {
         self.images.values()
+    }
+
+    /// What each name means.
+    pub(crate) fn tags(&self) -> &BTreeMap<String, Digest> {
+        &self.tags
+    }
+
+    /// All of it.
+    pub(crate) fn known(&self) -> Known {
+        Known {
+            images: self.images.clone().into_iter().collect(),
+            tags: self.tags.clone(),
+            leases: self.leases.clone(),
+        }
     }
 
     /// All images, newest first.

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! blobs/sha256/<hex>     layers, configurations and manifests, each verified before it got its name
+//! blobs/damaged/<hex>    those that a repair found to be other than they were
 //! uploads/<name>         archives on their way in; <name>.packed: recompressed
 //! images/, tags/         records: what is in a manifest, and which image a tag names
 //! imports/               records: a planned import, and the image that an upload became
@@ -25,6 +26,7 @@ mod plan;
 mod record;
 mod removals;
 mod removing;
+mod repair;
 mod save;
 mod shelf;
 mod store;
@@ -156,8 +158,8 @@ impl Server for Api {
         Ok(now)
     }
 
-    async fn check(&self, _call: &Call) -> Result<CheckReport, Failure> {
-        ask(&self.store, store::Check).await
+    async fn check(&self, call: &Call, repair: bool) -> Result<CheckReport, Failure> {
+        ask(&self.store, store::Check { call: *call, repair }).await
     }
 
     async fn upload_file(&self, _call: &Call, upload: String) -> Result<Blob, Failure> {

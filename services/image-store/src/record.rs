@@ -2,6 +2,7 @@
 
 use oci::config::Config;
 use oci::manifest::Manifest;
+use oci::reference::Target;
 use schema::common::Layer;
 use schema::image_store::ImageConfig;
 use schema::{ContainerId, Digest, Failure};
@@ -107,6 +108,27 @@ impl ImageRecord {
         std::iter::once((&self.config.digest, self.config.size))
             .chain(of_packing(&self.manifest, &self.layers))
             .chain(self.others.iter().flat_map(move |packing| of_packing(&packing.manifest, &packing.layers)))
+    }
+
+    /// Each of its manifests with all that this needs, the configuration included, and each blob's length.
+    pub(crate) fn packings(&self) -> impl Iterator<Item = (&Digest, Vec<(&Digest, u64)>)> {
+        let of = |manifest, layers| {
+            let layers = <[Layer]>::iter(layers).map(|layer: &Layer| (&layer.digest, layer.size));
+            let stored = [manifest, &self.config].into_iter().map(|stored: &Stored| (&stored.digest, stored.size));
+            (&manifest.digest, stored.chain(layers).collect())
+        };
+        std::iter::once(of(&self.manifest, &self.layers))
+            .chain(self.others.iter().map(move |packing| of(&packing.manifest, &packing.layers)))
+    }
+
+    /// Where registries may have one of its manifests: `repository@digest`.
+    pub(crate) fn sources(&self, manifest: &Digest) -> Vec<String> {
+        let mut repositories: Vec<&str> =
+            self.repository_digests.iter().filter_map(|known| known.split('@').next()).collect();
+        repositories.dedup();
+        let source =
+            |repository| Some(format!("{repository}@{manifest}")).filter(|text| text.parse::<Target>().is_ok());
+        repositories.into_iter().filter_map(source).collect()
     }
 
     /// What came now, together with what was known of the same image before.

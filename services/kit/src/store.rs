@@ -183,6 +183,42 @@ impl<T: Serialize + DeserializeOwned> Store<T> {
         Ok(found)
     }
 
+    /// What a record that was moved aside says, as far as it can be read. Nothing of that is verified.
+    pub fn salvage(&self, name: &str) -> Option<T> {
+        let content = fs::read(self.aside(name)).ok()?;
+        let body = content.iter().position(|byte| *byte == b'\n').map_or(&content[..], |end| &content[end + 1..]);
+        serde_json::from_slice(body).ok()
+    }
+
+    /// Removes what was moved aside of a record; done also if nothing was.
+    pub fn forget_quarantined(&self, name: &str) -> Result<(), Failure> {
+        let path = self.aside(name);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(Failure::io(format_args!("removing {}", path.display()), &error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Moves those of the damaged records aside that `which` names, as [`load`](Self::load) does with all; one of another
+    /// version is left alone. Nobody may write them meanwhile.
+    pub fn set_aside(&self, which: impl Fn(&str) -> bool) -> Result<Vec<Damaged>, Failure> {
+        let mut damaged = Vec::new();
+        for (name, _, record) in self.verify()? {
+            let path = self.path(&name);
+            if record.is_ok() || !which(&name) {
+                continue;
+            }
+            let content =
+                fs::read(&path).map_err(|error| Failure::io(format_args!("reading {}", path.display()), &error))?;
+            if let Err(Bad::Damaged(reason)) = self.parse(&content) {
+                damaged.push(self.quarantine(&name, &path, reason)?);
+            }
+        }
+        Ok(damaged)
+    }
+
     /// Reads all records as [`load`](Self::load) does, but leaves damaged ones where they are. Gives each record's
     /// name and bytes, and what is wrong with it.
     pub fn verify(&self) -> Result<Verified<T>, Failure> {
@@ -207,6 +243,10 @@ impl<T: Serialize + DeserializeOwned> Store<T> {
         }
         found.sort_by(|one, other| one.0.cmp(&other.0));
         Ok(found)
+    }
+
+    fn aside(&self, name: &str) -> PathBuf {
+        self.directory.join(QUARANTINE).join(format!("{name}{ENDING}"))
     }
 
     fn path(&self, name: &str) -> PathBuf {

@@ -29,7 +29,7 @@ pub(crate) async fn run(engine: &Engine, arguments: &System) -> Result<u8> {
         System::Stop { containers, timeout_ms } => stop::run(engine, containers.then_some(*timeout_ms)).await,
         System::Status { format } => status(engine, format.as_ref()).await,
         System::Doctor { format } => doctor::run(&engine.instance, format.as_ref()),
-        System::Check => check::run(engine).await,
+        System::Check { repair } => check::run(engine, *repair).await,
         System::Df { format } => usage::run(engine, format.as_ref()).await,
         System::Restart { service } => restart(engine, service.as_deref()).await,
         System::Reload => reload::run(engine).await,

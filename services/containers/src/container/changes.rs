@@ -41,6 +41,11 @@ pub(crate) enum Committed {
 #[rtype(result = "()")]
 pub(crate) struct Joined(pub(crate) ExecHandle);
 
+/// Its record was damaged on the disk: write it once more.
+#[derive(Message)]
+#[rtype(result = "Result<(), Failure>")]
+pub(crate) struct WriteAnew;
+
 type Written = ResponseActFuture<ContainerActor, Result<(), Failure>>;
 
 impl ContainerActor {
@@ -68,6 +73,15 @@ impl ContainerActor {
             actor.record.container.execs.retain(|other| *other != id);
             actor.publish();
         }));
+    }
+}
+
+impl Handler<WriteAnew> for ContainerActor {
+    type Result = Written;
+
+    fn handle(&mut self, _: WriteAnew, _: &mut Context<Self>) -> Self::Result {
+        let (page, record) = (self.page.clone(), self.record.clone());
+        Box::pin(async move { page.write_anew(&record).await }.into_actor(self))
     }
 }
 

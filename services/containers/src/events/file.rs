@@ -55,7 +55,7 @@ impl Lines {
         .map_err(failed)?;
         let cut_off = lines.file.metadata().map_err(failed)?.len() - lines.length;
         if damaged > 0 || cut_off > 0 {
-            let kept = path.with_extension("damaged");
+            let kept = lines.kept();
             std::fs::copy(path, &kept).map_err(failed)?;
             let (path, kept) = (path.display(), kept.display());
             tracing::error!(%path, damaged, cut_off, %kept, "damaged lines and a cut off end of the event log are left out");
@@ -77,6 +77,40 @@ impl Lines {
     /// Its path.
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Where a copy of it is put when it is found damaged.
+    pub(super) fn kept(&self) -> PathBuf {
+        self.path.with_extension("damaged")
+    }
+
+    /// Writes it anew without its damaged lines, of which a copy is kept. False: there are none.
+    pub(super) fn mend(&mut self) -> Result<bool, Failure> {
+        let failed = |error: io::Error| Failure::io(format_args!("mending {}", self.path.display()), &error);
+        let content = std::fs::read(&self.path).map_err(failed)?;
+        let (mut whole, mut is_damaged) = (Vec::new(), false);
+        let end = scan(&content[..], |offset, told| {
+            match told {
+                Some(_) => whole.push(offset),
+                None => is_damaged = true,
+            }
+            true
+        })
+        .map_err(failed)?;
+        is_damaged |= end < content.len() as u64;
+        if !is_damaged {
+            return Ok(false);
+        }
+        let line = |offset: u64| {
+            let rest = usize::try_from(offset).ok().and_then(|offset| content.get(offset..)).unwrap_or_default();
+            rest.split_inclusive(|byte| *byte == b'\n').next().unwrap_or_default().to_vec()
+        };
+        let kept: Vec<u8> = whole.into_iter().flat_map(line).collect();
+        std::fs::copy(&self.path, self.kept())
+            .and_then(|_| kit::file::write_durably(&self.path, &kept))
+            .map_err(failed)?;
+        *self = Self::open(&self.path, &mut |_| ())?;
+        Ok(true)
     }
 
     /// The same file, under another path.

@@ -110,3 +110,20 @@ async fn who_waits_hears_of_the_next() {
     events.tell(&id(1), &id(1), &[noted(2, "start")]).unwrap();
     next.await;
 }
+
+#[test]
+fn a_damaged_log_is_written_anew_without_what_cannot_be_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let (events, web) = (open(&directory), id(1));
+    events.tell(&web, &web, &[noted(1, "create"), noted(2, "start"), noted(3, "die")]).unwrap();
+    assert_eq!(events.mend().unwrap(), Vec::<PathBuf>::new());
+    let path = directory.path().join("new.jsonl");
+    fs::write(&path, fs::read_to_string(&path).unwrap().replacen("start", "stArt", 1)).unwrap();
+    assert_eq!((events.check().unwrap().2.len(), events.kept().len()), (1, 0));
+    assert_eq!(events.mend().unwrap(), [path]);
+    assert_eq!((events.check().unwrap().2.len(), events.kept().len()), (0, 1));
+    events.tell(&web, &web, &[noted(4, "destroy")]).unwrap();
+    let expected = [(1, "create"), (3, "die"), (4, "destroy")].map(|(at, action)| (at, action.to_owned()));
+    assert_eq!(told(&events, 0), expected);
+    assert_eq!(told(&open(&directory), 0), expected);
+}

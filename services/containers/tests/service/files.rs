@@ -85,13 +85,13 @@ async fn a_check_names_what_is_damaged() {
     let mut bench = Bench::new().await;
     bench.run(&spec("good")).await;
     let bad = bench.create(&spec("bad")).await;
-    let whole = bench.client.check(&call()).await.unwrap();
+    let whole = bench.client.check(&call(), false).await.unwrap();
     assert_eq!((whole.problems.len(), whole.problems[0].object.as_str()), (1, "layer 1"));
     assert!(whole.examined > 7 && whole.bytes > 70, "{whole:?}");
     let file = bench.instance.state("containers").join("kept").join(format!("{bad}.json"));
     std::fs::write(&file, "junk").unwrap();
     for _ in 0..2 {
-        let found = bench.client.check(&call()).await.unwrap();
+        let found = bench.client.check(&call(), false).await.unwrap();
         let object = format!("record of container {bad}");
         let problem = found.problems.iter().find(|problem| problem.object == object);
         assert!(problem.is_some_and(|problem| !problem.hint.is_empty()), "{found:?}");
@@ -99,8 +99,32 @@ async fn a_check_names_what_is_damaged() {
     }
     let events = bench.instance.state("containers").join("events/new.jsonl");
     std::fs::write(&events, std::fs::read_to_string(&events).unwrap().replacen("create", "crEate", 1)).unwrap();
-    let found = bench.client.check(&call()).await.unwrap();
+    let found = bench.client.check(&call(), false).await.unwrap();
     assert!(found.problems.iter().any(|problem| problem.object.contains("new.jsonl")), "{found:?}");
+}
+
+#[actix::test]
+async fn a_repair_writes_anew_what_is_known_and_has_images_kept() {
+    let mut bench = Bench::new().await;
+    let good = bench.run(&spec("good")).await;
+    let events = bench.instance.state("containers").join("events/new.jsonl");
+    std::fs::write(&events, std::fs::read_to_string(&events).unwrap().replacen("create", "crEate", 1)).unwrap();
+    let state = bench.instance.state("containers");
+    let boot = state.join(bench.boot_directory());
+    for directory in [state.join("kept"), boot] {
+        std::fs::write(directory.join(format!("{good}.json")), "junk").unwrap();
+    }
+    bench.world.images.borrow_mut().clear();
+    let found = bench.client.check(&call(), false).await.unwrap();
+    assert_eq!(found.problems.len(), 5, "{found:?}");
+    let mended = bench.client.check(&call(), true).await.unwrap();
+    assert_eq!(mended.problems, []);
+    assert_eq!(mended.repaired.len(), found.problems.len(), "{mended:?}");
+    assert_eq!(mended.kept.len(), 1, "{mended:?}");
+    assert!(bench.world.images.borrow().contains_key(good.as_str()));
+    bench.service.restart();
+    assert_eq!(bench.client.inspect(&call(), "good").await.unwrap().id, good);
+    assert_eq!(bench.client.check(&call(), true).await.unwrap().problems, []);
 }
 
 #[actix::test]

@@ -4,13 +4,14 @@ use super::record::Record;
 use super::{Layers, State};
 use crate::chain;
 use crate::layout::Layout;
+use crate::mount;
 use crate::trash::{Taken, Trash};
 use actix::{Addr, Context, Handler, Message, MessageResult};
 use kit::actor::{ask, on_thread};
 use kit::store::Store;
 use schema::common::{CheckReport, Problem};
 use schema::image_store::Client;
-use schema::{Call, Digest, Failure};
+use schema::{Call, ContainerId, Digest, Failure};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +22,8 @@ const WAIT_MS: u32 = 60_000;
 const PATIENCE: Duration = Duration::from_secs(120);
 /// Between attempts, if the image store cannot be asked.
 const PAUSE: Duration = Duration::from_secs(10);
-const HINT: &str = "remove the image and the containers that use it, then pull it again";
+const HINT: &str = "`cctl system check --repair` has it unpacked anew, when no container runs on it";
+const AGAIN: &str = "it is unpacked anew when it is needed next";
 
 /// What a sweep works with.
 #[derive(Clone)]
@@ -45,6 +47,16 @@ struct Known;
 struct Sweep {
     needed: HashSet<Digest>,
     since: u64,
+}
+
+/// Move away a layer that is not as it was unpacked, if nobody uses it, or has since, and none of the containers that
+/// run needs it.
+#[derive(Message)]
+#[rtype(result = "Result<Option<Taken>, Failure>")]
+struct Mend {
+    diff_id: Digest,
+    since: u64,
+    running: Vec<ContainerId>,
 }
 
 impl Sweeper {
@@ -90,12 +102,62 @@ impl Sweeper {
         Ok(needed)
     }
 
-    /// Looks at every layer that is needed.
-    pub(crate) async fn check(&self, call: &Call) -> Result<CheckReport, Failure> {
+    /// Looks at every layer that is needed. With `repair`, those that are not as they were unpacked go, if that harms
+    /// nobody.
+    pub(crate) async fn check(
+        &self,
+        call: &Call,
+        repair: bool,
+        running: Vec<ContainerId>,
+    ) -> Result<CheckReport, Failure> {
+        let (_, since) = self.layers.send(Known).await.map_err(Failure::internal)?;
         let needed = self.sweep(call).await?;
         let (known, _) = self.layers.send(Known).await.map_err(Failure::internal)?;
         let layout = self.layout.clone();
-        on_thread(move || check(&layout, &known, &needed)).await
+        let Looked { mut report, damaged } = on_thread(move || look(&layout, &known, &needed)).await?;
+        let blobs = if repair && !damaged.is_empty() { self.blobs(call).await? } else { HashMap::new() };
+        let others = std::mem::take(&mut report.problems);
+        for (diff_id, damage) in damaged {
+            let object = format!("layer {diff_id}");
+            if !repair {
+                report.problems.push(Problem::new(object, damage, HINT));
+                continue;
+            }
+            match self.mend(call, &diff_id, blobs.get(&diff_id), since, &running).await {
+                Ok(()) => report.repaired.push(Problem::new(object, format!("{damage}: {AGAIN}"), "")),
+                Err(reason) => {
+                    report.problems.push(Problem::new(object, format!("{damage}; {}", reason.message), reason.hint));
+                }
+            }
+        }
+        report.problems.extend(others);
+        Ok(report)
+    }
+
+    /// Which blob each layer of an image is unpacked from.
+    async fn blobs(&self, call: &Call) -> Result<HashMap<Digest, Digest>, Failure> {
+        let images = self.images.list(call).await?;
+        Ok(images.into_iter().flat_map(|image| image.layers).map(|layer| (layer.diff_id, layer.digest)).collect())
+    }
+
+    /// Removes a layer that can be unpacked again. Fails if that would harm somebody.
+    async fn mend(
+        &self,
+        call: &Call,
+        diff_id: &Digest,
+        blob: Option<&Digest>,
+        since: u64,
+        running: &[ContainerId],
+    ) -> Result<(), Failure> {
+        let Some(blob) = blob else {
+            return Err(Failure::not_found("no image has it any more").hint("remove the containers that use it"));
+        };
+        self.images.blob(call, blob).await.map_err(|failure| {
+            failure.hint("bring the image again first; what is unpacked is left as it is until then")
+        })?;
+        let taken = ask(&self.layers, Mend { diff_id: diff_id.clone(), since, running: running.to_vec() }).await?;
+        let trash = Arc::clone(&self.trash);
+        on_thread(move || taken.iter().try_for_each(|taken| trash.remove(taken))).await
     }
 }
 
@@ -134,47 +196,91 @@ impl Handler<Sweep> for Layers {
     }
 }
 
-fn check(layout: &Layout, known: &HashSet<Digest>, needed: &HashSet<Digest>) -> Result<CheckReport, Failure> {
-    let mut report = CheckReport::default();
+impl Handler<Mend> for Layers {
+    type Result = Result<Option<Taken>, Failure>;
+
+    fn handle(&mut self, Mend { diff_id, since, running }: Mend, _: &mut Context<Self>) -> Self::Result {
+        let users = self.users.get(&diff_id);
+        if users.is_some_and(|users| users.pins > 0 || users.last > since) {
+            return Err(Failure::conflict("it has just been used").hint("try again when no container is being started"));
+        }
+        if let Some(id) = user(&self.layout, &diff_id, &running)? {
+            let id = id.short();
+            return Err(Failure::conflict(format_args!("container {id} runs on it"))
+                .hint(format_args!("`cctl stop {id}`, then `cctl system check --repair` again")));
+        }
+        // The layer first: without its record it would be believed to be from before there were records.
+        let taken = self.trash.take(&self.layout.layer(&diff_id))?;
+        self.table.remove(&diff_id);
+        self.users.remove(&diff_id);
+        self.records.drop_record(diff_id.hex())?;
+        tracing::warn!(%diff_id, "a layer that is not as it was unpacked is removed");
+        Ok(taken)
+    }
+}
+
+/// A container that may run on a layer.
+fn user(layout: &Layout, diff_id: &Digest, running: &[ContainerId]) -> Result<Option<ContainerId>, Failure> {
+    for (id, chain) in chain::each(layout)? {
+        let needs_it = chain.is_none_or(|chain| chain.contains(diff_id));
+        if needs_it && (running.contains(&id) || mount::is_held(layout, &id)?) {
+            return Ok(Some(id));
+        }
+    }
+    Ok(None)
+}
+
+/// What was found: the report without the layers that are damaged, and these.
+struct Looked {
+    report: CheckReport,
+    /// Each with what is wrong with it.
+    damaged: Vec<(Digest, String)>,
+}
+
+fn look(layout: &Layout, known: &HashSet<Digest>, needed: &HashSet<Digest>) -> Result<Looked, Failure> {
+    let (mut report, mut damaged) = (CheckReport::default(), Vec::new());
     let records: Store<Record> = super::records(layout)?;
     let recorded: HashMap<String, Result<Record, String>> =
         records.verify()?.into_iter().map(|(name, _, record)| (name, record)).collect();
-    let mut problem = |object: String, message: String, hint: &str| {
-        report.problems.push(Problem { object, message, hint: hint.to_owned() });
-    };
-    let mut read = (0, 0);
     for diff_id in known {
-        let object = || format!("layer {diff_id}");
         if !needed.contains(diff_id) {
-            problem(
-                object(),
-                "no image and no container needs it".to_owned(),
+            report.problems.push(Problem::new(
+                format!("layer {diff_id}"),
+                "no image and no container needs it",
                 "it is removed when it is no longer in use",
-            );
+            ));
             continue;
         }
-        match (Record::of(&layout.layer(diff_id)), recorded.get(diff_id.hex())) {
-            (Err(failure), _) => problem(object(), failure.message, HINT),
-            (Ok(_), None) => problem(object(), "there is no record that it is complete".to_owned(), HINT),
-            (Ok(_), Some(Err(damage))) => problem(object(), format!("its record is damaged: {damage}"), HINT),
+        let damage = match (Record::of(&layout.layer(diff_id)), recorded.get(diff_id.hex())) {
+            (Err(failure), _) => failure.message,
+            (Ok(_), None) => "there is no record that it is complete".to_owned(),
+            (Ok(_), Some(Err(damage))) => format!("its record is damaged: {damage}"),
             (Ok(found), Some(Ok(expected))) => {
-                read = (read.0 + found.entries, read.1 + found.bytes);
-                if found != *expected {
-                    let (entries, bytes) = (expected.entries, expected.bytes);
-                    let message = format!(
-                        "it is not as it was unpacked: {} entries of {} bytes instead of {entries} of {bytes}, or others",
-                        found.entries, found.bytes
-                    );
-                    problem(object(), message, HINT);
+                report.examined += found.entries;
+                report.bytes += found.bytes;
+                if found == *expected {
+                    continue;
                 }
+                let (entries, bytes) = (expected.entries, expected.bytes);
+                format!(
+                    "it is not as it was unpacked: {} entries of {} bytes instead of {entries} of {bytes}, or others",
+                    found.entries, found.bytes
+                )
             }
-        }
+        };
+        damaged.push((diff_id.clone(), damage));
     }
     for (object, message) in strangers(layout, known)? {
-        problem(object, message, "remove it by hand");
+        report.problems.push(Problem::new(object, message, "remove it by hand"));
     }
-    (report.examined, report.bytes) = read;
-    Ok(report)
+    let layers = records.quarantined()?.into_iter().map(|record| ("layer", record));
+    let chains = chain::quarantined(layout)?.into_iter().map(|record| ("chain", record));
+    for (kind, (name, kept)) in layers.chain(chains) {
+        let message = format!("it was damaged, and is kept in {}", kept.display());
+        let hint = format!("nothing depends on that file: `rm {}`", kept.display());
+        report.kept.push(Problem::new(format!("record {kind} {name}"), message, hint));
+    }
+    Ok(Looked { report, damaged })
 }
 
 /// What lies among the layers and containers and is neither.

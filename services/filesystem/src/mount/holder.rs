@@ -27,6 +27,15 @@ pub(super) fn wait(directory: &Path) -> Result<(), Failure> {
     free(&directory.join(FILE), None).map(drop)
 }
 
+/// Whether a sandbox that lives has the writable layer.
+pub(super) fn is_held(directory: &Path) -> Result<bool, Failure> {
+    let path = directory.join(FILE);
+    let failed = |error: io::Error| recording(&path, &error);
+    let boot = kit::process::boot_id().map_err(failed)?;
+    let holder = holder(&path, &boot).map_err(failed)?;
+    Ok(holder.is_some_and(|holder| kit::process::is_alive(holder.pid, holder.start_time)))
+}
+
 /// Waits until no other sandbox has the writable layer. Gives the id of this boot.
 fn free(path: &Path, sandbox: Option<&SandboxRef>) -> Result<String, Failure> {
     let failed = |error: io::Error| recording(path, &error);
@@ -80,8 +89,10 @@ mod tests {
         for sandbox in [&other, &ours, &ours] {
             take(directory.path(), sandbox).unwrap();
         }
+        assert!(is_held(directory.path()).unwrap());
         assert_eq!(take(directory.path(), &other).unwrap_err().code, Code::Conflict);
         fs::write(directory.path().join(FILE), format!("another-boot {pid} {}", ours.start_time)).unwrap();
         take(directory.path(), &other).unwrap();
+        assert!(!is_held(directory.path()).unwrap());
     }
 }

@@ -48,5 +48,10 @@ pub(crate) fn mount(
     attach::attach(&sandbox, overlay, &trees)
 }
 
+/// Whether a sandbox that lives has a container's writable layer. One whose monitor was replaced is not found.
+pub(crate) fn is_held(layout: &Layout, id: &ContainerId) -> Result<bool, Failure> {
+    holder::is_held(&layout.container(id))
+}
+
 /// Devices in what we mount mean nothing: a container's devices are those of its own /dev.
 const ATTRIBUTES: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_NODEV;

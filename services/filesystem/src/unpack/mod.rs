@@ -30,7 +30,7 @@ const BUFFER: usize = 256 << 10;
 pub fn unpack(layer: &Layer, blob: &Path, target: &Path) -> Result<(), Failure> {
     let damaged = |what: &str| {
         Failure::corrupt(format_args!("layer {} is damaged: {what}", layer.digest.short()))
-            .hint("import the image again")
+            .hint("`cctl system check --repair` brings it again if it came from a registry")
     };
     match extract(layer, blob, target) {
         Ok(diff_id) if diff_id == layer.diff_id => Ok(()),

@@ -112,6 +112,11 @@ impl Engine {
         self.instance.state(schema::filesystem::SERVICE).join(path)
     }
 
+    /// A path in the state directory of the image store.
+    pub(crate) fn image_store(&self, path: &str) -> PathBuf {
+        self.instance.state(schema::image_store::SERVICE).join(path)
+    }
+
     /// Imports an archive and gives its layer.
     pub(crate) async fn layer(&self, archive: Archive) -> Layer {
         self.layer_of(&archive.bytes()).await

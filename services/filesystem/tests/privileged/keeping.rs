@@ -3,7 +3,7 @@
 use crate::archive::Archive;
 use crate::engine::{Engine, call, id, run};
 use crate::sandbox::Sandbox;
-use schema::common::{CheckReport, Layer};
+use schema::common::{CheckReport, Layer, SandboxRef};
 use schema::filesystem::Names;
 use std::fs;
 use std::time::{Duration, Instant};
@@ -22,7 +22,7 @@ async fn eventually(what: &str, is_so: impl Fn() -> bool) {
 }
 
 async fn check(engine: &Engine) -> CheckReport {
-    engine.filesystem.check(&call()).await.unwrap()
+    engine.filesystem.check(&call(), false, &[]).await.unwrap()
 }
 
 #[test]
@@ -91,6 +91,40 @@ fn what_is_not_as_it_was_unpacked_is_told() {
         assert!(problems.iter().all(|problem| !problem.hint.is_empty()));
         fs::remove_file(engine.state(&format!("records/{}.json", layer.diff_id.hex()))).unwrap();
         assert!(check(engine).await.problems[0].message.contains("no record"));
+    });
+}
+
+#[test]
+fn a_damaged_layer_is_unpacked_anew_when_nobody_runs_on_it_and_its_blob_is_there() {
+    run(async |engine| {
+        let layer = engine.layer(Archive::new().file("x", "x").file("y", "y")).await;
+        let mut sandbox = Sandbox::new();
+        engine.mount(1, &sandbox, std::slice::from_ref(&layer), &[]).await.unwrap();
+        let repair = async |running: &[_]| engine.filesystem.check(&call(), true, running).await.unwrap();
+        let path = engine.state(&format!("layers/{}", layer.diff_id.hex()));
+        fs::remove_file(path.join("x")).unwrap();
+        // Its sandbox lives; or it is told to run, though that is not seen.
+        let used = repair(&[]).await;
+        assert!(used.problems[0].message.contains(id(1).short()), "{used:?}");
+        let SandboxRef { pid, start_time } = sandbox.reference;
+        drop(sandbox);
+        eventually("the sandbox is gone", || !kit::process::is_alive(pid, start_time)).await;
+        let used = repair(&[id(1)]).await;
+        assert!(used.problems[0].hint.contains("cctl stop"), "{used:?}");
+        assert!(path.join("y").exists());
+        // What could not be unpacked again stays.
+        let blob = engine.image_store(&format!("blobs/sha256/{}", layer.digest.hex()));
+        fs::rename(&blob, blob.with_extension("away")).unwrap();
+        let lost = repair(&[]).await;
+        assert!(lost.repaired.is_empty() && lost.problems.len() == 1, "{lost:?}");
+        fs::rename(blob.with_extension("away"), &blob).unwrap();
+        let report = repair(&[]).await;
+        assert_eq!((report.problems, report.repaired.len()), (vec![], 1));
+        assert!(!path.exists());
+        sandbox = Sandbox::new();
+        engine.mount(1, &sandbox, std::slice::from_ref(&layer), &[]).await.unwrap();
+        assert_eq!(sandbox.read("x"), "x");
+        assert_eq!(check(engine).await.problems, []);
     });
 }
 

@@ -5,6 +5,8 @@ use crate::removals::sweep;
 use crate::uploads::UploadName;
 use actix::Context;
 use kit::actor::on_thread;
+use schema::Digest;
+use std::collections::HashSet;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -57,9 +59,14 @@ impl Store {
         let swept = self.change(
             context,
             tracing::info_span!("sweep"),
-            |store| Ok(store.index.needed()),
-            move |disk, needed| {
+            |store| Ok((store.index.needed(), store.index.records().map(|record| record.id().clone()).collect())),
+            move |disk, (needed, images): (_, HashSet<Digest>)| {
                 disk.partials.expire(UNFINISHED)?;
+                let lost = disk.lost_images(|image| images.contains(image))?;
+                if let Some(image) = lost.iter().next() {
+                    tracing::info!(%image, "no blob is swept: it is not known which ones this image needs");
+                    return Ok(0);
+                }
                 sweep(&disk.blobs, &needed, &holds, UNFINISHED)
             },
             |_, freed| Ok(freed),

@@ -9,9 +9,9 @@ use crate::uploads::missing;
 use actix::{ActorFutureExt, Context, Handler, ResponseActFuture, ResponseFuture, WrapFuture};
 use kit::actor::on_thread;
 use oci::config;
-use schema::common::{CheckReport, Layer};
+use schema::common::{CheckReport, Layer, Problem};
 use schema::image_store::{Blob, Description, HistoryStep};
-use schema::{Digest, Failure};
+use schema::{Call, Digest, Failure};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -90,11 +90,30 @@ fn steps(
 impl Handler<Check> for Store {
     type Result = ResponseActFuture<Self, Result<CheckReport, Failure>>;
 
-    fn handle(&mut self, Check: Check, _: &mut Context<Self>) -> Self::Result {
-        let images: Vec<ImageRecord> = self.index.records().cloned().collect();
+    fn handle(&mut self, Check { call, repair }: Check, _: &mut Context<Self>) -> Self::Result {
         let disk = Arc::clone(&self.disk);
-        let audit = on_thread(move || Audit::of(&disk, &images)).into_actor(self);
-        Box::pin(audit.map(|audit, store, _| Ok(audit?.report(&store.index.needed()))))
+        let blobs = on_thread(move || Audit::of_blobs(&disk, repair)).into_actor(self);
+        let mended = blobs.then(move |audit, store, context| {
+            let mending = if repair { Some(store.mend(&call, context)) } else { None };
+            let work = async move {
+                let mut audit = audit?;
+                if let Some(mending) = mending {
+                    audit.add_repaired(mending.await?);
+                }
+                Ok(audit)
+            };
+            work.into_actor(store)
+        });
+        let read = mended.then(|audit: Result<Audit, Failure>, store, _| {
+            let images: Vec<ImageRecord> = store.index.records().cloned().collect();
+            let disk = Arc::clone(&store.disk);
+            let work = async move {
+                let mut audit = audit?;
+                on_thread(move || audit.add_records(&disk, &images).map(|()| audit)).await
+            };
+            work.into_actor(store)
+        });
+        Box::pin(read.map(|audit, store, _| Ok(audit?.report(&store.index.needed()))))
     }
 }
 
@@ -112,6 +131,17 @@ impl Handler<FindUpload> for Store {
 }
 
 impl Store {
+    /// Mends the records; tells what was done.
+    fn mend(&self, call: &Call, context: &mut Context<Self>) -> ResponseFuture<Result<Vec<Problem>, Failure>> {
+        self.change(
+            context,
+            call.span("repair"),
+            |store| Ok(store.index.known()),
+            |disk, known| disk.mend(&known),
+            |store, mended| Ok(mended.tell(&mut store.index)),
+        )
+    }
+
     fn found(&self, reference: &str) -> Result<ImageRecord, Failure> {
         let id = self.index.find(reference)?;
         self.index.record(id).cloned().ok_or_else(|| Failure::internal("an image without a record"))

@@ -152,10 +152,13 @@ pub(crate) struct Reconcile {
     pub(crate) leases: Vec<(String, Digest)>,
 }
 
-/// Is all that is stored as it should be?
+/// Is all that is stored as it should be? What is not is mended, if that is wanted and can be done here.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<CheckReport, Failure>")]
-pub(crate) struct Check;
+pub(crate) struct Check {
+    pub(crate) call: Call,
+    pub(crate) repair: bool,
+}
 
 /// Where is this upload?
 #[derive(Debug, Message)]

@@ -191,7 +191,7 @@ pub(crate) async fn save(store: &Client, references: &[&str]) -> Vec<u8> {
 
 /// Everything that is stored is as it should be.
 pub(crate) async fn is_whole(store: &Client) -> CheckReport {
-    let report = store.check(&call()).await.unwrap();
+    let report = store.check(&call(), false).await.unwrap();
     assert_eq!(report.problems, []);
     report
 }

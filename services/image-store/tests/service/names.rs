@@ -209,7 +209,7 @@ fn an_audit_names_what_is_damaged() {
         std::fs::remove_file(blob(&two.manifest)).unwrap();
         std::fs::write(state.join("images").join(format!("{}.json", two.id.hex())), "junk").unwrap();
         std::fs::write(state.join("blobs/sha256/stranger"), "x").unwrap();
-        let report = store.check(&call()).await.unwrap();
+        let report = store.check(&call(), false).await.unwrap();
         let objects: Vec<&str> = report.problems.iter().map(|problem| &problem.object[..]).collect();
         assert_eq!(objects[0], format!("blob {}", one.layers[0].digest));
         assert!(objects[1].ends_with("stranger"), "{objects:?}");

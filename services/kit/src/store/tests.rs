@@ -89,3 +89,24 @@ fn what_a_power_cut_tore_is_no_damage() {
     fs::write(path("flipped"), flipped).unwrap();
     assert_eq!(open("c").load().unwrap().1.len(), 1);
 }
+
+#[test]
+fn what_was_set_aside_is_read_as_far_as_it_can_be() {
+    let directory = tempfile::tempdir().unwrap();
+    let lists = store(directory.path());
+    let path = |name: &str| directory.path().join(format!("records/{name}.json"));
+    for name in ["header", "torn", "other", "good"] {
+        lists.put(name, &vec![1, 2], Durability::Process).unwrap();
+    }
+    let whole = fs::read_to_string(path("header")).unwrap();
+    fs::write(path("header"), whole.replacen("sha256:", "sha257:", 1)).unwrap();
+    fs::write(path("torn"), &whole[..whole.len() - 1]).unwrap();
+    fs::write(path("other"), "").unwrap();
+    let damaged = lists.set_aside(|name| name != "other").unwrap();
+    assert_eq!(damaged.iter().map(|damaged| &*damaged.name).collect::<Vec<_>>(), ["header", "torn"]);
+    assert_eq!((lists.salvage("header"), lists.salvage("torn"), lists.salvage("good")), (Some(vec![1, 2]), None, None));
+    assert!(path("other").exists() && path("good").exists());
+    lists.forget_quarantined("header").unwrap();
+    lists.forget_quarantined("header").unwrap();
+    assert_eq!(lists.quarantined().unwrap().len(), 1);
+}

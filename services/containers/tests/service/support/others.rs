@@ -121,9 +121,13 @@ impl filesystem::Server for Filesystem {
         Ok(PathStat { kind: FileKind::File, mode: 0o644, size: 3, modified_at: 5, link_target: Vec::new() })
     }
 
-    async fn check(&self, _: &Call) -> Result<CheckReport, Failure> {
-        let layer = Problem { object: "layer 1".to_owned(), message: "torn".to_owned(), hint: String::new() };
-        Ok(CheckReport { examined: 7, bytes: 70, problems: vec![layer] })
+    async fn check(&self, _: &Call, repair: bool, running: Vec<ContainerId>) -> Result<CheckReport, Failure> {
+        for id in self.0.sandboxes.borrow().keys() {
+            self.0.require(running.contains(id), "mended while it runs", id);
+        }
+        let layer = Problem::new("layer 1", "torn", "");
+        let (problems, repaired) = if repair { (vec![], vec![layer]) } else { (vec![layer], vec![]) };
+        Ok(CheckReport { examined: 7, bytes: 70, problems, repaired, kept: vec![] })
     }
 }
 
@@ -268,7 +272,7 @@ impl image_store::Server for ImageStore {
 
     async fn lease(&self, _: &Call, holder: String, reference: String) -> Result<Image, Failure> {
         self.0.enter("image-store.lease", None).await?;
-        if reference != "base" {
+        if reference != "base" && reference != image(9).id.as_str() {
             return Err(Failure::not_found(format_args!("no image {reference:?}")));
         }
         self.0.images.borrow_mut().insert(holder, image(9).id.to_string());
@@ -305,7 +309,7 @@ impl image_store::Server for ImageStore {
     }
 
     async fn list(&self, _: &Call) -> Result<Vec<Image>, Failure> {
-        Err(Failure::unimplemented("list"))
+        Ok(vec![Image { holders: self.0.images.borrow().keys().cloned().collect(), ..image(9) }])
     }
 
     async fn blob(&self, _: &Call, _: Digest) -> Result<Blob, Failure> {

@@ -101,7 +101,7 @@ impl Engine {
     }
 
     async fn check(&self) {
-        assert_eq!(ask(&self.store, Check).await.unwrap().problems, []);
+        assert_eq!(ask(&self.store, Check { call: call(), repair: false }).await.unwrap().problems, []);
     }
 }
 
