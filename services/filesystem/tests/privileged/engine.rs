@@ -56,8 +56,13 @@ pub(crate) fn host_mounts() -> Vec<String> {
 impl Engine {
     async fn start(instance: Instance, mechanism: Mechanism) -> Self {
         std::fs::create_dir_all(instance.run()).unwrap();
-        let context =
-            |identity| Context { identity, instance: instance.clone(), epoch: 1, vital: kit::vital::Vital::default() };
+        let context = |identity| Context {
+            identity,
+            instance: instance.clone(),
+            epoch: 1,
+            vital: kit::vital::Vital::default(),
+            shelf: None,
+        };
         let listen = |service| UnixListener::bind(instance.socket(service)).unwrap();
         let images = image_store::start(context(image_store::IDENTITY)).await.unwrap();
         actix::spawn(kit::serve::serve(listen(schema::image_store::SERVICE), images));
@@ -95,6 +100,7 @@ impl Engine {
             instance: instance.clone(),
             epoch: 2,
             vital: kit::vital::Vital::default(),
+            shelf: None,
         };
         let served = filesystem::start_with(context, host(&self.instance, self.mechanism)).unwrap();
         let listener = UnixListener::bind(socket(schema::filesystem::SERVICE)).unwrap();
