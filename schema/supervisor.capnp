@@ -12,6 +12,10 @@ interface Supervisor extends(Common.Service) {
   restart @1 (call :Common.Call, service :Text) -> (outcome :Common.Outcome(Common.Done));
   # Kills a service (empty: each in turn) and answers when its successor is ready. Also clears `failed`.
   # Repeated: restarts again, which does no harm. The supervisor itself cannot be named: notFound.
+  # The drop-ins of the instance's owner are read before, and if one is wrong, nothing is touched: invalidArgument,
+  # notFound, notExecutable or permissionDenied, and the message names the file. A service that they define in another
+  # way than it runs is started as they say, and answers when it has been ready for a moment. If it does not get ready,
+  # or ends again and again, what ran before is back when the failure comes: unavailable.
 
   logFile @2 (call :Common.Call, service :Text) -> (outcome :Common.Outcome(LogFile));
   # Where a service writes its log. Idempotent.
@@ -45,7 +49,7 @@ struct ServiceStatus {
   uptimeMs @4 :UInt64;   # of the current process
   memory @5 :UInt64;     # proportional set size (PSS), bytes
   lastError @6 :Text;    # why it was restarted last; may be empty
-  executable @7 :Text;   # the program that replaces the installed one; empty: none does
+  executable @7 :Text;   # the program that runs instead of the installed one; empty: none does
 }
 
 enum State {

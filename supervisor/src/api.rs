@@ -1,5 +1,6 @@
 //! The methods of `schema/supervisor.capnp`.
 
+use crate::drop_ins::Sources;
 use crate::handover::Past;
 use crate::keeper;
 use crate::replacement::Replacements;
@@ -8,7 +9,7 @@ use actix::Addr;
 use futures::future::join_all;
 use kit::actor::{ask, on_thread};
 use schema::supervisor::{SERVICE, Server, ServiceStatus, State};
-use schema::{Call, Code, Failure, Instance};
+use schema::{Call, Code, Failure};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,7 +20,7 @@ const MEASURING: Duration = Duration::from_millis(500);
 
 /// What the methods work on.
 pub(crate) struct Api {
-    pub(crate) instance: Instance,
+    pub(crate) sources: Sources,
     /// In the manifest's order.
     pub(crate) services: Vec<(String, Addr<Service>)>,
     pub(crate) past: Past,
@@ -82,8 +83,17 @@ impl Server for Api {
         if chosen.peek().is_none() {
             return Err(self.unknown(&service));
         }
+        let sources = self.sources.clone();
+        let mut wanted = on_thread(move || sources.read()).await?;
         for (name, service) in chosen {
-            ask(service, Restart).await.map_err(|failure| failure.context(format_args!("restarting {name}")))?;
+            let index = wanted.services.iter().position(|definition| definition.name == *name);
+            let index =
+                index.ok_or_else(|| Failure::conflict(format_args!("{name} is not in the manifest any more")))?;
+            let definition = wanted.services.swap_remove(index);
+            let restarted = ask(service, Restart(definition.clone())).await;
+            restarted.map_err(|failure| failure.context(format_args!("restarting {name}")))?;
+            let sources = self.sources.clone();
+            on_thread(move || sources.commit(&definition)).await?;
         }
         Ok(())
     }
@@ -117,7 +127,7 @@ impl Server for Api {
     async fn log_file(&self, _: &Call, service: String) -> Result<PathBuf, Failure> {
         let known = [SERVICE, keeper::NAME].contains(&service.as_str())
             || self.services.iter().any(|(name, _)| *name == service);
-        if known { Ok(self.instance.log(&service)) } else { Err(self.unknown(&service)) }
+        if known { Ok(self.sources.instance.log(&service)) } else { Err(self.unknown(&service)) }
     }
 
     async fn shut_down(&self, _: &Call) -> Result<(), Failure> {

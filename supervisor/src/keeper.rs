@@ -8,7 +8,7 @@ use crate::program::{Bond, describe};
 use crate::restart::{Backoff, Series};
 use crate::shelves::Shelves;
 use crate::silence::{self, Usage, Verdict};
-use crate::{directories, libexec, lock, sockets, stand_by};
+use crate::{directories, drop_ins, libexec, lock, sockets, stand_by};
 use kit::notify::Notifier;
 use rustix::process::{self, Pid, Signal, WaitOptions, WaitStatus};
 use schema::supervisor::SERVICE;
@@ -51,8 +51,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let (libexec, handover) = match received {
         Some(received) => (libexec::given()?, Ok(received)),
         None => {
-            let manifest = Manifest::load(arguments.manifest.as_deref())?;
-            (libexec::find(&manifest.executables())?, Err(manifest))
+            let (manifest, libexec) = drop_ins::at_start(arguments.manifest.as_deref(), &instance)?;
+            (libexec, Err(manifest))
         }
     };
     // What we were started by as a successor wants to hear of the supervisor alone.
@@ -90,6 +90,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     sockets::remove(&keeper.instance, keeper.handover.sockets.iter().rev().map(|(name, _)| name.as_str()))
         .map_err(failed("removing the sockets"))?;
+    drop_ins::forget(&keeper.instance).map_err(failed("forgetting the drop-ins"))?;
     tracing::info!("ended in order");
     Ok(())
 }
@@ -97,6 +98,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 /// Makes the lock and the sockets of an instance that does not run yet.
 fn make(instance: &Instance, manifest: &Manifest) -> Result<Handover, Failure> {
     let lock = lock::take(instance)?;
+    drop_ins::commit_all(manifest, instance)?;
     let sockets = std::iter::once(SERVICE)
         .chain(manifest.names())
         .map(|name| Ok((name.to_owned(), sockets::listen(instance, name)?)))

@@ -8,17 +8,31 @@ use kit::shelf::{IN, OUT};
 use schema::Instance;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
+
+/// What is run as a service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Plan {
+    pub(crate) definition: Definition,
+    /// The program that replaces the one of the definition.
+    pub(crate) replacement: Option<PathBuf>,
+}
+
+impl Plan {
+    /// The program, where it is not one that is installed with us.
+    pub(crate) fn foreign(&self) -> Option<PathBuf> {
+        let given = Path::new(&self.definition.executable);
+        self.replacement.clone().or_else(|| given.is_absolute().then(|| given.to_owned()))
+    }
+}
 
 /// All that is needed to start a service, again and again.
 #[derive(Clone, Debug)]
 pub(crate) struct Launcher {
-    pub(crate) definition: Definition,
+    pub(crate) plan: Plan,
     pub(crate) instance: Instance,
     pub(crate) libexec: PathBuf,
-    /// The program that replaces the installed one.
-    pub(crate) replacement: Option<PathBuf>,
     pub(crate) cages: Rc<Cages>,
     /// Where it will listen.
     pub(crate) socket: Rc<OwnedFd>,
@@ -29,7 +43,7 @@ pub(crate) struct Launcher {
 impl Launcher {
     /// Starts a process. To be called on the main thread: the process dies with the thread that started it.
     pub(crate) fn launch(&self) -> io::Result<(Child, Cage)> {
-        let Self { definition, instance, libexec, replacement, cages, socket, shelf } = self;
+        let Self { plan: Plan { definition, replacement }, instance, libexec, cages, socket, shelf } = self;
         let executable = replacement.clone().unwrap_or_else(|| libexec.join(&definition.executable));
         // Made before, so that the process is within its limits as soon as it exists.
         let cage = cages.make(&definition.name, &definition.limits);
@@ -39,7 +53,7 @@ impl Launcher {
             .variable("NOTIFY_SOCKET", sockets::notification_path(instance, &definition.name))
             .variable("WATCHDOG_USEC", definition.watchdog.as_micros().to_string())
             .pass(&definition.name, socket.as_fd());
-        if let Some([into, out]) = shelf.as_deref() {
+        if let Some([into, out]) = shelf.as_deref().filter(|_| definition.shelf) {
             program = program.pass(IN, into.as_fd()).pass(OUT, out.as_fd());
         }
         let child = program

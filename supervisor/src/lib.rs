@@ -9,6 +9,7 @@ mod api;
 mod arguments;
 mod cage;
 mod directories;
+mod drop_ins;
 mod duration;
 mod events;
 mod handover;

@@ -1,5 +1,6 @@
 //! Where the programs of the services are.
 
+use crate::replacement;
 use rustix::fs::{Access, access};
 use schema::Failure;
 use std::env;
@@ -19,16 +20,26 @@ pub(crate) fn find(executables: &[&str]) -> Result<PathBuf, Failure> {
     let own = env::current_exe().map_err(|error| Failure::io("finding the path of this program", &error))?;
     let given = env::var_os(VARIABLE).map(PathBuf::from);
     let directory = choose(given, own.parent().unwrap_or(&own), |directory| {
-        executables.iter().any(|name| directory.join(name).exists())
+        executables.iter().any(|name| !name.starts_with('/') && directory.join(name).exists())
     })?;
+    check(&directory, executables)?;
+    Ok(directory)
+}
+
+/// Fails if a program is missing in this directory, or elsewhere if that is said, where it must be root's.
+pub(crate) fn check(directory: &Path, executables: &[&str]) -> Result<(), Failure> {
     for name in executables {
+        if name.starts_with('/') {
+            replacement::check(Path::new(name))?;
+            continue;
+        }
         let path = directory.join(name);
         if !path.is_file() || access(&path, Access::EXEC_OK).is_err() {
             return Err(Failure::not_found(format_args!("{} is missing or not executable", path.display()))
                 .hint(format_args!("install all programs of cctl together, or set {VARIABLE} to their directory")));
         }
     }
-    Ok(directory)
+    Ok(())
 }
 
 /// The directory that the process that started this one has found.

@@ -75,6 +75,12 @@ impl Lifecycle {
         }
     }
 
+    /// From now on it is defined in another way.
+    pub(crate) fn redefine(&mut self, definition: &Definition) {
+        (self.watchdog, self.start_timeout, self.policy) =
+            (definition.watchdog, definition.start_timeout, definition.restart);
+    }
+
     /// No process of the service is left, for this reason; also when one could not be started.
     pub(crate) fn ended(&mut self, reason: String, now: Instant) -> Option<Action> {
         match self.state {

@@ -1,13 +1,16 @@
 //! The manifest: which services there are.
 
+use crate::drop_ins::DropIn;
 use crate::duration;
 use crate::limits::Limits;
 use crate::restart::Policy;
 use schema::Failure;
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use serde::de::DeserializeOwned;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
+use toml::Spanned;
 
 const BUILT_IN: &str = include_str!("../../deploy/services.toml");
 const BUILT_IN_NAME: &str = "deploy/services.toml (built in)";
@@ -51,6 +54,9 @@ pub(crate) struct Definition {
     pub(crate) limits: Limits,
     #[serde(default)]
     pub(crate) shelf: bool,
+    /// What has put it in the place of that of the manifest.
+    #[serde(skip)]
+    pub(crate) drop_in: Option<DropIn>,
 }
 
 impl Manifest {
@@ -60,6 +66,58 @@ impl Manifest {
         let text = std::fs::read_to_string(path)
             .map_err(|error| Failure::invalid(format_args!("cannot read the manifest {}: {error}", path.display())))?;
         Self::parse(&path.display().to_string(), &text)
+    }
+
+    /// The same with the services that drop-ins define.
+    pub(crate) fn with(mut self, drop_ins: &[DropIn]) -> Result<Self, Failure> {
+        for drop_in in drop_ins {
+            for entry in drop_in.entries()? {
+                self.put(drop_in, entry)?;
+            }
+        }
+        self.checked_whole()
+    }
+
+    /// The same with what a drop-in says of one service.
+    pub(crate) fn with_one(mut self, service: &str, drop_in: &DropIn) -> Result<Self, Failure> {
+        let entries = drop_in.entries()?.into_iter();
+        for entry in entries.filter(|entry| entry.as_ref().name == service) {
+            self.put(drop_in, entry)?;
+        }
+        self.checked_whole()
+    }
+
+    /// Puts an entry of a drop-in in the place of the one of the same name.
+    fn put(&mut self, drop_in: &DropIn, entry: Spanned<Definition>) -> Result<(), Failure> {
+        let place = drop_in.place(entry.span().start);
+        let wrong = |text: String| Failure::invalid(format_args!("{place}: {text}"));
+        let definition = entry.into_inner();
+        definition.check(Executable::Anywhere).map_err(wrong)?;
+        let names: Vec<_> = self.names().map(str::to_owned).collect();
+        let name = &definition.name;
+        let Some(before) = self.services.iter_mut().find(|service| service.name == *name) else {
+            return Err(wrong(format!("there is no service {name:?} to replace"))
+                .hint(format_args!("services are {}", names.join(", "))));
+        };
+        if let Some(other) = &before.drop_in {
+            return Err(wrong(format!("service {name:?} is replaced by {} already", other.source.display())));
+        }
+        if before.interface != definition.interface {
+            let (wanted, given) = (&before.interface, &definition.interface);
+            return Err(wrong(format!("service {name:?} has the interface {wanted:?}, not {given:?}")));
+        }
+        *before = Definition { drop_in: Some(drop_in.clone()), ..definition };
+        Ok(())
+    }
+
+    /// Fails if services do not fit together; the drop-ins are what is new.
+    fn checked_whole(self) -> Result<Self, Failure> {
+        self.check_together().map_err(|wrong| {
+            let sources: BTreeSet<_> = self.services.iter().filter_map(|service| service.drop_in.as_ref()).collect();
+            let sources: Vec<_> = sources.iter().map(|drop_in| drop_in.source.display().to_string()).collect();
+            Failure::invalid(format_args!("{}: {wrong}", sources.join(", ")))
+        })?;
+        Ok(self)
     }
 
     /// The names of the services.
@@ -73,10 +131,7 @@ impl Manifest {
     }
 
     fn parse(source: &str, text: &str) -> Result<Self, Failure> {
-        let manifest: Self = toml::from_str(text).map_err(|error| {
-            let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
-            Failure::invalid(format_args!("{source}, line {line}: {}", error.message()))
-        })?;
+        let manifest: Self = parse(source, text)?;
         manifest.check().map_err(|wrong| Failure::invalid(format_args!("{source}: {wrong}")))?;
         Ok(manifest)
     }
@@ -85,9 +140,13 @@ impl Manifest {
         if self.services.is_empty() {
             return Err("there is no service in it".to_owned());
         }
+        self.services.iter().try_for_each(|service| service.check(Executable::Ours))?;
+        self.check_together()
+    }
+
+    fn check_together(&self) -> Result<(), String> {
         let mut seen = BTreeMap::new();
         for service in &self.services {
-            service.check()?;
             if seen.insert(service.name.as_str(), service).is_some() {
                 return Err(format!("service {:?} is there twice", service.name));
             }
@@ -103,7 +162,7 @@ impl Manifest {
 }
 
 impl Definition {
-    fn check(&self) -> Result<(), String> {
+    fn check(&self, where_from: Executable) -> Result<(), String> {
         let Self { name, interface, executable, restart: Policy { backoff, .. }, .. } = self;
         if !is_name(name) {
             return Err(format!("{name:?} is not a name of a service: use 1 to 32 of a-z, 0-9 and -"));
@@ -117,8 +176,9 @@ impl Definition {
                 INTERFACES.join(", ")
             ));
         }
-        if executable.is_empty() || executable.contains(['/', '\0']) || executable.starts_with('.') {
-            return Err(format!("service {name:?}: executable {executable:?} is not a plain file name"));
+        let is_path = where_from == Executable::Anywhere && executable.starts_with('/') && !executable.contains('\0');
+        if !is_path && !is_file_name(executable) {
+            return Err(format!("service {name:?}: executable {executable:?} is not {}", where_from.wanted()));
         }
         if backoff.first > backoff.longest {
             return Err(format!("service {name:?}: backoff.first is longer than backoff.longest"));
@@ -138,6 +198,60 @@ impl Definition {
         }
         Ok(())
     }
+}
+
+/// Where the programs of services may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Executable {
+    /// Among those that are installed with this one.
+    Ours,
+    /// There, or wherever a drop-in says.
+    Anywhere,
+}
+
+impl Executable {
+    fn wanted(self) -> &'static str {
+        match self {
+            Self::Ours => "a plain file name",
+            Self::Anywhere => "an absolute path, or the plain name of an installed program",
+        }
+    }
+}
+
+impl DropIn {
+    /// What it says of services, each with its place.
+    fn entries(&self) -> Result<Vec<Spanned<Definition>>, Failure> {
+        let Entries { services } = parse(&self.source.display().to_string(), &self.text)?;
+        Ok(services)
+    }
+
+    /// The file and the line of an offset into its text.
+    fn place(&self, offset: usize) -> String {
+        format!("{}, line {}", self.source.display(), line_of(&self.text, offset))
+    }
+}
+
+/// A drop-in as it is read.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entries {
+    #[serde(rename = "service", default)]
+    services: Vec<Spanned<Definition>>,
+}
+
+fn parse<T: DeserializeOwned>(source: &str, text: &str) -> Result<T, Failure> {
+    toml::from_str(text).map_err(|error| {
+        let line = line_of(text, error.span().map_or(0, |span| span.start));
+        Failure::invalid(format_args!("{source}, line {line}: {}", error.message()))
+    })
+}
+
+fn line_of(text: &str, offset: usize) -> usize {
+    text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1
+}
+
+fn is_file_name(text: &str) -> bool {
+    !(text.is_empty() || text.contains(['/', '\0']) || text.starts_with('.'))
 }
 
 /// Names are parts of file names and of lists that `:` separates.

@@ -11,7 +11,7 @@ use schema::{Code, Failure, Instance};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
@@ -160,6 +160,19 @@ impl Replacements {
     }
 }
 
+/// By whom a file can be changed, where that is not root alone.
+pub(crate) fn changeable(metadata: &Metadata) -> Option<String> {
+    let (owner, group, mode) = (metadata.uid(), metadata.gid(), metadata.mode());
+    let only_root = owner == 0 && mode & 0o002 == 0 && (mode & 0o020 == 0 || group == 0);
+    (!only_root)
+        .then(|| format!("can be changed by others than root: owner {owner}, group {group}, mode {:03o}", mode & 0o777))
+}
+
+/// Checks a program that is run as a service where it is.
+pub(crate) fn check(path: &Path) -> Result<(), Failure> {
+    checked(path).map(drop)
+}
+
 /// Opens a file that may be run as a service: by root, because nobody else can have put it there.
 fn checked(path: &Path) -> Result<File, Failure> {
     let shown = path.display();
@@ -180,17 +193,11 @@ fn checked(path: &Path) -> Result<File, Failure> {
         let what = if metadata.is_dir() { "a directory" } else { "not a regular file" };
         return Err(Failure::invalid(format_args!("{shown} is {what}")).hint("name the program of the service"));
     }
-    let mode = metadata.mode();
-    if metadata.uid() != 0 || mode & 0o002 != 0 || (mode & 0o020 != 0 && metadata.gid() != 0) {
-        return Err(Failure::permission_denied(format_args!(
-            "{shown} can be changed by others than root: owner {}, group {}, mode {:03o}",
-            metadata.uid(),
-            metadata.gid(),
-            mode & 0o777
-        ))
-        .hint("a service runs as root: `chown root:root` and `chmod go-w` the file, if you trust what is in it"));
+    if let Some(by) = changeable(&metadata) {
+        return Err(Failure::permission_denied(format_args!("{shown} {by}"))
+            .hint("a service runs as root: `chown root:root` and `chmod go-w` the file, if you trust what is in it"));
     }
-    if mode & 0o111 == 0 {
+    if metadata.mode() & 0o111 == 0 {
         return Err(Failure::new(Code::NotExecutable, format_args!("{shown} is not executable")).hint("`chmod +x` it"));
     }
     if metadata.len() > LARGEST {

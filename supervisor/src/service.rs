@@ -1,8 +1,9 @@
 //! The actor of one service: carries out what its life cycle wants.
 
 use crate::cage::Cage;
-use crate::launch::Launcher;
+use crate::launch::{Launcher, Plan};
 use crate::lifecycle::{Action, Lifecycle};
+use crate::manifest::Definition;
 use crate::notify::{Inbox, Notice};
 use crate::program::{Child, abandon, describe};
 use crate::trial::{PROBATION, Trial};
@@ -47,8 +48,8 @@ struct Process {
 impl Service {
     /// A service that is started as soon as the actor runs.
     pub(crate) fn new(launcher: Launcher) -> Result<Self, Failure> {
-        let inbox = Rc::new(Inbox::open(&launcher.instance, &launcher.definition.name)?);
-        let lifecycle = Lifecycle::new(&launcher.definition);
+        let inbox = Rc::new(Inbox::open(&launcher.instance, &launcher.plan.definition.name)?);
+        let lifecycle = Lifecycle::new(&launcher.plan.definition);
         Ok(Self {
             launcher,
             lifecycle,
@@ -64,7 +65,7 @@ impl Service {
     }
 
     fn name(&self) -> &str {
-        &self.launcher.definition.name
+        &self.launcher.plan.definition.name
     }
 
     /// Does what the life cycle wants, and whatever follows from it.
@@ -130,14 +131,44 @@ impl Service {
     fn end_trial(&mut self, wanted: Option<Action>) -> Option<Action> {
         let Some(trial) = self.trial.take() else { return wanted };
         let (service, why) = (self.name().to_owned(), self.lifecycle.last_error().to_owned());
-        tracing::error!(service, why, "the new program is no good: the one of before comes back");
-        self.launcher.replacement = trial.previous;
+        tracing::error!(service, why, "what is new is no good: what was before comes back");
+        let what = if trial.plan.definition == trial.previous.definition { "program" } else { "definition" };
+        self.run_by(trial.previous);
         let failure = Failure::unavailable(format_args!(
-            "{service} does not run with the new program: it {why}; the program of before is back"
+            "{service} does not run with the new {what}: it {why}; the {what} of before is back"
         ));
         self.failed_trial = Some(failure.hint(format_args!("see {}", self.launcher.instance.log(&service).display())));
         // It starts the next process at once, or after a pause that is not this program's.
         wanted.or_else(|| self.lifecycle.restart("the new program was no good", Instant::now()))
+    }
+
+    fn run_by(&mut self, plan: Plan) {
+        self.lifecycle.redefine(&plan.definition);
+        self.launcher.plan = plan;
+    }
+
+    /// Begins a trial, or waits for the one that is going on of the same.
+    fn try_out(&mut self, plan: Plan, why: &str, context: &mut Context<Self>) -> ResponseFuture<Result<(), Failure>> {
+        let (sender, receiver) = oneshot::channel();
+        match &self.trial {
+            // Asked again, after a lost answer.
+            Some(trial) if trial.plan == plan => self.waiting_for_trial.push(sender),
+            None if self.failed_trial.is_none() && !self.lifecycle.is_stopping() => {
+                self.trial = Some(Trial::new(plan.clone(), self.launcher.plan.clone(), Instant::now()));
+                self.run_by(plan);
+                self.waiting_for_trial.push(sender);
+                let wanted = self.lifecycle.restart(why, Instant::now());
+                self.follow(wanted, context);
+            }
+            _ => {
+                let name = self.name();
+                let busy = Failure::conflict(format_args!("{name} is being replaced or stopped by somebody else"));
+                return Box::pin(async { Err(busy.hint("try again in a moment")) });
+            }
+        }
+        Box::pin(async {
+            receiver.await.unwrap_or_else(|_| Err(Failure::internal("the service's actor has forgotten the trial")))
+        })
     }
 
     /// Believes the program on trial when the process that is ready now has been so for long enough.
@@ -149,7 +180,7 @@ impl Service {
             let serves = service.lifecycle.shown() == State::Ready
                 && service.process.as_ref().is_some_and(|process| process.pid == pid);
             if serves && let Some(trial) = service.trial.take() {
-                tracing::info!(service = service.name(), program = ?trial.program, "the new program serves");
+                tracing::info!(service = service.name(), program = ?trial.plan.foreign(), "what is new serves");
                 for waiting in service.waiting_for_trial.drain(..) {
                     let _ = waiting.send(Ok(()));
                 }
@@ -173,7 +204,7 @@ impl Service {
 
     /// Tells those who wait what they wait for.
     fn answer(&mut self) {
-        let name = &self.launcher.definition.name;
+        let name = &self.launcher.plan.definition.name;
         let outcome = match self.lifecycle.shown() {
             State::Ready => Some(Ok(())),
             State::Failed => {
@@ -300,20 +331,26 @@ impl Handler<Query> for Service {
             uptime_ms: u64::try_from(uptime.as_millis()).unwrap_or(u64::MAX),
             memory: 0,
             last_error: self.lifecycle.last_error().to_owned(),
-            executable: self.launcher.replacement.as_ref().map(|path| path.display().to_string()).unwrap_or_default(),
+            executable: self.launcher.plan.foreign().map(|path| path.display().to_string()).unwrap_or_default(),
         })
     }
 }
 
-/// Start a new process; answered when it is ready.
+/// Start a new process; answered when it is ready. If the service is defined in another way now, that is tried: answered
+/// when it has served for a moment, or when what was before serves again.
 #[derive(Message)]
 #[rtype(result = "Result<(), Failure>")]
-pub(crate) struct Restart;
+pub(crate) struct Restart(pub(crate) Definition);
 
 impl Handler<Restart> for Service {
     type Result = ResponseFuture<Result<(), Failure>>;
 
-    fn handle(&mut self, _: Restart, context: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, Restart(definition): Restart, context: &mut Self::Context) -> Self::Result {
+        let on_trial = self.trial.as_ref().is_some_and(|trial| trial.previous.definition != trial.plan.definition);
+        if on_trial || definition != self.launcher.plan.definition {
+            let plan = Plan { definition, ..self.launcher.plan.clone() };
+            return self.try_out(plan, "it was defined in another way", context);
+        }
         let (sender, receiver) = oneshot::channel();
         let wanted = self.lifecycle.restart("a restart was asked for", Instant::now());
         self.waiting_for_ready.push(sender);
@@ -333,28 +370,9 @@ pub(crate) struct Try(pub(crate) Option<PathBuf>);
 impl Handler<Try> for Service {
     type Result = ResponseFuture<Result<(), Failure>>;
 
-    fn handle(&mut self, Try(program): Try, context: &mut Self::Context) -> Self::Result {
-        let (sender, receiver) = oneshot::channel();
-        match &self.trial {
-            // Asked again, after a lost answer.
-            Some(trial) if trial.program == program => self.waiting_for_trial.push(sender),
-            None if self.failed_trial.is_none() && !self.lifecycle.is_stopping() => {
-                let previous = std::mem::replace(&mut self.launcher.replacement, program.clone());
-                let limit = self.launcher.definition.start_timeout;
-                self.trial = Some(Trial::new(program, previous, limit, Instant::now()));
-                self.waiting_for_trial.push(sender);
-                let wanted = self.lifecycle.restart("its program was replaced", Instant::now());
-                self.follow(wanted, context);
-            }
-            _ => {
-                let name = self.name();
-                let busy = Failure::conflict(format_args!("{name} is being replaced or stopped by somebody else"));
-                return Box::pin(async { Err(busy.hint("try again in a moment")) });
-            }
-        }
-        Box::pin(async {
-            receiver.await.unwrap_or_else(|_| Err(Failure::internal("the service's actor has forgotten the trial")))
-        })
+    fn handle(&mut self, Try(replacement): Try, context: &mut Self::Context) -> Self::Result {
+        let plan = Plan { replacement, ..self.launcher.plan.clone() };
+        self.try_out(plan, "its program was replaced", context)
     }
 }
 

@@ -3,10 +3,10 @@
 use crate::api::Api;
 use crate::arguments::Arguments;
 use crate::cage::Cages;
+use crate::drop_ins::Sources;
 use crate::handover::{Handover, THIS_PROGRAM};
 use crate::keeper::WATCHDOG;
-use crate::launch::Launcher;
-use crate::manifest::Manifest;
+use crate::launch::{Launcher, Plan};
 use crate::replacement::Replacements;
 use crate::service::{Service, Stop};
 use crate::silence::Activity;
@@ -52,7 +52,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     kit::log::init(&instance.log(SERVICE)).map_err(failed("opening the log"))?;
     rustix::thread::set_name(c"cctl-supervisor").map_err(|error| failed("naming this process")(error.into()))?;
     let libexec = libexec::given()?;
-    let manifest = Manifest::load(arguments.manifest.as_deref())?;
+    let sources =
+        Sources { manifest: arguments.manifest.clone(), instance: instance.clone(), libexec: libexec.clone() };
+    let manifest = sources.in_effect()?;
     let keeper = keeper().map_err(failed("watching the keeper"))?;
     tracing::info!(version = VERSION, restarts = handover.past.restarts, "starting");
     let cages = Rc::new(Cages::detect(&instance));
@@ -67,10 +69,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
             let replacement = replaced.remove(&definition.name);
             let (instance, libexec, cages) = (instance.clone(), libexec.clone(), Rc::clone(&cages));
             Ok(Launcher {
-                definition,
+                plan: Plan { definition, replacement },
                 instance,
                 libexec,
-                replacement,
                 cages,
                 socket: Rc::new(socket),
                 shelf: shelf.map(Rc::new),
@@ -78,7 +79,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         })
         .collect::<Result<Vec<_>, Failure>>()?;
     // One thread runs everything: the services live as long as it does.
-    let end = actix::System::new().block_on(supervise(&handover, &instance, launchers, replacements, keeper))?;
+    let end = actix::System::new().block_on(supervise(&handover, sources, launchers, replacements, keeper))?;
     if end == End::Wanted {
         cages.remove_all(handover.sockets.iter().map(|(name, _)| name.as_str()));
         tracing::info!("ended in order");
@@ -101,7 +102,7 @@ fn keeper() -> io::Result<Option<OwnedFd>> {
 
 async fn supervise(
     handover: &Handover,
-    instance: &Instance,
+    sources: Sources,
     launchers: Vec<Launcher>,
     replacements: Replacements,
     keeper: Option<OwnedFd>,
@@ -111,19 +112,20 @@ async fn supervise(
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed("preparing for signals"))?;
     let mut services = Vec::new();
     for launcher in launchers {
-        let name = launcher.definition.name.clone();
+        let name = launcher.plan.definition.name.clone();
         services.push((name, Service::new(launcher)?.start()));
     }
     let (end, mut ends) = unbounded_channel();
+    let instance = sources.instance.clone();
     let api = Api {
-        instance: instance.clone(),
+        sources,
         services: services.clone(),
         past: handover.past.clone(),
         replacements: Arc::new(replacements),
         started: Instant::now(),
         end,
     };
-    listen(handover, instance, api)?;
+    listen(handover, &instance, api)?;
     let notifier = Notifier::from_env().map_err(failed("opening the keeper's notification socket"))?;
     notifier.ready();
     actix::spawn(keep_alive(notifier, Vital::default()));

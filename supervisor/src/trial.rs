@@ -1,6 +1,6 @@
-//! A program that runs as a service on trial, before it is believed: which event leads to which verdict. Pure.
+//! What runs as a service on trial, before it is believed: which event leads to which verdict. Pure.
 
-use std::path::PathBuf;
+use crate::launch::Plan;
 use std::time::{Duration, Instant};
 
 /// How long it has to have been ready.
@@ -11,10 +11,10 @@ const ENDS: u32 = 3;
 /// A trial that goes on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Trial {
-    /// What is tried; none: the installed program.
-    pub(crate) program: Option<PathBuf>,
+    /// What is tried.
+    pub(crate) plan: Plan,
     /// What was there before.
-    pub(crate) previous: Option<PathBuf>,
+    pub(crate) previous: Plan,
     /// It has to be ready by then.
     deadline: Instant,
     /// Whether the first process of it was started.
@@ -23,14 +23,10 @@ pub(crate) struct Trial {
 }
 
 impl Trial {
-    /// A trial that begins now, of a program that may take this long to be ready.
-    pub(crate) fn new(
-        program: Option<PathBuf>,
-        previous: Option<PathBuf>,
-        start_timeout: Duration,
-        now: Instant,
-    ) -> Self {
-        Self { program, previous, deadline: now + start_timeout, begun: false, ends: 0 }
+    /// A trial that begins now.
+    pub(crate) fn new(plan: Plan, previous: Plan, now: Instant) -> Self {
+        let deadline = now + plan.definition.start_timeout;
+        Self { plan, previous, deadline, begun: false, ends: 0 }
     }
 
     /// A process is being started.
@@ -52,16 +48,19 @@ impl Trial {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::manifest::{Definition, Manifest};
 
     #[test]
     fn a_program_may_end_twice_but_not_be_late() {
         let now = Instant::now();
         let limit = Duration::from_secs(30);
-        let mut trial = Trial::new(None, None, limit, now);
+        let definition = Manifest::load(None).unwrap().services.remove(0);
+        let plan = Plan { definition: Definition { start_timeout: limit, ..definition }, replacement: None };
+        let mut trial = Trial::new(plan.clone(), plan.clone(), now);
         assert!(!trial.ended(now), "the one before");
         trial.starts();
         assert_eq!([trial.ended(now), trial.ended(now), trial.ended(now)], [false, false, true]);
-        let mut late = Trial::new(None, None, limit, now);
+        let mut late = Trial::new(plan.clone(), plan, now);
         late.starts();
         assert!(late.ended(now + limit));
     }

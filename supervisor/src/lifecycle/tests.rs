@@ -17,6 +17,7 @@ fn new() -> Lifecycle {
         start_timeout: START_TIMEOUT,
         limits: crate::limits::Limits::default(),
         shelf: false,
+        drop_in: None,
         restart: Policy {
             intensity: 3,
             period: Duration::from_secs(60),

@@ -1,6 +1,7 @@
 //! Keeper and supervisor on the real kernel, with services that are nothing but their protocol.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod drop_ins;
 mod fake;
 mod instance;
 mod replace;

@@ -49,7 +49,7 @@ async fn status(engine: &Engine, format: Option<&Format>) -> Result<u8> {
             console::print(&render::system::table(&services))?;
             for service in &services {
                 tell_trouble(service);
-                tell_replacement(service);
+                tell_replacement(service, &engine.instance.state(schema::supervisor::SERVICE));
             }
         }
     }
@@ -66,12 +66,17 @@ fn tell_trouble(status: &ServiceStatus) {
 }
 
 /// Says that a service is not what is installed.
-fn tell_replacement(status: &ServiceStatus) {
+fn tell_replacement(status: &ServiceStatus, state: &Path) {
     let ServiceStatus { service, executable, .. } = status;
-    if !executable.is_empty() {
+    if executable.is_empty() {
+        return;
+    }
+    if Path::new(executable).starts_with(state.join("programs")) {
         console::note(format_args!(
             "{service}: runs a replacement, {executable}; `cctl system replace {service} --default` undoes that"
         ));
+    } else {
+        console::note(format_args!("{service}: runs {executable}, as a drop-in says"));
     }
 }
 
