@@ -3,7 +3,7 @@ SHELL = /bin/sh
 CARGO ?= cargo
 SHIM = services/executor/shim/Cargo.toml
 
-.PHONY: run stop test build install deb setup-run setup-deb setup-test lint format unit images privileged end-to-end chaos chaos-churn fuzz power-loss kill-matrix bench-transfers schema clean help
+.PHONY: run stop test build install deb setup-run setup-deb setup-test lint format unit images privileged end-to-end chaos chaos-churn fuzz power-loss kill-matrix plugins bench-transfers schema clean help
 
 help:
 	@echo 'make run      build, start cctl, run a container and show its output'
@@ -48,10 +48,11 @@ PREFIX ?= /usr/local
 BIN ?= target/release
 SERVICES = image-store filesystem network executor log-collector containers
 install:
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/cctl $(DESTDIR)$(PREFIX)/share/man/man1 \
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/cctl $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/cctl/schema \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/zsh/site-functions \
 		$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
-	install $(BIN)/cctl $(DESTDIR)$(PREFIX)/bin/
+	install $(BIN)/cctl $(BIN)/cctl-conformance $(DESTDIR)$(PREFIX)/bin/
+	install -m 644 schema/*.capnp $(DESTDIR)$(PREFIX)/share/cctl/schema/
 	install $(BIN)/cctl-supervisor $(BIN)/cctl-shim $(SERVICES:%=$(BIN)/%) $(DESTDIR)$(PREFIX)/libexec/cctl/
 	$(BIN)/cctl man $(DESTDIR)$(PREFIX)/share/man/man1
 	$(BIN)/cctl completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/cctl
@@ -88,7 +89,14 @@ images:
 			&& mv $(IMAGES)/$$name.new $(IMAGES)/$$name.tar || { cat $(IMAGES)/$$name.log; exit 1; }; }; \
 	done
 
-end-to-end: build images
+# What the plugin in Python needs: fetched once, because the suites have no network but their own.
+VENV = $(CURDIR)/target/plugin-venv
+plugins:
+	@cmp -s tests/plugins/requirements.txt $(VENV)/requirements.txt || { rm -rf $(VENV) && python3 -m venv $(VENV) \
+		&& $(VENV)/bin/pip install --quiet --disable-pip-version-check --requirement tests/plugins/requirements.txt \
+		&& cp tests/plugins/requirements.txt $(VENV)/; }
+
+end-to-end: build images plugins
 	CCTL_TEST_IMAGES=$(IMAGES) tests/all -- --package tests
 
 # Every recorded moment; `make test` tries some of them.
