@@ -88,3 +88,23 @@ fn one_that_answers_nonsense_fails_what_needs_it_and_nothing_else() {
     assert_eq!(others(&cctl), before);
     cctl.cctl(&["rm", "-f", "counting"]).ok();
 }
+
+#[test]
+fn one_that_never_answers_holds_up_what_needs_it_and_nothing_else() {
+    let cctl = system();
+    let before = others(&cctl);
+    let plugin = script(&cctl, "silent", &ready_and("pass"));
+    drop_in(&cctl, &plugin);
+    cctl.cctl(&["system", "restart", "network"]).ok();
+    let mut waiting =
+        cctl.command(&["run", "--rm", "base", "echo", "on"]).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    goes_on(&cctl);
+    assert!(waiting.try_wait().unwrap().is_none(), "it waits for the network");
+    // With a network that answers, what waited is done.
+    fs::remove_file(drop_in_file(&cctl)).unwrap();
+    cctl.cctl(&["system", "restart", "network"]).ok();
+    let output = waiting.wait_with_output().unwrap();
+    assert_eq!((output.status.success(), output.stdout), (true, b"on\n".to_vec()));
+    assert_eq!(others(&cctl), before);
+    cctl.cctl(&["rm", "-f", "counting"]).ok();
+}
