@@ -84,7 +84,7 @@ privileged: build
 IMAGES = $(CURDIR)/target/test-images
 images:
 	@mkdir -p $(IMAGES)
-	@for name in python sshd debian; do \
+	@for name in python sshd debian systemd; do \
 		[ -f $(IMAGES)/$$name.tar ] || { tests/recipes/make $$name > $(IMAGES)/$$name.new 2> $(IMAGES)/$$name.log \
 			&& mv $(IMAGES)/$$name.new $(IMAGES)/$$name.tar || { cat $(IMAGES)/$$name.log; exit 1; }; }; \
 	done

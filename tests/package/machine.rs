@@ -1,11 +1,35 @@
 //! A machine with a minimal Debian: a root of its own, with processes of its own, on the network of the test.
 
-use harness::{Output, eventually};
+use harness::{Output, eventually, within};
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+/// The same with systemd, a /dev and cgroups of its own.
+const BOOT_SYSTEMD: &str = "set -e; mkdir \"$2\"; echo $$ > \"$2/cgroup.procs\"; \
+    exec unshare --mount --pid --cgroup --fork --kill-child sh -c \"$3\" sh \"$1\"";
+const SYSTEMD: &str = "set -e; mount --make-rprivate /; mount --bind \"$1\" \"$1\"; cd \"$1\"; \
+    mount -t proc proc proc; mount -t sysfs sysfs sys; mount -t cgroup2 cgroup2 sys/fs/cgroup; \
+    for place in run dev; do mount -t tmpfs -o mode=755 tmpfs $place; done; \
+    for node in null zero full random urandom tty; do touch dev/$node; mount --bind /dev/$node dev/$node; done; \
+    mkdir dev/pts dev/shm; mount -t devpts -o newinstance,ptmxmode=0666 devpts dev/pts; ln -s pts/ptmx dev/ptmx; \
+    pivot_root . mnt; exec chroot . env -i container=test sh -c \
+    'umount -l /mnt; echo ready; exec /lib/systemd/systemd --log-target=null --show-status=no > /dev/null 2>&1'";
+/// Units that would change the host, or wait for what is not there.
+const MASKED: [&str; 8] = [
+    "systemd-sysctl.service",
+    "systemd-udevd.service",
+    "systemd-udev-trigger.service",
+    "systemd-modules-load.service",
+    "systemd-remount-fs.service",
+    "systemd-binfmt.service",
+    "systemd-logind.service",
+    "console-getty.service",
+];
 
 /// Makes a directory the root, and is its first process until its input ends.
 const BOOT: &str = "set -e; mount --make-rprivate /; mount --bind \"$1\" \"$1\"; cd \"$1\"; \
@@ -15,34 +39,59 @@ const BOOT: &str = "set -e; mount --make-rprivate /; mount --bind \"$1\" \"$1\";
 /// Where dpkg and others note what they did.
 const NOTES: [&str; 4] = ["var/lib/dpkg", "var/log", "var/cache", "tmp"];
 
+/// Unpacks an image into a directory that is made.
+fn unpack(image: &str, root: &Path) {
+    fs::create_dir(root).unwrap();
+    let recipe = Path::new(env!("CARGO_MANIFEST_DIR")).join("recipes/make");
+    let unpack = "\"$1\" \"$2\" | tar --extract --directory \"$3\"";
+    let unpacked = Command::new("sh").args(["-c", unpack, "sh"]).arg(recipe).arg(image).arg(root).status().unwrap();
+    assert!(unpacked.success());
+}
+
 /// A machine that runs. Dropping it ends its processes.
 pub(crate) struct Machine {
     root: PathBuf,
     first: Child,
     pid: String,
+    /// Of all its processes.
+    cgroup: Option<PathBuf>,
 }
 
 impl Machine {
     /// Unpacks and starts one, in a directory that is made.
     pub(crate) fn start(root: &Path) -> Self {
-        fs::create_dir(root).unwrap();
-        let recipe = Path::new(env!("CARGO_MANIFEST_DIR")).join("recipes/make");
-        let unpack = "\"$1\" debian | tar --extract --directory \"$2\"";
-        let unpacked = Command::new("sh").args(["-c", unpack, "sh"]).arg(recipe).arg(root).status().unwrap();
-        assert!(unpacked.success());
-        let mut first = Command::new("unshare")
-            .args(["--mount", "--pid", "--fork", "--kill-child", "sh", "-c", BOOT, "sh"])
-            .arg(root)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        unpack("debian", root);
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "--pid", "--fork", "--kill-child", "sh", "-c", BOOT, "sh"]).arg(root);
+        Self::boot(root, command, None)
+    }
+
+    /// The same with systemd, which has started what is enabled.
+    pub(crate) fn start_with_systemd(root: &Path) -> Self {
+        unpack("systemd", root);
+        for unit in MASKED {
+            symlink("/dev/null", root.join("etc/systemd/system").join(unit)).unwrap();
+        }
+        let unified = ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"].map(Path::new);
+        let cgroup = unified.into_iter().find(|path| path.join("cgroup.procs").exists()).unwrap().join("machine");
+        let mut command = Command::new("sh");
+        command.args(["-c", BOOT_SYSTEMD, "sh"]).args([root, &cgroup]).arg(SYSTEMD);
+        let machine = Self::boot(root, command, Some(cgroup));
+        // What else it would do waits for a console.
+        let ready = ["systemctl", "is-active", "basic.target"];
+        let started = within(Duration::from_secs(60), || (machine.run(&ready).stdout == "active\n").then_some(()));
+        assert!(started.is_some(), "{}", machine.run(&["systemctl", "list-jobs"]).stdout);
+        machine
+    }
+
+    fn boot(root: &Path, mut command: Command, cgroup: Option<PathBuf>) -> Self {
+        let mut first = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(first.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
         assert_eq!(line, "ready\n");
         let children = format!("/proc/{0}/task/{0}/children", first.id());
         let pid = fs::read_to_string(children).unwrap().trim().to_owned();
-        Self { root: root.to_owned(), first, pid }
+        Self { root: root.to_owned(), first, pid, cgroup }
     }
 
     /// A command in the machine, not started yet.
@@ -98,12 +147,24 @@ impl Machine {
 
 impl Drop for Machine {
     fn drop(&mut self) {
-        drop(self.first.stdin.take());
+        // Its child, the first process of the machine, is killed with it, and with that one all others.
+        let _ = self.first.kill();
         let _ = self.first.wait();
         // The last of its processes, and with them its mounts.
         let gone = || (!Path::new(&format!("/proc/{}", self.pid)).exists()).then_some(());
         if !std::thread::panicking() {
             eventually("the machine is off", gone);
+            if let Some(cgroup) = &self.cgroup {
+                eventually("its cgroups are empty", || remove(cgroup).ok());
+            }
         }
     }
+}
+
+/// Removes a cgroup, and those below.
+fn remove(cgroup: &Path) -> std::io::Result<()> {
+    for entry in fs::read_dir(cgroup)?.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
+        remove(&entry.path())?;
+    }
+    fs::remove_dir(cgroup)
 }

@@ -67,6 +67,101 @@ fn verify_units(machine: &Machine) {
     assert!(output.status.success() && said.is_empty(), "{said}");
 }
 
+/// The process that systemd has started.
+fn main_process(machine: &Machine) -> String {
+    machine.run(&["systemctl", "show", "--property=MainPID", "--value", "cctl"]).ok()
+}
+
+fn is_active(machine: &Machine, unit: &str) -> bool {
+    machine.run(&["systemctl", "is-active", unit]).stdout == "active\n"
+}
+
+/// Processes of the machine by their names. A child has that of its parent until it executes something.
+fn named(machine: &Machine, name: &str) -> Vec<String> {
+    let look = "for p in /proc/[0-9]*; do [ \"$(cat $p/comm)\" != \"$1\" ] || echo ${p#/proc/}; done 2>/dev/null";
+    machine.run(&["sh", "-c", look, "sh", name]).stdout.lines().map(str::to_owned).collect()
+}
+
+fn kill(machine: &Machine, signal: &str, pids: &[String]) {
+    // Who is gone is just as dead.
+    machine.run(&["sh", "-c", &format!("kill -{signal} {} || :", pids.join(" "))]).ok();
+}
+
+#[test]
+fn under_systemd_containers_outlive_whatever_becomes_of_the_unit() {
+    let host = Instance::prepare();
+    let machine = Machine::start_with_systemd(&host.scratch().join("machine"));
+    let (first, second) = (deliver(&machine, "1.0-1"), deliver(&machine, "1.0-2"));
+    machine.run(&["dpkg", "-i", &first]).ok();
+    assert!(is_active(&machine, "cctl") && is_active(&machine, "cctl-containers"), "installed, it runs");
+    assert!(named(&machine, "cctl-keeper").contains(&main_process(&machine)));
+    fs::write(machine.path("tmp/base.tar"), base_image()).unwrap();
+    machine.run(&["cctl", "import", "/tmp/base.tar", "base"]).ok();
+    let serve = "trap exit TERM; mkdir -p /www; echo here > /www/index.html; httpd -f -p 80 -h /www & \
+        i=0; while :; do echo $((i=i+1)); sleep 0.02; done";
+    let run = ["cctl", "run", "-d", "--name", "web", "-p", "18091:80", "base", "sh", "-c", serve];
+    machine.run(&run).ok();
+    eventually("it serves", || page(18091).filter(|page| page == "here\n"));
+    let began = ["cctl", "inspect", "--format", "{{.State.Pid}} {{.State.StartedAt}}", "web"];
+    let before = machine.run(&began).ok();
+    let goes_on = |after: &str| {
+        assert_eq!(page(18091).as_deref(), Some("here\n"), "{after}");
+        assert_eq!(machine.run(&began).ok(), before, "{after}");
+    };
+    let systemctl = |verb: &str| drop(machine.run(&["systemctl", verb, "cctl"]).ok());
+
+    let keeper = main_process(&machine);
+    systemctl("reload");
+    goes_on("reload");
+    assert_eq!(main_process(&machine), keeper);
+    systemctl("restart");
+    goes_on("restart");
+    assert_ne!(main_process(&machine), keeper);
+
+    systemctl("stop");
+    assert!(!is_active(&machine, "cctl") && machine.run(&["cctl", "ps"]).code != 0);
+    assert_eq!(page(18091).as_deref(), Some("here\n"), "stop");
+    systemctl("start");
+    goes_on("start");
+
+    // The supervisor becomes the keeper, and systemd's next process stands by for it.
+    let keeper = main_process(&machine);
+    kill(&machine, "KILL", std::slice::from_ref(&keeper));
+    goes_on("a keeper that is killed");
+    let stand_by = eventually("another main process", || {
+        Some(main_process(&machine)).filter(|pid| *pid != keeper && *pid != "0" && is_active(&machine, "cctl"))
+    });
+    assert_eq!([stand_by], *named(&machine, "cctl-stand-by"));
+    goes_on("standing by");
+    systemctl("reload");
+    goes_on("reload by the one that stands by");
+
+    // Keeper and supervisor at once: now it is systemd that starts the next.
+    let both = [named(&machine, "cctl-keeper"), named(&machine, "cctl-supervisor")].concat();
+    kill(&machine, "STOP", &both);
+    kill(&machine, "KILL", &both);
+    eventually("a keeper", || {
+        let is_main = named(&machine, "cctl-keeper").contains(&main_process(&machine));
+        (is_main && is_active(&machine, "cctl")).then_some(())
+    });
+    goes_on("all killed");
+
+    machine.run(&["dpkg", "-i", &second]).ok();
+    goes_on("an upgrade");
+    assert!(is_active(&machine, "cctl"));
+    let log = machine.run(&["cctl", "logs", "web"]).ok();
+    assert!(log.lines().count() > 20 && log.lines().zip(1..).all(|(line, number)| line == number.to_string()));
+
+    // As it is when the host goes down.
+    machine.run(&["systemctl", "stop", "cctl-containers"]).ok();
+    assert_eq!((page(18091), is_active(&machine, "cctl")), (None, false));
+    machine.run(&["systemctl", "start", "cctl", "cctl-containers"]).ok();
+    assert!(machine.run(&["cctl", "ps", "-a", "--format", "{{.Status}}"]).ok().starts_with("Exited (0)"));
+    machine.run(&["dpkg", "--purge", "cctl"]).ok();
+    assert_eq!(machine.programs(), Vec::<String>::new());
+    drop(machine);
+}
+
 #[test]
 fn it_is_installed_upgraded_removed_and_purged() {
     let host = Instance::prepare();
