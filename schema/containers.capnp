@@ -27,16 +27,18 @@ interface Containers extends(Common.Service) {
 
   stop @2 (call :Common.Call, container :Text, timeoutMs :UInt32) -> (outcome :Common.Outcome(Container));
   # Sends the stop signal, waits `timeoutMs` (0xffffffff: as the container's record says), sends SIGKILL. Done if it is not running. Idempotent.
+  # Repeated with the same `call.request`: done also if it has removed itself meanwhile.
 
   kill @3 (call :Common.Call, container :Text, signal :Int32) -> (outcome :Common.Outcome(Container));
-  # Sends a signal to PID 1. Repeated with the same `call.request`: sent again while it runs, done if it has ended.
+  # Sends a signal to PID 1. Repeated with the same `call.request`: sent again while it runs, done if it has ended, or removed itself.
   # Fails: conflict if it is not running.
 
   restart @4 (call :Common.Call, container :Text, timeoutMs :UInt32) -> (outcome :Common.Outcome(Container));
   # Stops it if it runs, and starts it. Repeated with the same `call.request`: done once.
 
   wait @5 (call :Common.Call, container :Text) -> (outcome :Common.Outcome(Container));
-  # Answers when it is not running. Dropping the call cancels the wait. Idempotent.
+  # Answers when it is not running; also of one that has removed itself a moment ago. Dropping the call cancels the wait.
+  # Idempotent.
 
   remove @6 (call :Common.Call, container :Text, force :Bool) -> (outcome :Common.Outcome(Common.Done));
   # Removes a stopped container and all that belongs to it; with `force`, kills a running one first.

@@ -5,7 +5,7 @@ use crate::exec::{self, ExecHandle, KeepExec};
 use crate::record::Record;
 use crate::registry::{Damaged, Departed, Find, Registry, Views};
 use crate::workers::STEP;
-use crate::{check, creation, decide, operations, removal, shut_down, watching};
+use crate::{check, creation, decide, lookup, operations, removal, shut_down, watching};
 use actix::Addr;
 use kit::actor::ask;
 use schema::common::{CheckReport, ExitRecord};
@@ -39,6 +39,18 @@ impl Api {
                 }
             }
             found => found.map(Ok),
+        }
+    }
+
+    /// The container that is meant, or the last of it, if it has removed itself after `by_this` request.
+    async fn find_or_done(
+        &self,
+        reference: &str,
+        by_this: impl Fn(&Record) -> bool,
+    ) -> Result<Result<Handle, Record>, Failure> {
+        match self.find_or_last(reference).await? {
+            Err(record) if !by_this(&record) => Err(lookup::unknown(reference)),
+            found => Ok(found),
         }
     }
 
@@ -79,12 +91,19 @@ impl Server for Api {
     }
 
     async fn stop(&self, call: &Call, container: String, timeout_ms: u32) -> Result<Container, Failure> {
-        let handle = self.find(&container).await?;
+        let handle = match self.find_or_done(&container, |record| record.stopped_by(call.request)).await? {
+            Ok(handle) => handle,
+            Err(record) => return Ok(record.container),
+        };
         Ok(operations::detached(operations::stop(handle, call.request, timeout_ms)).await?.container())
     }
 
     async fn kill(&self, call: &Call, container: String, signal: i32) -> Result<Container, Failure> {
-        let (handle, workers) = (self.find(&container).await?, self.shared.workers.clone());
+        let by_this = |record: &Record| record.signalled_by(call.request) || record.stopped_by(call.request);
+        let (handle, workers) = match self.find_or_done(&container, by_this).await? {
+            Ok(handle) => (handle, self.shared.workers.clone()),
+            Err(record) => return Ok(record.container),
+        };
         Ok(operations::detached(operations::kill(handle, workers, call.limited(STEP), signal)).await?.container())
     }
 

@@ -4,6 +4,7 @@
 //! kept/<id>.json           on the disk before anything depends on it
 //! boots/<boot id>/<id>.json  survives this process, but not the host
 //! boots/<boot id>/execs/<id>.json  the same of further processes, which never survive the host
+//! boots/<boot id>/departed/<id>.json  the last of containers that removed themselves, for who asks again
 //! events/                    what happened, told after it was recorded
 //! ```
 //!
@@ -28,6 +29,7 @@ use kit::actor::on_thread;
 use kit::store::{Durability, Store};
 use schema::containers::RestartKind;
 use schema::{ContainerId, Failure};
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -37,6 +39,8 @@ pub(crate) use verify::Torn;
 const KIND: &str = "container";
 pub(crate) const EXEC_KIND: &str = "exec";
 const VERSION: u32 = 1;
+/// How many containers that have removed themselves are remembered.
+const DEPARTED: usize = 64;
 
 /// The records of all containers.
 #[derive(Debug)]
@@ -44,6 +48,9 @@ pub(crate) struct Journal {
     kept: Store<Record>,
     passing: Store<Record>,
     execs: Store<ExecRecord>,
+    departed: Store<Record>,
+    /// Their names, the oldest first.
+    departures: Mutex<VecDeque<String>>,
     events: Events,
     boots: PathBuf,
     boot: String,
@@ -57,6 +64,8 @@ impl Journal {
             kept: Store::open(state.join("kept"), KIND, VERSION)?,
             passing: Store::open(boots.join(boot), KIND, VERSION)?,
             execs: Store::open(boots.join(boot).join("execs"), EXEC_KIND, VERSION)?,
+            departed: Store::open(boots.join(boot).join("departed"), KIND, VERSION)?,
+            departures: Mutex::default(),
             events: Events::open(&state.join("events"), boot)?,
             boots,
             boot: boot.to_owned(),
@@ -116,8 +125,25 @@ impl Journal {
         Ok(())
     }
 
+    /// Remembers one that removes itself: who asked for its end may have lost the answer, and asks again.
+    fn depart(&self, record: &Record) -> Result<(), Failure> {
+        let name = record.id().as_str();
+        self.departed.put(name, record, Durability::Process)?;
+        let oldest = {
+            let mut departures = self.departures.lock().unwrap_or_else(PoisonError::into_inner);
+            departures.push_back(name.to_owned());
+            if departures.len() > DEPARTED { departures.pop_front() } else { None }
+        };
+        oldest.map_or(Ok(()), |name| self.departed.drop_record(&name))
+    }
+
     fn delete(&self, record: &Record) -> Result<(), Failure> {
         let name = record.id().as_str();
+        if !record.is_kept()
+            && let Err(failure) = self.depart(record)
+        {
+            tracing::warn!(%failure, "cannot remember a container that has removed itself");
+        }
         // In this order: alone, the passing record of a kept container would mean that `kept` is damaged.
         self.passing.drop_record(name)?;
         if record.is_kept() { self.kept.delete(name) } else { Ok(()) }

@@ -214,6 +214,16 @@ impl Record {
         self.run.as_ref().is_some_and(|run| run.started_by == request.0)
     }
 
+    /// Whether this request was the last to order the end of the current or last run.
+    pub(crate) fn stopped_by(&self, request: RequestId) -> bool {
+        self.stop_order().is_some_and(|order| order.request == request.0)
+    }
+
+    /// When its last run ended, in nanoseconds since the Unix epoch; 0: never.
+    pub(crate) fn finished_at(&self) -> i64 {
+        self.container.exit.as_ref().map_or(0, |exit| exit.finished_at)
+    }
+
     /// Whether this request was the last to send a signal to the current or last run.
     pub(crate) fn signalled_by(&self, request: RequestId) -> bool {
         self.run.as_ref().is_some_and(|run| run.signalled_by == Some(request.0))

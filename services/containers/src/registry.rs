@@ -14,6 +14,7 @@ use schema::{ContainerId, Failure};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub(crate) use messages::{
     Admit, AllDamaged, Damaged, Departed, Discard, Find, Forget, GiveBack, Known, Recovered, Rename, Views,
@@ -21,6 +22,9 @@ pub(crate) use messages::{
 
 /// How many containers that are gone are remembered, for callers who ask again after a lost answer.
 const REMEMBERED: usize = 256;
+
+/// How long after the start of this process callers of its predecessor ask again.
+const ASKED_AGAIN: Duration = Duration::from_secs(60);
 
 /// The owner of all names and ids.
 pub(crate) struct Registry {
@@ -31,6 +35,8 @@ pub(crate) struct Registry {
     names: HashMap<String, ContainerId>,
     damaged: BTreeMap<ContainerId, Damage>,
     departed: VecDeque<Arc<Record>>,
+    /// Those that removed themselves before this process began, for callers who have lost its answer.
+    before: Vec<Arc<Record>>,
     /// Execs of the containers that were recorded before; taken with them.
     execs: HashMap<ContainerId, Vec<ExecHandle>>,
 }
@@ -43,7 +49,7 @@ struct Entry {
 impl Registry {
     /// The registry of the containers that the journal holds.
     pub(crate) fn new(shared: Rc<Shared>, loaded: Loaded, execs: HashMap<ContainerId, Vec<ExecHandle>>) -> Self {
-        let Loaded { records, damaged, execs: _ } = loaded;
+        let Loaded { records, damaged, execs: _, departed } = loaded;
         Self {
             shared,
             loaded: records,
@@ -51,6 +57,7 @@ impl Registry {
             names: HashMap::new(),
             damaged,
             departed: VecDeque::new(),
+            before: departed.into_iter().map(Arc::new).collect(),
             execs,
         }
     }
@@ -149,7 +156,12 @@ impl Registry {
     }
 
     fn departed(&self, reference: &str) -> Option<Arc<Record>> {
-        self.departed.iter().rfind(|record| record.id().as_str() == reference).cloned()
+        let by_id = self.departed.iter().rfind(|record| record.id().as_str() == reference);
+        by_id.cloned().or_else(|| {
+            let before = self.before.iter().map(|record| (record.id(), record.name()));
+            let id = lookup::find(reference, before).ok()?;
+            self.before.iter().find(|record| record.id() == id).cloned()
+        })
     }
 
     /// The container with a damaged record that is meant, if one is.
@@ -176,5 +188,7 @@ impl Actor for Registry {
         for record in std::mem::take(&mut self.loaded).into_values() {
             self.insert(record, Stage::Recovering, ctx);
         }
+        // By then, nobody asks again.
+        ctx.run_later(ASKED_AGAIN, |registry, _| registry.before.clear());
     }
 }

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::io;
 use std::path::PathBuf;
+use std::sync::PoisonError;
 
 /// What the journal holds.
 #[derive(Debug, Default)]
@@ -20,6 +21,8 @@ pub(crate) struct Loaded {
     pub(crate) damaged: BTreeMap<ContainerId, Damage>,
     /// Intact records of execs.
     pub(crate) execs: Vec<ExecRecord>,
+    /// Containers that removed themselves before this process began.
+    pub(crate) departed: Vec<Record>,
 }
 
 /// A container whose record cannot be read.
@@ -37,6 +40,10 @@ impl Journal {
         self.fold(&mut loaded)?;
         read(&self.passing, &mut loaded)?;
         loaded.execs = self.execs.load()?.0.into_iter().map(|(_, exec)| exec).collect();
+        loaded.departed = self.departed.load()?.0.into_iter().map(|(_, record)| record).collect();
+        loaded.departed.sort_by_key(Record::finished_at);
+        let names = loaded.departed.iter().map(|record| record.id().to_string());
+        self.departures.lock().unwrap_or_else(PoisonError::into_inner).extend(names);
         self.catch_up(&loaded)?;
         for (id, damage) in std::mem::take(&mut loaded.damaged) {
             if loaded.records.contains_key(&id) {

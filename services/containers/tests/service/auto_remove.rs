@@ -2,8 +2,8 @@
 
 use crate::support::executor::exit;
 use crate::support::{Bench, call, spec};
-use schema::ContainerId;
 use schema::containers::{AutoRemove, ContainerSpec};
+use schema::{Call, Code, ContainerId};
 use std::time::{Duration, Instant};
 
 const GRACE: Duration = Duration::from_secs(10);
@@ -23,6 +23,42 @@ async fn on_exit_it_is_gone_when_wait_answers() {
     assert!(!bench.exists(&id).await);
     bench.assert_nothing_left();
     bench.create(&spec("job")).await;
+}
+
+/// The service is killed when all is done, and before anybody is told.
+#[actix::test]
+async fn who_asks_again_after_a_lost_answer_is_told_how_it_ended() {
+    for verb in ["stop", "kill", "wait"] {
+        let mut bench = Bench::new().await;
+        let id = bench.run(&ContainerSpec { auto_remove: AutoRemove::OnExit, ..spec("job") }).await;
+        let client = bench.another_client();
+        let ask = async |call: &Call, container: &str| match verb {
+            "stop" => client.stop(call, container, 1000).await,
+            "kill" => client.kill(call, container, 9).await,
+            _ => client.wait(call, container).await,
+        };
+        let lost = call();
+        if verb == "wait" {
+            bench.world.end(&id, exit(0, 0));
+        }
+        let told = ask(&lost, "job").await.unwrap();
+        assert!(told.exit.is_some());
+        bench.service.restart();
+        for reference in ["job", id.short(), id.as_str()] {
+            let again = ask(&lost, reference).await.unwrap();
+            assert_eq!((again.id, again.exit), (id.clone(), told.exit.clone()), "{verb}");
+        }
+        if verb != "wait" {
+            assert_eq!(ask(&call(), "job").await.unwrap_err().code, Code::NotFound, "{verb}");
+        }
+        bench.assert_nothing_left();
+        // The next of that name is another.
+        let next = bench.run(&ContainerSpec { auto_remove: AutoRemove::OnExit, ..spec("job") }).await;
+        if verb == "wait" {
+            bench.world.end(&next, exit(5, 0));
+        }
+        assert_eq!(ask(&call(), "job").await.unwrap().id, next);
+    }
 }
 
 #[actix::test]
