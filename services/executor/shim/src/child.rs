@@ -160,8 +160,11 @@ fn take_terminal(slave: &Fd) -> Result<()> {
 fn make_real_directory(path: &CStr, mode: u32) -> Result<()> {
     match sys::open_real_directory(path) {
         Err(Errno::NOENT) => {
-            sys::make_directory(path, mode)?;
-            sys::open_real_directory(path).map(drop)
+            match sys::make_directory(path, mode) {
+                // Somebody else has the same root filesystem.
+                Ok(()) | Err(Errno::EXIST) => sys::open_real_directory(path).map(drop),
+                failed => failed,
+            }
         }
         other => other.map(drop),
     }
