@@ -8,7 +8,7 @@ use crate::record::{Identity, LogRecord};
 use crate::recover::{RunMark, recover};
 use crate::source::{CHUNK, Losses, Pipe};
 use crate::stage::{self, Moving};
-use crate::takeover::{place_of, take_over};
+use crate::takeover::{is_begun, place_of, take_over};
 use crate::view::{Phase, Shared};
 use crate::writer::{Taken, Writer};
 use kit::store::{Durability, Store};
@@ -140,6 +140,11 @@ pub(crate) fn hold(place: &Place, record: &mut LogRecord, wait: Wait) -> Result<
     };
     let mut gate = Gate::open(&directory).map_err(failed)?;
     gate.enter_soon().map_err(failed)?;
+    // The monitor may have counted before it left us the turn.
+    if unless_gone(lost.refresh()).map_err(failed)?.is_none() {
+        return Ok(Hold::Gone);
+    }
+    account_before(place, record, &mut writer, &lost);
     let news = gate.news().map_err(failed)?;
     // Of a monitor that has ended nobody waits for a turn: then all of it is taken over at once. The stage of mode `drop`
     // has to be emptied meanwhile.
@@ -147,9 +152,7 @@ pub(crate) fn hold(place: &Place, record: &mut LogRecord, wait: Wait) -> Result<
     let may_wait = gate.is_shared() && (record.spec.mode == LogMode::Drop || !has_ended);
     if take_over(place, record, &mut writer, &mut lost, may_wait)? {
         gate.know(news);
-        if let Err(error) = writer.account(lost.totals()) {
-            tracing::warn!(%error, "a gap waits for its entry");
-        }
+        account(&mut writer, &lost);
     }
     let pipes = open_pipes(record).map_err(failed)?;
     // In mode `drop`, what nobody takes is counted at once: a gap shows where it was.
@@ -163,6 +166,19 @@ pub(crate) fn hold(place: &Place, record: &mut LogRecord, wait: Wait) -> Result<
     let relays = relays.collect::<io::Result<_>>().map_err(failed)?;
     let (place, record) = (place.clone(), record.clone());
     Ok(Hold::Taken(Box::new(Run { place, record, pipes, writer, lost, gate, moving, lock, _relays: relays })))
+}
+
+fn account(writer: &mut Writer, lost: &Losses) {
+    if let Err(error) = writer.account(lost.totals()) {
+        tracing::warn!(%error, "a gap waits for its entry");
+    }
+}
+
+/// What was lost was written before what is still spilled, so its gap comes before that.
+fn account_before(place: &Place, record: &LogRecord, writer: &mut Writer, lost: &Losses) {
+    if !is_begun(place, record) {
+        account(writer, lost);
+    }
 }
 
 fn openlock(directory: &Path, expected: Identity) -> io::Result<Option<File>> {
@@ -244,10 +260,11 @@ impl Run {
     fn take_over_news(&mut self) -> Result<bool, Failure> {
         let failed = |error: io::Error| Failure::io("asking the monitor", &error);
         let Some(news) = self.gate.news().map_err(failed)? else { return Ok(true) };
+        self.lost.refresh().map_err(failed)?;
+        account_before(&self.place, &self.record, &mut self.writer, &self.lost);
         if !take_over(&self.place, &mut self.record, &mut self.writer, &mut self.lost, true)? {
             return Ok(false);
         }
-        self.lost.refresh().map_err(failed)?;
         self.gate.know(Some(news));
         Ok(true)
     }

@@ -238,6 +238,38 @@ mod tests {
         }
     }
 
+    /// A kill between making a segment and removing the oldest leaves one too many.
+    #[test]
+    fn a_rotation_that_was_cut_short_does_not_take_along_what_is_not_moved_yet() {
+        let (directory, sandbox) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let shared = Shared::new(directory.path().to_owned(), None);
+        let bounds = |files| Bounds { size: 10_000, files };
+        let record = |bytes| Record { at: 1, stream: Stream::Stderr, data: vec![7; bytes], dropped: 0 };
+        let mut before = recover(&shared, bounds(3), Some(RUN)).unwrap();
+        before.begin();
+        while before.segments.len() < 3 || before.prepare(before.accounted).unwrap() > 1 {
+            before.put(&record(1)).unwrap();
+        }
+        before.put(&record(1)).unwrap();
+
+        let mut writer = recover(&shared, bounds(2), Some(RUN)).unwrap();
+        writer.mode = LogMode::Drop;
+        let mut lost = Losses::open(sandbox.path()).unwrap();
+        let (reader, pipe) = rustix::pipe::pipe().unwrap();
+        let (mut source, mut pipe) = (Pipe(reader), File::from(pipe));
+        let [second, third] = [writer.segments[1].start, writer.segments[2].start];
+        for (moved, dropped) in [(second, 100), (third, 0)] {
+            shared.holds.renew(MOVER, moved, Instant::now() + ALWAYS);
+            pipe.write_all(&[8; 100]).unwrap();
+            let already = lost.totals()[0];
+            assert_eq!(writer.take(&mut source, Stream::Stdout, &mut lost), Taken::Some);
+            assert_eq!(lost.totals()[0] - already, dropped);
+            let view = shared.view();
+            assert_eq!(reader::chunk(&shared, &view, moved, PIECE).unwrap().lost, 0);
+        }
+        assert_eq!(writer.segments.len(), 2);
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig { cases: 6, ..ProptestConfig::default() })]
 

@@ -45,6 +45,11 @@ fn renamed(path: &Path) -> PathBuf {
     name.into()
 }
 
+/// Whether a spilled file is half copied: until all of it is, nothing else may be appended.
+pub(crate) fn is_begun(place: &Place, record: &LogRecord) -> bool {
+    sources(place, record).any(|(_, path)| renamed(&path).exists())
+}
+
 /// Appends all that is spilled: of stdout, then of stderr. In our turn; blocks. Answers whether all of it is there: if it
 /// may wait for room, it is to be called again before anything else is appended.
 pub(crate) fn take_over(

@@ -70,10 +70,12 @@ impl Writer {
         self.take_at_once(source, stream, lost)
     }
 
-    /// Whether the next byte makes the oldest segment go, and somebody still reads that.
+    /// Whether the next byte makes the oldest segment go, and somebody still reads that. Two go if the last rotation was
+    /// cut short by a kill.
     fn must_wait(&self) -> bool {
-        let full = self.room() == 0 && self.segments.len() >= self.bounds.files;
-        full && self.shared.holds.need(self.segments.get(1).map_or(self.end, |second| second.start))
+        let going = (self.segments.len() + 1).saturating_sub(self.bounds.files);
+        let full = self.room() == 0 && going > 0;
+        full && self.shared.holds.need(self.segments.get(going).map_or(self.end, |first| first.start))
     }
 
     /// The same, whoever is overtaken; in mode `drop`, nobody is.
