@@ -27,7 +27,7 @@ use crate::noted::Noted;
 use crate::record::Record;
 use kit::actor::on_thread;
 use kit::store::{Durability, Store};
-use schema::containers::RestartKind;
+use schema::containers::{AutoRemove, RestartKind};
 use schema::{ContainerId, Failure};
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -137,9 +137,23 @@ impl Journal {
         oldest.map_or(Ok(()), |name| self.departed.drop_record(&name))
     }
 
+    /// Nobody asks again for these any more. Blocks.
+    pub(crate) fn forget_departed(&self, which: impl Fn(&str) -> bool) {
+        let mut departures = self.departures.lock().unwrap_or_else(PoisonError::into_inner);
+        departures.retain(|name| {
+            if !which(name) {
+                return true;
+            }
+            if let Err(failure) = self.departed.drop_record(name) {
+                tracing::warn!(%failure, "cannot forget a container that has removed itself");
+            }
+            false
+        });
+    }
+
     fn delete(&self, record: &Record) -> Result<(), Failure> {
         let name = record.id().as_str();
-        if !record.is_kept()
+        if record.container.spec.auto_remove == AutoRemove::OnExit
             && let Err(failure) = self.depart(record)
         {
             tracing::warn!(%failure, "cannot remember a container that has removed itself");

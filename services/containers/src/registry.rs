@@ -23,7 +23,7 @@ pub(crate) use messages::{
 /// How many containers that are gone are remembered, for callers who ask again after a lost answer.
 const REMEMBERED: usize = 256;
 
-/// How long after the start of this process callers of its predecessor ask again.
+/// How long callers ask again.
 const ASKED_AGAIN: Duration = Duration::from_secs(60);
 
 /// The owner of all names and ids.
@@ -155,6 +155,20 @@ impl Registry {
         }
     }
 
+    /// Some have removed themselves: after a while, nobody asks again.
+    fn forget_later(&self, ids: Vec<ContainerId>, ctx: &mut Context<Self>) {
+        if ids.is_empty() {
+            return;
+        }
+        ctx.run_later(ASKED_AGAIN, move |registry, _| {
+            registry.before.retain(|record| !ids.contains(record.id()));
+            let journal = Arc::clone(&registry.shared.journal);
+            drop(tokio::task::spawn_blocking(move || {
+                journal.forget_departed(|name| ids.iter().any(|id| id.as_str() == name));
+            }));
+        });
+    }
+
     fn departed(&self, reference: &str) -> Option<Arc<Record>> {
         let by_id = self.departed.iter().rfind(|record| record.id().as_str() == reference);
         by_id.cloned().or_else(|| {
@@ -188,7 +202,7 @@ impl Actor for Registry {
         for record in std::mem::take(&mut self.loaded).into_values() {
             self.insert(record, Stage::Recovering, ctx);
         }
-        // By then, nobody asks again.
-        ctx.run_later(ASKED_AGAIN, |registry, _| registry.before.clear());
+        let before = self.before.iter().map(|record| record.id().clone()).collect();
+        self.forget_later(before, ctx);
     }
 }

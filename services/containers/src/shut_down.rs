@@ -7,11 +7,12 @@ use crate::registry::{Registry, Views};
 use crate::workers::own_call;
 use actix::Addr;
 use futures::future::join_all;
-use kit::actor::ask;
+use kit::actor::{ask, on_thread};
 use schema::call::RequestId;
 use schema::{ContainerId, Failure};
 use std::collections::HashSet;
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// Stops every container, all at a time, and removes what the instance has in the kernel. What fails does not
 /// keep the rest; the first failure is told.
@@ -32,6 +33,12 @@ pub(crate) async fn run(
     let stopped = join_all(stops).await.into_iter().collect::<Result<(), _>>();
     let swept = sweep(&shared, &known).await;
     let torn_down = shared.workers.network.tear_down(&own_call()).await;
+    let journal = Arc::clone(&shared.journal);
+    on_thread(move || {
+        journal.forget_departed(|_| true);
+        Ok::<_, Failure>(())
+    })
+    .await?;
     stopped.and(swept).and(torn_down)
 }
 

@@ -5,7 +5,7 @@ use crate::container::{Handle, Recover, View};
 use crate::journal::Damage;
 use crate::record::Record;
 use actix::prelude::*;
-use schema::containers::ContainerSpec;
+use schema::containers::{AutoRemove, ContainerSpec};
 use schema::executor::SandboxState;
 use schema::{ContainerId, Failure};
 use std::collections::HashMap;
@@ -131,7 +131,10 @@ impl Handler<AllDamaged> for Registry {
 impl Handler<Forget> for Registry {
     type Result = ();
 
-    fn handle(&mut self, Forget(record): Forget, _: &mut Context<Self>) {
+    fn handle(&mut self, Forget(record): Forget, ctx: &mut Context<Self>) {
+        if record.container.spec.auto_remove == AutoRemove::OnExit {
+            self.forget_later(vec![record.id().clone()], ctx);
+        }
         self.forget(record);
     }
 }
