@@ -13,12 +13,21 @@ use std::time::{Duration, Instant};
 const SERVICES: [&str; 6] = ["containers", "executor", "filesystem", "image-store", "log-collector", "network"];
 const COUNT: &str = "i=0; while :; do echo $((i=i+1)); usleep 2000; done";
 
-/// Every monitor that is recorded, of containers and of execs.
-fn monitors(cctl: &Instance) -> Vec<i32> {
+/// What is recorded of sandboxes and execs.
+fn records(cctl: &Instance) -> impl Iterator<Item = serde_json::Value> {
     let entries = std::fs::read_dir(cctl.runtime().join("sandboxes")).unwrap().flatten();
     let records = entries.filter_map(|entry| std::fs::read(entry.path().join("sandbox.json")).ok());
-    let records = records.filter_map(|record| serde_json::from_slice::<serde_json::Value>(&record).ok());
-    records.map(|record| i32::try_from(record["monitor"]["pid"].as_i64().unwrap()).unwrap()).collect()
+    records.filter_map(|record| serde_json::from_slice(&record).ok())
+}
+
+/// Of execs alone.
+fn execs(cctl: &Instance) -> Vec<serde_json::Value> {
+    records(cctl).filter(|record| record["spec"]["of"].is_string()).collect()
+}
+
+/// Every monitor that is recorded, of containers and of execs.
+fn monitors(cctl: &Instance) -> Vec<i32> {
+    records(cctl).map(|record| i32::try_from(record["monitor"]["pid"].as_i64().unwrap()).unwrap()).collect()
 }
 
 fn signal(pid: i32, signal: Signal) {
@@ -144,6 +153,8 @@ fn execs_go_on() {
     let mut input = client.stdin.take().unwrap();
     let reader = BufReader::new(client.stdout.take().unwrap());
     let text = thread::spawn(move || reader.lines().map(|line| line.unwrap() + "\n").collect::<String>());
+    // A start is another test's.
+    eventually("the exec runs", || execs(&cctl).iter().any(|exec| exec["first"].is_object()).then_some(()));
     for round in 0..20 {
         (1..=100).for_each(|number| writeln!(input, "{}", round * 100 + number).unwrap());
         monitors(&cctl).into_iter().for_each(|pid| signal(pid, Signal::KILL));
