@@ -127,6 +127,7 @@ struct CheckReport {
   problems @2 :List(Problem);   # empty: all is whole
   repaired @3 :List(Problem);   # what this call has mended; not among the problems any more
   kept @4 :List(Problem);       # damaged files that were set aside, and that nothing depends on; the hint removes each
+  owners @5 :List(Text);        # ids of the containers and execs that have something at this service
 }
 
 struct Problem {

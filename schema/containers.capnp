@@ -120,9 +120,10 @@ interface Containers extends(Common.Service) {
   # What its writable layer takes on disk. Idempotent.
 
   check @29 (call :Common.Call, repair :Bool) -> (outcome :Common.Outcome(Common.CheckReport));
-  # Verifies the records of this service and what the filesystem service stores. With `repair`, damaged records of what
-  # is known are written anew, the image store is told again which images are in use, and the filesystem service mends
-  # what it can. Idempotent.
+  # Verifies the records of this service, and has filesystem, network, executor and log-collector compare what they
+  # have with what they should have: what belongs to no container is a problem, and so is what a container lacks. With
+  # `repair`, damaged records of what is known are written anew, the image store is told again which images are in use,
+  # the others mend what they can, and what belongs to no container is removed. Idempotent.
 }
 
 struct ExecSpec {
@@ -154,7 +155,8 @@ struct CommitSpec {
 struct Event {
   sequence @0 :UInt64;        # counts up, never reused
   at @1 :Int64;               # nanoseconds since the Unix epoch
-  action @2 :Text;            # create, start, die, stop, kill, pause, unpause, restart, rename, oom, destroy, commit, exec_start, exec_die
+  action @2 :Text;            # create, start, die, stop, kill, pause, unpause, restart, rename, oom, destroy, commit, exec_start, exec_die;
+                              # damage: its record was set aside; orphan: what was left of it without a record was removed
   container @3 :Text;         # id
   attributes @4 :List(Text);  # "key=value": name, image, exitCode, signal, …
 }

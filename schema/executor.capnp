@@ -53,6 +53,10 @@ interface Executor extends(Common.Service) {
 
   processes @10 (call :Common.Call, id :Text) -> (outcome :Common.Outcome(ProcessList));
   # The processes of the sandbox, in the order of their ids. Idempotent. Fails as `stats`.
+
+  check @11 (call :Common.Call, repair :Bool) -> (outcome :Common.Outcome(Common.CheckReport));
+  # Compares directories, monitors and cgroups of sandboxes with each other. With `repair`, removes what is left of
+  # sandboxes that do not exist any more. Idempotent.
 }
 
 struct ExecSpec {

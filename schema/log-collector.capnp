@@ -36,6 +36,9 @@ interface LogCollector extends(Common.Service) {
 
   reconcile @5 (call :Common.Call, live :List(Text)) -> (outcome :Common.Outcome(Common.Done));
   # Removes the logs of containers that are not in `live`. Idempotent.
+
+  check @6 (call :Common.Call, repair :Bool) -> (outcome :Common.Outcome(Common.CheckReport));
+  # Names what is kept of logs, and what of it is damaged. Idempotent.
 }
 
 interface InputSession {

@@ -26,6 +26,10 @@ interface Network extends(Common.Service) {
   tearDown @4 (call :Common.Call) -> (outcome :Common.Outcome(Common.Done));
   # Removes the bridge and the table when nothing is attached; the next attach makes them again. Idempotent.
   # Fails: conflict if a container is attached.
+
+  check @5 (call :Common.Call, repair :Bool) -> (outcome :Common.Outcome(Common.CheckReport));
+  # Compares bridge, table and published ports in the kernel with the records. With `repair`, makes anew what is
+  # missing or other. Idempotent.
 }
 
 struct AttachSpec {

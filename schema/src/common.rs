@@ -4,8 +4,8 @@ use crate::bindings::common_capnp::{
     self, about, check_report, exit_record, layer, limits, port_binding, problem, sandbox_ref, volume,
 };
 use crate::failure::Failure;
-use crate::ids::Digest;
-use crate::wire::{Wire, length, list, set_list, set_texts, text, texts};
+use crate::ids::{ContainerId, Digest};
+use crate::wire::{Wire, ids, length, list, set_ids, set_list, set_texts, text, texts};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
@@ -136,6 +136,8 @@ pub struct CheckReport {
     pub repaired: Vec<Problem>,
     /// Damaged files that were set aside, and that nothing depends on.
     pub kept: Vec<Problem>,
+    /// Containers and execs that have something at this service.
+    pub owners: Vec<ContainerId>,
 }
 
 /// One thing that is wrong.
@@ -336,16 +338,18 @@ impl Wire for CheckReport {
             problems: list(reader.get_problems())?,
             repaired: list(reader.get_repaired())?,
             kept: list(reader.get_kept())?,
+            owners: ids(reader.get_owners())?,
         })
     }
 
     fn write(&self, mut builder: check_report::Builder<'_>) {
-        let Self { examined, bytes, problems, repaired, kept } = self;
+        let Self { examined, bytes, problems, repaired, kept, owners } = self;
         builder.set_examined(*examined);
         builder.set_bytes(*bytes);
         set_list(builder.reborrow().init_problems(length(problems)), problems);
         set_list(builder.reborrow().init_repaired(length(repaired)), repaired);
-        set_list(builder.init_kept(length(kept)), kept);
+        set_list(builder.reborrow().init_kept(length(kept)), kept);
+        set_ids(builder.init_owners(length(owners)), owners);
     }
 }
 

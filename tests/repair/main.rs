@@ -206,3 +206,54 @@ fn whoever_is_killed_meanwhile_a_repair_is_finished_by_itself_or_the_next() {
         echo(&cctl);
     }
 }
+
+#[test]
+fn what_belongs_to_no_container_is_named_and_removed_and_told() {
+    let cctl = Instance::start();
+    cctl.cctl(&["run", "-d", "--name", "user", "-p", "8080", "base", "sleep", "600"]).ok();
+    let user = cctl.cctl(&["inspect", "--format", "{{.Id}}", "user"]).ok();
+    assert_eq!(check(&cctl).code, 0);
+    let orphan = "0123456789abcdef".repeat(4);
+    let places = [
+        ("filesystem", cctl.root().join("filesystem/containers").join(&orphan)),
+        ("executor", cctl.runtime().join("sandboxes").join(&orphan)),
+        ("log-collector", cctl.root().join("log-collector").join(&orphan)),
+    ];
+    for (service, place) in &places {
+        fs::create_dir(place).unwrap();
+        if *service == "log-collector" {
+            // It knows its logs since its start.
+            cctl.kill_service(service);
+        }
+        let found = check(&cctl);
+        assert!(found.code == 1 && found.stdout.contains(&orphan[..12]), "{service}: {found:?}");
+        repair(&cctl);
+        assert!(!place.exists(), "{}", place.display());
+    }
+    let form = ["events", "--since", "10m", "--until", "0s", "--filter", "event=orphan", "--format", "json"];
+    let told = cctl.cctl(&form).ok();
+    assert!(told.contains(&orphan) && told.contains("log-collector") && told.contains("filesystem"), "{told}");
+    // What is in the kernel is known to the network, and written anew.
+    flip(&cctl.root().join("network/leases").join(format!("{user}.json")));
+    let found = check(&cctl);
+    assert!(found.code == 1 && found.stdout.contains(&user[..12]), "{found:?}");
+    repair(&cctl);
+    cctl.kill_service("network");
+    assert_eq!(cctl.cctl(&["port", "user"]).ok().lines().count(), 2);
+    assert_eq!(check(&cctl).code, 0);
+}
+
+#[test]
+fn a_lost_record_is_an_event() {
+    let cctl = Instance::start();
+    cctl.cctl(&["create", "--name", "bad", "base", "true"]).ok();
+    let id = cctl.cctl(&["inspect", "--format", "{{.Id}}", "bad"]).ok();
+    fs::write(cctl.root().join("containers/kept").join(format!("{id}.json")), "junk").unwrap();
+    cctl.kill_service("containers");
+    let form = ["events", "--since", "10m", "--until", "0s", "--filter", "event=damage", "--format", "{{.ID}}"];
+    assert_eq!(cctl.cctl(&form).ok(), id);
+    let found = cctl.cctl(&["system", "check", "--repair"]);
+    assert!(found.code == 1 && found.stdout.contains(&format!("cctl rm -f {}", &id[..12])), "{found:?}");
+    cctl.cctl(&["rm", "-f", &id]).ok();
+    assert_eq!(check(&cctl).code, 0);
+}

@@ -2,7 +2,7 @@
 
 use super::model::{ExecSpec, Prepared, Process, ProcessSpec, SandboxSpec, SandboxState, Started, Stats};
 use crate::bindings::executor_capnp::executor;
-use crate::common::ExitRecord;
+use crate::common::{CheckReport, ExitRecord};
 use crate::link::Link;
 use crate::rpc::request;
 use crate::wire::{Wire, list};
@@ -177,5 +177,10 @@ impl Client {
             |answer| list(answer.get_processes())
         )
         .await
+    }
+
+    /// Compares what there is of sandboxes, and removes what belongs to none.
+    pub async fn check(&self, call: &Call, repair: bool) -> Result<CheckReport, Failure> {
+        request!(self, call, check_request, |params| params.set_repair(repair), CheckReport::read).await
     }
 }

@@ -2,7 +2,7 @@
 
 use super::model::{ExecSpec, Prepared, Process, ProcessSpec, SandboxSpec, SandboxState, Started, Stats};
 use crate::bindings::executor_capnp::executor as wire;
-use crate::common::{About, ExitRecord};
+use crate::common::{About, CheckReport, ExitRecord};
 use crate::rpc::{answer, answer_hello};
 use crate::wire::{Wire, length, set_list, text};
 use crate::{Call, ContainerId, Failure};
@@ -50,6 +50,11 @@ pub trait Server: 'static {
     async fn processes(&self, call: &Call, id: ContainerId) -> Result<Vec<Process>, Failure> {
         let _ = (call, id);
         Err(crate::rpc::missing("executor.processes"))
+    }
+    /// Compares what there is of sandboxes, and removes what belongs to none.
+    async fn check(&self, call: &Call, repair: bool) -> Result<CheckReport, Failure> {
+        let _ = (call, repair);
+        Err(crate::rpc::missing("executor.check"))
     }
 }
 
@@ -194,6 +199,16 @@ impl<A: Server> wire::Server for Served<A> {
             "executor.processes",
             |call, p| self.api.processes(&call, text(p.get_id())?.parse()?).await,
             |values, builder| set_list(builder.init_processes(length(&values)), &values)
+        )
+    }
+
+    async fn check(self: Rc<Self>, params: wire::CheckParams, mut results: wire::CheckResults) -> capnp::Result<()> {
+        answer!(
+            params,
+            results,
+            "executor.check",
+            |call, p| self.api.check(&call, p.get_repair()).await,
+            |value, builder| value.write(builder)
         )
     }
 }

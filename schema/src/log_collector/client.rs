@@ -2,6 +2,7 @@
 
 use super::model::{Chunk, From, LogSpec};
 use crate::bindings::log_collector_capnp::{input_session, log_collector};
+use crate::common::CheckReport;
 use crate::link::{Link, is_lost, within};
 use crate::rpc::request;
 use crate::wire::{Wire, length, read_outcome, set_ids};
@@ -122,6 +123,11 @@ impl Client {
     /// end is the end of the container's stdin.
     pub fn input<'a>(&'a self, id: &'a ContainerId, session: &'a str, once: bool) -> Input<'a> {
         Input { client: self, id, session, once, open: RefCell::new(None) }
+    }
+
+    /// Names what is kept of logs, and what of it is damaged.
+    pub async fn check(&self, call: &Call, repair: bool) -> Result<CheckReport, Failure> {
+        request!(self, call, check_request, |params| params.set_repair(repair), CheckReport::read).await
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::model::{Chunk, From, LogSpec};
 use crate::bindings::log_collector_capnp::{input_session, log_collector as wire};
-use crate::common::About;
+use crate::common::{About, CheckReport};
 use crate::rpc::{answer, answer_hello};
 use crate::wire::{Wire, ids, text};
 use crate::{Call, ContainerId, Failure};
@@ -39,6 +39,11 @@ pub trait Server: 'static {
         session: String,
         once: bool,
     ) -> Result<(Self::Input, u64), Failure>;
+    /// Names what is kept of logs, and what of it is damaged.
+    async fn check(&self, call: &Call, repair: bool) -> Result<CheckReport, Failure> {
+        let _ = (call, repair);
+        Err(crate::rpc::missing("log-collector.check"))
+    }
 }
 
 /// One client's hold of a container's stdin. It is dropped when the client lets go of it or is gone.
@@ -143,6 +148,16 @@ impl<A: Server> wire::Server for Served<A> {
                 builder.set_session(capnp_rpc::new_client(ServedInput { input: session }));
                 builder.set_accepted(accepted);
             }
+        )
+    }
+
+    async fn check(self: Rc<Self>, params: wire::CheckParams, mut results: wire::CheckResults) -> capnp::Result<()> {
+        answer!(
+            params,
+            results,
+            "log-collector.check",
+            |call, p| self.api.check(&call, p.get_repair()).await,
+            |value, builder| value.write(builder)
         )
     }
 }

@@ -2,7 +2,7 @@
 
 use super::model::{AttachSpec, Attachment, NetworkInfo};
 use crate::bindings::network_capnp::network;
-use crate::common::SandboxRef;
+use crate::common::{CheckReport, SandboxRef};
 use crate::link::Link;
 use crate::rpc::request;
 use crate::wire::{Wire, length, set_ids};
@@ -78,5 +78,10 @@ impl Client {
     /// Removes bridge and table when nothing is attached.
     pub async fn tear_down(&self, call: &Call) -> Result<(), Failure> {
         request!(self, call, tear_down_request, |params| {}, |_| Ok(())).await
+    }
+
+    /// Compares bridge, table and ports with the records, and mends what is otherwise.
+    pub async fn check(&self, call: &Call, repair: bool) -> Result<CheckReport, Failure> {
+        request!(self, call, check_request, |params| params.set_repair(repair), CheckReport::read).await
     }
 }

@@ -2,7 +2,7 @@
 
 use super::model::{AttachSpec, Attachment, NetworkInfo};
 use crate::bindings::network_capnp::network as wire;
-use crate::common::{About, SandboxRef};
+use crate::common::{About, CheckReport, SandboxRef};
 use crate::rpc::{answer, answer_hello};
 use crate::wire::{Wire, ids, text};
 use crate::{Call, ContainerId, Failure};
@@ -27,6 +27,11 @@ pub trait Server: 'static {
     async fn info(&self, call: &Call) -> Result<NetworkInfo, Failure>;
     /// Removes bridge and table when nothing is attached.
     async fn tear_down(&self, call: &Call) -> Result<(), Failure>;
+    /// Compares bridge, table and ports with the records, and mends what is otherwise.
+    async fn check(&self, call: &Call, repair: bool) -> Result<CheckReport, Failure> {
+        let _ = (call, repair);
+        Err(crate::rpc::missing("network.check"))
+    }
 }
 
 struct Served<A> {
@@ -95,5 +100,15 @@ impl<A: Server> wire::Server for Served<A> {
         mut results: wire::TearDownResults,
     ) -> capnp::Result<()> {
         answer!(params, results, "network.tear_down", |call, p| self.api.tear_down(&call).await, |(), _| ())
+    }
+
+    async fn check(self: Rc<Self>, params: wire::CheckParams, mut results: wire::CheckResults) -> capnp::Result<()> {
+        answer!(
+            params,
+            results,
+            "network.check",
+            |call, p| self.api.check(&call, p.get_repair()).await,
+            |value, builder| value.write(builder)
+        )
     }
 }

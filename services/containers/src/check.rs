@@ -2,13 +2,15 @@
 
 use crate::container::{Handle, Shared, View, WriteAnew};
 use crate::exec;
-use crate::journal::Torn;
+use crate::journal::{Journal, Torn};
 use crate::lifecycle::Phase;
-use crate::registry::{AllDamaged, Registry, Views};
+use crate::registry::{AllDamaged, Ids, Registry, Views};
+use crate::workers::Workers;
 use actix::Addr;
 use kit::actor::{ask, on_thread};
 use schema::common::{CheckReport, Problem};
-use schema::{Call, Code, ContainerId, Failure};
+use schema::network::Mode;
+use schema::{Call, Code, ContainerId, Failure, executor, filesystem, log_collector, network};
 use std::collections::HashSet;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -20,7 +22,8 @@ pub(crate) async fn run(
     call: Call,
     repair: bool,
 ) -> Result<CheckReport, Failure> {
-    let check = Check { shared, registry, call, repair, report: CheckReport::default() };
+    let began = kit::process::now();
+    let check = Check { shared, registry, call, repair, began, report: CheckReport::default() };
     check.all().await
 }
 
@@ -29,6 +32,8 @@ struct Check {
     registry: Addr<Registry>,
     call: Call,
     repair: bool,
+    /// When: nanoseconds since the Unix epoch.
+    began: i64,
     report: CheckReport,
 }
 
@@ -63,13 +68,109 @@ impl Check {
         let mut running: Vec<ContainerId> =
             views.iter().filter(may_run).map(|(_, view)| view.record.id().clone()).collect();
         running.extend(damaged.into_iter().map(|(id, _)| id));
-        let files = self.shared.workers.filesystem.check(&self.call, self.repair, &running).await?;
-        self.add(files);
+        let (workers, call, repair) = (self.shared.workers.clone(), self.call, self.repair);
+        // Containers that run now, if they do afterwards, too, should have something at each worker.
+        let live: Vec<Handle> =
+            views.into_iter().filter(|(_, view)| view.phase() == Phase::Running).map(|(handle, _)| handle).collect();
+        let filesystem = workers.filesystem.check(&call, repair, &running).await?;
+        self.compare(filesystem::SERVICE, filesystem, &live).await?;
+        let network = workers.network.check(&call, repair).await;
+        self.compare_if_it_does(network::SERVICE, network, &live).await?;
+        let executor = workers.executor.check(&call, repair).await;
+        self.compare_if_it_does(executor::SERVICE, executor, &live).await?;
+        let logs = workers.log_collector.check(&call, repair).await;
+        self.compare_if_it_does(log_collector::SERVICE, logs, &live).await?;
         Ok(self.report)
     }
 
+    /// The same for a worker that need not know this method: it may be another's, or of before.
+    async fn compare_if_it_does(
+        &mut self,
+        worker: &'static str,
+        answer: Result<CheckReport, Failure>,
+        live: &[Handle],
+    ) -> Result<(), Failure> {
+        match answer {
+            Err(failure) if failure.code == Code::Unimplemented => {
+                tracing::info!(worker, %failure, "it cannot be checked");
+                Ok(())
+            }
+            answer => self.compare(worker, answer?, live).await,
+        }
+    }
+
+    /// Compares those who have something at a worker with those who should. `live` ran before the worker was asked.
+    async fn compare(&mut self, worker: &'static str, part: CheckReport, live: &[Handle]) -> Result<(), Failure> {
+        let owners: HashSet<ContainerId> = part.owners.iter().cloned().collect();
+        self.add(part);
+        for handle in live {
+            let View { record, .. } = handle.now();
+            let (id, spec) = (record.id(), &record.container.spec);
+            let needs_it = worker != network::SERVICE || spec.network == Mode::Bridge;
+            // One that was started again meanwhile had nothing when the worker was asked.
+            let is_same = record.phase == Phase::Running && record.container.started_at < self.began;
+            if needs_it && is_same && !owners.contains(id) {
+                let message = format!("it runs, and {worker} has nothing of it");
+                let hint = format!("`cctl restart {}` makes all of it anew", id.short());
+                self.report.problems.push(Problem::new(format!("container {}", id.short()), message, hint));
+            }
+        }
+        for id in self.orphans(owners).await? {
+            let object = format!("{worker}: container or exec {}", id.short());
+            // Asked again: it may have been on its way out.
+            let still = self.owners_at(worker).await?.contains(&id);
+            if still && self.repair {
+                self.remove_orphan(worker, &id).await?;
+                tell_of_orphan(&self.shared.journal, worker, &id).await?;
+                self.report.repaired.push(Problem::new(object, "there is none: what was left of it is removed", ""));
+            } else if still {
+                let hint = "`cctl system check --repair` removes what is left of it";
+                self.report.problems.push(Problem::new(object, "there is none, but something is left of it", hint));
+            }
+        }
+        Ok(())
+    }
+
+    /// Those of them that are neither a container nor an exec.
+    async fn orphans(&self, owners: HashSet<ContainerId>) -> Result<Vec<ContainerId>, Failure> {
+        // Asked after the workers: a container is known before anything is made for it, and until all of it is gone.
+        let known = ask(&self.registry, Ids).await?;
+        let mut orphans = Vec::new();
+        for id in owners.into_iter().filter(|id| !known.contains(id)) {
+            match ask(&self.shared.execs, exec::Find(id.clone())).await {
+                Ok(_) => {}
+                Err(failure) if failure.code == Code::NotFound => orphans.push(id),
+                Err(failure) => return Err(failure),
+            }
+        }
+        orphans.sort();
+        Ok(orphans)
+    }
+
+    async fn owners_at(&self, worker: &str) -> Result<Vec<ContainerId>, Failure> {
+        let Workers { filesystem, network, executor, log_collector, image_store: _ } = &self.shared.workers;
+        let report = match worker {
+            filesystem::SERVICE => filesystem.check(&self.call, false, &[]).await,
+            network::SERVICE => network.check(&self.call, false).await,
+            executor::SERVICE => executor.check(&self.call, false).await,
+            _ => log_collector.check(&self.call, false).await,
+        };
+        report.map(|report| report.owners)
+    }
+
+    async fn remove_orphan(&self, worker: &str, id: &ContainerId) -> Result<(), Failure> {
+        tracing::warn!(worker, %id, "removing what is left of something that there is not");
+        let Workers { filesystem, network, executor, log_collector, image_store: _ } = &self.shared.workers;
+        match worker {
+            filesystem::SERVICE => filesystem.release(&self.call, id).await,
+            network::SERVICE => network.detach(&self.call, id).await,
+            executor::SERVICE => executor.destroy(&self.call, id).await,
+            _ => log_collector.remove(&self.call, id).await,
+        }
+    }
+
     fn add(&mut self, part: CheckReport) {
-        let CheckReport { examined, bytes, problems, repaired, kept } = part;
+        let CheckReport { examined, bytes, problems, repaired, kept, owners: _ } = part;
         self.report.examined += examined;
         self.report.bytes += bytes;
         self.report.problems.extend(problems);
@@ -156,4 +257,18 @@ impl Check {
         }
         Ok(())
     }
+}
+
+/// Tells that something was removed that belonged to no container.
+pub(crate) async fn tell_of_orphan(
+    journal: &Arc<Journal>,
+    worker: &'static str,
+    id: &ContainerId,
+) -> Result<(), Failure> {
+    let (journal, id) = (Arc::clone(journal), id.clone());
+    on_thread(move || {
+        journal.tell_of(&id, "orphan", &[("service", worker)]);
+        Ok(())
+    })
+    .await
 }

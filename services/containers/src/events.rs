@@ -91,6 +91,20 @@ impl Events {
         Ok(())
     }
 
+    /// Tells of something that nobody has noted, because there is no record of it to note it in. Blocks on the disk.
+    pub(crate) fn tell_of(
+        &self,
+        container: &ContainerId,
+        action: &str,
+        attributes: Vec<String>,
+    ) -> Result<(), Failure> {
+        let mut state = self.state();
+        let noted = Noted { number: 0, at: kit::process::now(), action: action.to_owned(), attributes };
+        state.write(container, "", &noted)?;
+        self.last.send_replace(state.next - 1);
+        Ok(())
+    }
+
     /// Tells after a restart what the last process may not have told. Events that are older than all that is
     /// kept were told and are forgotten.
     pub(crate) fn catch_up(&self, container: &ContainerId, by: &ContainerId, noted: &[Noted]) -> Result<(), Failure> {
@@ -177,14 +191,19 @@ impl Events {
 
 impl State {
     fn append(&mut self, container: &ContainerId, by: &ContainerId, noted: &Noted) -> Result<(), Failure> {
+        self.write(container, by.as_str(), noted)?;
+        self.told.insert(by.as_str().to_owned(), noted.number);
+        Ok(())
+    }
+
+    fn write(&mut self, container: &ContainerId, by: &str, noted: &Noted) -> Result<(), Failure> {
         if self.new.len() >= self.a_file {
             self.rotate()?;
         }
         let Noted { number, at, action, attributes } = noted.clone();
         let event = Event { sequence: self.next, at, action, container: container.clone(), attributes };
-        self.new.append(&Told { event, by: by.as_str().to_owned(), number })?;
+        self.new.append(&Told { event, by: by.to_owned(), number })?;
         self.next += 1;
-        self.told.insert(by.as_str().to_owned(), number);
         Ok(())
     }
 

@@ -111,6 +111,14 @@ impl Journal {
         }
     }
 
+    /// Tells of something that no record notes. Blocks.
+    pub(crate) fn tell_of(&self, container: &ContainerId, action: &str, attributes: &[(&str, &str)]) {
+        let attributes = attributes.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        if let Err(failure) = self.events.tell_of(container, action, attributes) {
+            tracing::warn!(%failure, action, "cannot tell an event");
+        }
+    }
+
     /// Writes the record of an exec, and tells what was noted.
     fn write_exec(&self, record: &ExecRecord) -> Result<(), Failure> {
         self.execs.put(record.id.as_str(), record, Durability::Process)?;

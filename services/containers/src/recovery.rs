@@ -1,6 +1,7 @@
 //! After a start of this service: hears what runs, and tells the workers which containers there are. It takes
 //! as long as the workers take; what needs no worker is served meanwhile.
 
+use crate::check::tell_of_orphan;
 use crate::container::Shared;
 use crate::exec::Sandboxes;
 use crate::gate::Gate;
@@ -83,6 +84,7 @@ async fn sandboxes(shared: &Shared, registry: &Addr<Registry>) {
     for id in &leftovers {
         tracing::warn!(id = id.short(), "destroying a sandbox that belongs to nobody");
         executor.destroy(&own_call(), id).await.unwrap_or_else(warn);
+        tell_of_orphan(&shared.journal, executor::SERVICE, id).await.unwrap_or_else(warn);
     }
     shared.gate.open(executor::SERVICE);
     for id in leftovers {

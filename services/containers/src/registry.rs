@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) use messages::{
-    Admit, AllDamaged, Damaged, Departed, Discard, Find, Forget, GiveBack, Known, Recovered, Rename, Views,
+    Admit, AllDamaged, Damaged, Departed, Discard, Find, Forget, GiveBack, Ids, Known, Recovered, Rename, Views,
 };
 
 /// How many containers that are gone are remembered, for callers who ask again after a lost answer.

@@ -1,17 +1,18 @@
 //! The contract, method by method: each is a message to the owner of the sandbox.
 
 use crate::host::Host;
-use crate::registry::{All, ExecsOf, Find, Obtain, Owner, Registry};
+use crate::registry::{All, ExecsOf, Find, Ids, Obtain, Owner, Registry};
 use crate::sandbox::actor::{
     Destroy, EndExec, Freeze, GetRunning, Prepare, Resize, Sandbox, Signal, Start, State, Wait, blocking,
 };
 use crate::sandbox::record::Spec;
+use crate::sandbox::recover::{leftovers, take_up};
 use crate::sandbox::running::Running;
 use crate::survey;
 use actix::Addr;
 use futures::future::try_join_all;
 use kit::actor::ask;
-use schema::common::ExitRecord;
+use schema::common::{CheckReport, ExitRecord, Problem};
 use schema::executor::{ExecSpec, Prepared, Process, ProcessSpec, SandboxSpec, SandboxState, Server, Started, Stats};
 use schema::{Call, ContainerId, Failure};
 use std::sync::Arc;
@@ -132,6 +133,23 @@ impl Server for Api {
         let running = self.running(id).await?;
         let host = Arc::clone(&self.host);
         blocking(move || survey::processes(&host, &running)).await?
+    }
+
+    async fn check(&self, _: &Call, repair: bool) -> Result<CheckReport, Failure> {
+        let mut report = CheckReport::default();
+        for id in leftovers(&self.host, &self.registry).await? {
+            let object = format!("sandbox of {}", id.short());
+            let message = "there is a directory or a cgroup of it, and nobody owns it";
+            if repair {
+                take_up(&self.host, &self.registry, &id).await?;
+                report.repaired.push(Problem::new(object, format!("{message}: taken up, or removed"), ""));
+            } else {
+                report.problems.push(Problem::new(object, message, "`cctl system check --repair` removes it"));
+            }
+        }
+        report.owners = ask(&self.registry, Ids).await?.into_iter().collect();
+        report.examined = report.owners.len() as u64;
+        Ok(report)
     }
 
     async fn list(&self, _: &Call) -> Result<Vec<SandboxState>, Failure> {

@@ -4,7 +4,7 @@ use crate::host::Host;
 use crate::sandbox::actor::Sandbox;
 use actix::prelude::*;
 use schema::{ContainerId, Failure};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// Who owns a sandbox or an exec.
@@ -88,6 +88,19 @@ impl Handler<All> for Registry {
 
     fn handle(&mut self, All: All, _: &mut Context<Self>) -> Self::Result {
         Ok(self.owners.values().map(|owner| owner.address.clone()).collect())
+    }
+}
+
+/// The sandboxes and execs that have an owner.
+#[derive(Message)]
+#[rtype(result = "Result<BTreeSet<ContainerId>, Failure>")]
+pub(crate) struct Ids;
+
+impl Handler<Ids> for Registry {
+    type Result = Result<BTreeSet<ContainerId>, Failure>;
+
+    fn handle(&mut self, Ids: Ids, _: &mut Context<Self>) -> Self::Result {
+        Ok(self.owners.keys().cloned().collect())
     }
 }
 

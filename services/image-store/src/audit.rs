@@ -74,7 +74,7 @@ impl Audit {
         let Self { examined, bytes, problems, repaired, kept } = self;
         let still = |digest: &Option<Digest>| digest.as_ref().is_none_or(|digest| needed.contains(digest));
         let problems = problems.into_iter().filter(|(digest, _)| still(digest)).map(|(_, problem)| problem).collect();
-        CheckReport { examined, bytes, problems, repaired, kept }
+        CheckReport { examined, bytes, problems, repaired, kept, owners: Vec::new() }
     }
 
     fn note(&mut self, digest: Option<&Digest>, object: String, message: impl ToString, hint: impl Into<String>) {

@@ -2,16 +2,20 @@
 
 use crate::input::{Attach, Session};
 use crate::log::Open;
-use crate::logs::{Find, FindStdin, Logs, OpenLog, Others, RemoveLog, no_log};
+use crate::logs::{All, Find, FindStdin, Logs, OpenLog, Others, Records, RemoveLog, no_log};
 use crate::reader::{LARGEST, chunk};
+use crate::record::LogRecord;
 use crate::view::{Phase, Shared, View};
 use crate::{holds, locate};
 use actix::Addr;
 use futures::{StreamExt, TryStreamExt};
 use kit::actor::ask;
+use kit::store::Store;
+use schema::common::{CheckReport, Problem};
 use schema::log_collector::{Chunk, From, LogSpec, Server};
 use schema::{Call, ContainerId, Failure};
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -112,6 +116,12 @@ impl Server for Api {
             .await
     }
 
+    async fn check(&self, _call: &Call, _repair: bool) -> Result<CheckReport, Failure> {
+        let logs = self.logs.send(All).await.map_err(Failure::internal)?;
+        let store = ask(&self.logs, Records).await?;
+        kit::actor::on_thread(move || check(&logs, &store)).await
+    }
+
     async fn open_input(
         &self,
         _call: &Call,
@@ -123,4 +133,34 @@ impl Server for Api {
         let (handle, accepted) = ask(&input, Attach { session, once }).await?;
         Ok((Session::new(input, handle), accepted))
     }
+}
+
+/// Which logs there are, and what of them was damaged. A segment is lost when it is found to be damaged, and readers are
+/// shown the gap: there is nothing that could be mended.
+fn check(logs: &[(ContainerId, Arc<Shared>)], store: &Store<LogRecord>) -> Result<CheckReport, Failure> {
+    let mut report = CheckReport { examined: logs.len() as u64, ..CheckReport::default() };
+    for (name, bytes, record) in store.verify()? {
+        (report.examined, report.bytes) = (report.examined + 1, report.bytes + bytes);
+        if let Err(reason) = record {
+            let hint = "it is written anew when the container is started again";
+            report.problems.push(Problem::new(format!("record of log {name}"), reason, hint));
+        }
+    }
+    let mut keep = |object: String, kept: &Path, what: &str, remove: &str| {
+        let message = format!("{what} damaged, and kept in {}", kept.display());
+        let hint = format!("nothing depends on that: `{remove} {}`", kept.display());
+        report.kept.push(Problem::new(object, message, hint));
+    };
+    for (name, kept) in store.quarantined()? {
+        keep(format!("record of log {name}"), &kept, "it was", "rm");
+    }
+    for (id, shared) in logs {
+        let kept = shared.files.damaged();
+        if kept.exists() {
+            keep(format!("log of {}", id.short()), &kept, "segments of it were", "rm -r");
+        }
+    }
+    let exists = |shared: &Shared| !matches!(shared.view.borrow().phase, Phase::Absent | Phase::Removed);
+    report.owners = logs.iter().filter(|(_, shared)| exists(shared)).map(|(id, _)| id.clone()).collect();
+    Ok(report)
 }

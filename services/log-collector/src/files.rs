@@ -76,7 +76,7 @@ impl Files {
 
     /// Moves a damaged segment to a directory of its own, which goes with the log. Gives the directory.
     pub(crate) fn set_aside(&self, segment: u64) -> io::Result<PathBuf> {
-        let kept = self.directory.join(DAMAGED);
+        let kept = self.damaged();
         fs::create_dir_all(&kept)?;
         // The index last: without it, the rest would be removed.
         for path in self.parts(segment).into_iter().rev() {
@@ -87,6 +87,11 @@ impl Files {
         }
         self.remove(segment)?;
         Ok(kept)
+    }
+
+    /// Where damaged segments are.
+    pub(crate) fn damaged(&self) -> PathBuf {
+        self.directory.join(DAMAGED)
     }
 
     /// Removes a segment; done also if there is none.

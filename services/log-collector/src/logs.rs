@@ -74,6 +74,11 @@ pub(crate) struct Others(pub(crate) Vec<ContainerId>);
 #[rtype(result = "Vec<(ContainerId, Arc<Shared>)>")]
 pub(crate) struct All;
 
+/// Asks for the records of all logs.
+#[derive(Message)]
+#[rtype(result = "Result<Arc<Store<LogRecord>>, Failure>")]
+pub(crate) struct Records;
+
 impl Logs {
     /// Where a container's log is.
     pub(crate) fn place(&self, id: ContainerId) -> Place {
@@ -110,6 +115,14 @@ impl Handler<All> for Logs {
 
     fn handle(&mut self, _: All, _: &mut Context<Self>) -> Self::Result {
         MessageResult(self.entries.iter().map(|(id, entry)| (id.clone(), Arc::clone(&entry.shared))).collect())
+    }
+}
+
+impl Handler<Records> for Logs {
+    type Result = Result<Arc<Store<LogRecord>>, Failure>;
+
+    fn handle(&mut self, _: Records, _: &mut Context<Self>) -> Self::Result {
+        Ok(Arc::clone(&self.store))
     }
 }
 

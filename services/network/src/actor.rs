@@ -3,7 +3,7 @@
 use crate::engine::Engine;
 use crate::netfilter::Port;
 use actix::{Actor, Handler, Message, SyncContext};
-use schema::common::SandboxRef;
+use schema::common::{CheckReport, SandboxRef};
 use schema::network::{AttachSpec, Attachment, NetworkInfo};
 use schema::{ContainerId, Failure};
 
@@ -66,6 +66,11 @@ pub(crate) struct Mend;
 #[derive(Message)]
 #[rtype(result = "Result<(), Failure>")]
 pub(crate) struct Reconcile(pub(crate) Vec<ContainerId>);
+
+/// `Network.check` of the contract, with its `repair`.
+#[derive(Message)]
+#[rtype(result = "Result<CheckReport, Failure>")]
+pub(crate) struct Check(pub(crate) bool);
 
 /// `Network.info` of the contract.
 #[derive(Message)]
@@ -132,6 +137,14 @@ impl Handler<Reconcile> for Network {
 
     fn handle(&mut self, Reconcile(live): Reconcile, _: &mut SyncContext<Self>) -> Self::Result {
         self.engine()?.reconcile(&live)
+    }
+}
+
+impl Handler<Check> for Network {
+    type Result = Result<CheckReport, Failure>;
+
+    fn handle(&mut self, Check(repair): Check, _: &mut SyncContext<Self>) -> Self::Result {
+        self.engine()?.check(repair)
     }
 }
 

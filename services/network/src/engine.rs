@@ -3,6 +3,7 @@
 //! Everything here blocks, and belongs on a thread of its own. Effects follow records: whoever dies in between
 //! leaves a record of what may have been done, and the next process finishes or undoes it.
 
+mod check;
 mod restore;
 
 use crate::books::Books;

@@ -35,13 +35,13 @@ mod sysctl;
 mod watch;
 
 use actix::{Addr, SyncArbiter};
-use actor::{Attach, Detach, Info, Mend, Network, OwnPort, Reconcile, Recovered, Sweep, TearDown};
+use actor::{Attach, Check, Detach, Info, Mend, Network, OwnPort, Reconcile, Recovered, Sweep, TearDown};
 use engine::Engine;
 use kit::actor::ask;
 use kit::{Context, Identity};
 use netfilter::Port;
 use schema::bindings::network_capnp::network;
-use schema::common::SandboxRef;
+use schema::common::{CheckReport, SandboxRef};
 use schema::network::{AttachSpec, Attachment, NetworkInfo, SERVICE, Server, serve};
 use schema::{Call, ContainerId, Failure};
 use std::time::Duration;
@@ -125,6 +125,10 @@ impl Server for Api {
 
     async fn reconcile(&self, _call: &Call, live: Vec<ContainerId>) -> Result<(), Failure> {
         ask(&self.owner, Reconcile(live)).await
+    }
+
+    async fn check(&self, _call: &Call, repair: bool) -> Result<CheckReport, Failure> {
+        ask(&self.owner, Check(repair)).await
     }
 
     async fn info(&self, _call: &Call) -> Result<NetworkInfo, Failure> {

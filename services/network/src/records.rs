@@ -7,8 +7,8 @@ use crate::subnets::Subnets;
 use kit::store::{Durability, Store};
 use schema::{ContainerId, Failure};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 const VERSION: u32 = 1;
 /// The record of the subnets.
@@ -68,6 +68,22 @@ impl Records {
             }
         }
         Ok(leases)
+    }
+
+    /// The containers whose leases are intact on the disk.
+    pub(crate) fn intact(&self) -> Result<BTreeSet<ContainerId>, Failure> {
+        let whole = self.leases.verify()?.into_iter().filter(|(_, _, lease)| lease.is_ok());
+        Ok(whole.filter_map(|(name, ..)| name.parse().ok()).collect())
+    }
+
+    /// Whether the choice of subnets is intact on the disk.
+    pub(crate) fn is_choice_intact(&self) -> Result<bool, Failure> {
+        Ok(self.choices.verify()?.iter().any(|(name, _, choice)| name == BRIDGE && choice.is_ok()))
+    }
+
+    /// Damaged records that were moved aside.
+    pub(crate) fn quarantined(&self) -> Result<Vec<(String, PathBuf)>, Failure> {
+        Ok(self.choices.quarantined()?.into_iter().chain(self.leases.quarantined()?).collect())
     }
 
     /// Records a lease.

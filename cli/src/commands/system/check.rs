@@ -88,7 +88,7 @@ fn show(service: &str, answer: Result<CheckReport, Failure>) -> Result<u8> {
 }
 
 fn text(service: &str, report: &CheckReport) -> String {
-    let CheckReport { examined, bytes, problems, repaired, kept } = report;
+    let CheckReport { examined, bytes, problems, repaired, kept, owners: _ } = report;
     let found = match problems.len() {
         0 => "all whole".to_owned(),
         1 => "1 problem".to_owned(),

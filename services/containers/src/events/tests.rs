@@ -127,3 +127,15 @@ fn a_damaged_log_is_written_anew_without_what_cannot_be_read() {
     assert_eq!(told(&events, 0), expected);
     assert_eq!(told(&open(&directory), 0), expected);
 }
+
+#[test]
+fn what_nobody_noted_is_told_and_hides_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let web = id(1);
+    open(&directory).tell_of(&web, "damage", vec!["what=record".to_owned()]).unwrap();
+    let events = open(&directory);
+    events.tell(&web, &web, &[noted(1, "create")]).unwrap();
+    events.tell_of(&web, "orphan", Vec::new()).unwrap();
+    let expected = [(1, "damage"), (2, "create"), (3, "orphan")].map(|(at, action)| (at, action.to_owned()));
+    assert_eq!(told(&open(&directory), 0), expected);
+}

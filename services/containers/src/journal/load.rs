@@ -4,7 +4,7 @@ use super::{Journal, KIND, VERSION, id_of};
 use crate::exec::ExecRecord;
 use crate::record::Record;
 use crate::resume::after_reboot;
-use kit::store::{Durability, Store};
+use kit::store::{Damaged, Durability, Store};
 use schema::{ContainerId, Failure};
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
@@ -36,9 +36,9 @@ impl Journal {
     /// Reads all records. Those of earlier boots are brought up to date and moved to where they are kept.
     pub(crate) fn load(&self) -> Result<Loaded, Failure> {
         let mut loaded = Loaded::default();
-        read(&self.kept, &mut loaded)?;
+        let mut torn = read(&self.kept, &mut loaded)?;
         self.fold(&mut loaded)?;
-        read(&self.passing, &mut loaded)?;
+        torn.extend(read(&self.passing, &mut loaded)?);
         loaded.execs = self.execs.load()?.0.into_iter().map(|(_, exec)| exec).collect();
         loaded.departed = self.departed.load()?.0.into_iter().map(|(_, record)| record).collect();
         loaded.departed.sort_by_key(Record::finished_at);
@@ -51,6 +51,11 @@ impl Journal {
             } else {
                 loaded.damaged.insert(id, damage);
             }
+        }
+        for damaged in torn {
+            // Of two records of one container, the other is enough.
+            let Some(id) = id_of(&damaged.name).filter(|id| loaded.damaged.contains_key(id)) else { continue };
+            self.tell_of(&id, "damage", &[("what", "record"), ("kept", &damaged.kept.display().to_string())]);
         }
         Ok(loaded)
     }
@@ -115,9 +120,9 @@ impl Journal {
     }
 }
 
-/// Reads one directory; of two records of one container the newer holds.
-fn read(store: &Store<Record>, loaded: &mut Loaded) -> Result<(), Failure> {
-    let (records, _) = store.load()?;
+/// Reads one directory; of two records of one container the newer holds. Gives those that were found damaged now.
+fn read(store: &Store<Record>, loaded: &mut Loaded) -> Result<Vec<Damaged>, Failure> {
+    let (records, damaged) = store.load()?;
     for (name, record) in records {
         if record.id().as_str() != name {
             tracing::error!(name, id = %record.id(), "a record is under the name of another: it is not believed");
@@ -135,7 +140,7 @@ fn read(store: &Store<Record>, loaded: &mut Loaded) -> Result<(), Failure> {
             None => tracing::warn!(file = %file.display(), "this is no record of a container"),
         }
     }
-    Ok(())
+    Ok(damaged)
 }
 
 #[cfg(test)]

@@ -175,7 +175,8 @@ impl Record {
             self.note("oom", &[]);
         }
         let code = exit.code.to_string();
-        self.note("die", &[("exitCode", &code)]);
+        let why = [("exitCode", code.as_str()), ("error", exit.note.as_str())];
+        self.note("die", if exit.note.is_empty() { &why[..1] } else { &why });
         let is_ordered = self.run.as_ref().is_some_and(|run| run.stop.is_some() || run.killed);
         if self.stop_order().is_some() {
             self.note("stop", &[]);

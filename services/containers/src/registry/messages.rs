@@ -8,7 +8,7 @@ use actix::prelude::*;
 use schema::containers::{AutoRemove, ContainerSpec};
 use schema::executor::SandboxState;
 use schema::{ContainerId, Failure};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// The container that a user means.
@@ -59,6 +59,11 @@ pub(crate) struct Forget(pub(crate) Arc<Record>);
 #[derive(Message)]
 #[rtype(result = "Result<Option<Arc<Record>>, Failure>")]
 pub(crate) struct Departed(pub(crate) String);
+
+/// The ids of all containers, those included that are being made or removed, or have a damaged record.
+#[derive(Message)]
+#[rtype(result = "Result<HashSet<ContainerId>, Failure>")]
+pub(crate) struct Ids;
 
 /// All containers.
 #[derive(Message)]
@@ -152,6 +157,14 @@ impl Handler<Views> for Registry {
 
     fn handle(&mut self, _: Views, _: &mut Context<Self>) -> Self::Result {
         Ok(self.views())
+    }
+}
+
+impl Handler<Ids> for Registry {
+    type Result = Result<HashSet<ContainerId>, Failure>;
+
+    fn handle(&mut self, _: Ids, _: &mut Context<Self>) -> Self::Result {
+        Ok(self.entries.keys().chain(self.damaged.keys()).cloned().collect())
     }
 }
 

@@ -8,8 +8,8 @@ use super::{destroy, directory, ending, start};
 use crate::control::Control;
 use crate::host::Host;
 use crate::process::Process;
-use crate::registry::Registry;
-use actix::Addr;
+use crate::registry::{Adopt, Ids, Owner, Registry};
+use actix::{Actor, Addr};
 use futures::future::join_all;
 use schema::executor::Started;
 use schema::{ContainerId, Failure};
@@ -30,7 +30,13 @@ pub(crate) async fn recover(
 ) -> Result<Vec<(ContainerId, Sandbox)>, Failure> {
     let ids = {
         let host = Arc::clone(host);
-        blocking(move || list(&host)).await??
+        blocking(move || {
+            directory::make(&host.instance.sandboxes())?;
+            let ids = list(&host);
+            host.cgroups.remove_shared();
+            ids
+        })
+        .await??
     };
     let kept = &host.keep.all();
     let found = join_all(ids.into_iter().map(|id| async move {
@@ -51,10 +57,35 @@ pub(crate) async fn recover(
     Ok(sandboxes)
 }
 
+/// Ids that have a directory or a cgroup, and no owner.
+pub(crate) async fn leftovers(host: &Arc<Host>, registry: &Addr<Registry>) -> Result<Vec<ContainerId>, Failure> {
+    let there = || {
+        let host = Arc::clone(host);
+        async move { blocking(move || list(&host)).await? }
+    };
+    // In this order: who makes a sandbox has an owner before, who destroys one has an owner until it is gone.
+    let before = there().await?;
+    let owned = kit::actor::ask(registry, Ids).await?;
+    if before.is_subset(&owned) {
+        return Ok(Vec::new());
+    }
+    let after = there().await?;
+    Ok(before.into_iter().filter(|id| !owned.contains(id) && after.contains(id)).collect())
+}
+
+/// Removes what is left of a sandbox that has no owner, or gives it one if it is whole.
+pub(crate) async fn take_up(host: &Arc<Host>, registry: &Addr<Registry>, id: &ContainerId) -> Result<(), Failure> {
+    // What was kept of a run serves those that are found at the start: they are whole, or gone.
+    if let Some(sandbox) = recover_one(host, registry, id, &HashMap::new()).await? {
+        let exec_of = sandbox.exec_of();
+        kit::actor::ask(registry, Adopt(id.clone(), Owner { address: sandbox.start(), exec_of })).await?;
+    }
+    Ok(())
+}
+
 /// Every id that has a directory or a cgroup.
 fn list(host: &Host) -> Result<BTreeSet<ContainerId>, Failure> {
     let sandboxes = host.instance.sandboxes();
-    directory::make(&sandboxes)?;
     let failed = |error: std::io::Error| Failure::io(format_args!("reading {}", sandboxes.display()), &error);
     let mut ids: BTreeSet<ContainerId> = host.cgroups.containers().into_iter().collect();
     for entry in fs::read_dir(&sandboxes).map_err(failed)? {
@@ -63,7 +94,6 @@ fn list(host: &Host) -> Result<BTreeSet<ContainerId>, Failure> {
             Err(failure) => tracing::warn!(%failure, "something else lies among the sandboxes"),
         }
     }
-    host.cgroups.remove_shared();
     Ok(ids)
 }
 

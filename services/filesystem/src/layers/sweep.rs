@@ -273,6 +273,7 @@ fn look(layout: &Layout, known: &HashSet<Digest>, needed: &HashSet<Digest>) -> R
     for (object, message) in strangers(layout, known)? {
         report.problems.push(Problem::new(object, message, "remove it by hand"));
     }
+    report.owners = chain::containers(layout)?.into_iter().collect();
     let layers = records.quarantined()?.into_iter().map(|record| ("layer", record));
     let chains = chain::quarantined(layout)?.into_iter().map(|record| ("chain", record));
     for (kind, (name, kept)) in layers.chain(chains) {

@@ -127,7 +127,7 @@ impl filesystem::Server for Filesystem {
         }
         let layer = Problem::new("layer 1", "torn", "");
         let (problems, repaired) = if repair { (vec![], vec![layer]) } else { (vec![layer], vec![]) };
-        Ok(CheckReport { examined: 7, bytes: 70, problems, repaired, kept: vec![] })
+        Ok(CheckReport { examined: 7, bytes: 70, problems, repaired, kept: vec![], owners: vec![] })
     }
 }
 
