@@ -97,6 +97,8 @@ async fn a_check_names_what_is_damaged() {
         assert!(problem.is_some_and(|problem| !problem.hint.is_empty()), "{found:?}");
         bench.service.restart();
     }
+    // It has read all, and is not in the middle of it.
+    bench.client.list(&call()).await.unwrap();
     let events = bench.instance.state("containers").join("events/new.jsonl");
     std::fs::write(&events, std::fs::read_to_string(&events).unwrap().replacen("create", "crEate", 1)).unwrap();
     let found = bench.client.check(&call(), false).await.unwrap();
@@ -125,6 +127,26 @@ async fn a_repair_writes_anew_what_is_known_and_has_images_kept() {
     bench.service.restart();
     assert_eq!(bench.client.inspect(&call(), "good").await.unwrap().id, good);
     assert_eq!(bench.client.check(&call(), true).await.unwrap().problems, []);
+}
+
+#[actix::test]
+async fn what_belongs_to_nobody_and_what_a_container_lacks_is_named() {
+    let bench = Bench::new().await;
+    let web = bench.run(&spec("web")).await;
+    let nobody = crate::support::id();
+    bench.world.leases.borrow_mut().insert(nobody.clone());
+    bench.world.logs.borrow_mut().insert(nobody.clone());
+    bench.world.leases.borrow_mut().remove(&web);
+    let told = |problems: &[schema::common::Problem], id: &schema::ContainerId| {
+        problems.iter().filter(|problem| problem.object.contains(id.short())).count()
+    };
+    let found = bench.client.check(&call(), false).await.unwrap();
+    assert_eq!((told(&found.problems, &nobody), told(&found.problems, &web)), (2, 1), "{found:?}");
+    let mended = bench.client.check(&call(), true).await.unwrap();
+    assert_eq!((told(&mended.repaired, &nobody), told(&mended.problems, &web)), (2, 1), "{mended:?}");
+    assert!(!bench.world.leases.borrow().contains(&nobody) && !bench.world.logs.borrow().contains(&nobody));
+    let events = bench.client.events(&call(), 0, 0, 0).await.unwrap().events;
+    assert_eq!(events.iter().filter(|event| event.action == "orphan" && event.container == nobody).count(), 2);
 }
 
 #[actix::test]

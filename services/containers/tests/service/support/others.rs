@@ -127,11 +127,22 @@ impl filesystem::Server for Filesystem {
         }
         let layer = Problem::new("layer 1", "torn", "");
         let (problems, repaired) = if repair { (vec![], vec![layer]) } else { (vec![layer], vec![]) };
-        Ok(CheckReport { examined: 7, bytes: 70, problems, repaired, kept: vec![], owners: vec![] })
+        Ok(CheckReport {
+            examined: 7,
+            bytes: 70,
+            problems,
+            repaired,
+            kept: vec![],
+            owners: self.0.layers.borrow().iter().cloned().collect(),
+        })
     }
 }
 
 impl network::Server for Network {
+    async fn check(&self, _: &Call, _: bool) -> Result<CheckReport, Failure> {
+        Ok(CheckReport { owners: self.0.leases.borrow().iter().cloned().collect(), ..CheckReport::default() })
+    }
+
     async fn attach(&self, _: &Call, id: ContainerId, _: SandboxRef, spec: AttachSpec) -> Result<Attachment, Failure> {
         self.0.enter("network.attach", Some(&id)).await?;
         self.0.need_sandbox(&id)?;
@@ -229,6 +240,10 @@ impl log_collector::Server for LogCollector {
         self.0.logs.borrow_mut().retain(|id| live.contains(id));
         self.0.told("log-collector", live);
         Ok(())
+    }
+
+    async fn check(&self, _: &Call, _: bool) -> Result<CheckReport, Failure> {
+        Ok(CheckReport { owners: self.0.logs.borrow().iter().cloned().collect(), ..CheckReport::default() })
     }
 
     async fn open_input(&self, _: &Call, _: ContainerId, _: String, _: bool) -> Result<(NoInput, u64), Failure> {
