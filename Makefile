@@ -89,12 +89,14 @@ images:
 			&& mv $(IMAGES)/$$name.new $(IMAGES)/$$name.tar || { cat $(IMAGES)/$$name.log; exit 1; }; }; \
 	done
 
-# What the plugin in Python needs: fetched once, because the suites have no network but their own.
+# The plugins of tests/plugins: what they need is fetched here, because the suites have no network but their own.
 VENV = $(CURDIR)/target/plugin-venv
 plugins:
 	@cmp -s tests/plugins/requirements.txt $(VENV)/requirements.txt || { rm -rf $(VENV) && python3 -m venv $(VENV) \
 		&& $(VENV)/bin/pip install --quiet --disable-pip-version-check --requirement tests/plugins/requirements.txt \
 		&& cp tests/plugins/requirements.txt $(VENV)/; }
+	@cp Cargo.lock tests/plugins/loopback/
+	$(CARGO) build --release --manifest-path tests/plugins/loopback/Cargo.toml --target-dir target/plugins
 
 end-to-end: build images plugins
 	CCTL_TEST_IMAGES=$(IMAGES) tests/all -- --package tests

@@ -151,3 +151,24 @@ fn a_plugin_in_python_takes_over_live_and_hands_back() {
     assert_eq!((address(&cctl, "before"), others(&cctl)), (had, others_before));
     cctl.cctl(&["rm", "-f", "before", "during"]).ok();
 }
+
+#[test]
+fn a_plugin_in_rust_out_of_tree_takes_over() {
+    let cctl = Instance::start();
+    cctl.cctl(&["run", "-d", "--name", "before", "-p", "80", "base", "sh", "-c", ECHO]).ok();
+    let first = port(&cctl, "before");
+    let plugin = root().join("target/plugins/release/loopback-network");
+    assert!(plugin.exists(), "{} is missing: run `make plugins`", plugin.display());
+    drop_in(&cctl, &plugin);
+    cctl.cctl(&["system", "restart", "network"]).ok();
+    eventually("the port of before answers", || echoes(first));
+    cctl.cctl(&["run", "-d", "--name", "during", "-p", "80", "base", "sh", "-c", ECHO]).ok();
+    assert!(cctl.cctl(&["port", "during", "80"]).ok().starts_with("127.0.0.1:"));
+    let second = port(&cctl, "during");
+    eventually("the port of the plugin answers", || echoes(second));
+    let (good, text) = conformance(&cctl, "network", &[]);
+    assert!(good, "{text}");
+    cctl.kill_service("network");
+    cctl.cctl(&["run", "--rm", "base", "true"]).ok();
+    cctl.cctl(&["rm", "-f", "before", "during"]).ok();
+}
