@@ -35,6 +35,11 @@ interface Supervisor extends(Common.Service) {
   #   permissionDenied   somebody but root could change the file
   #   conflict           the service is being replaced by another program right now
   # Repeated: replaces the program by the same program, which does no harm.
+
+  audit @5 (call :Common.Call) -> (outcome :Common.Outcome(Audit));
+  # What each process of this instance holds at this moment, by the kernel's word (/proc), beside what the manifest
+  # leaves to it: the supervisor, its keeper, the services that run in the manifest's order, then the monitors of
+  # containers. Idempotent.
 }
 
 struct StatusList {
@@ -58,6 +63,23 @@ enum State {
   draining @2;
   backoff @3;
   failed @4;   # gave up: too many restarts in too short a time
+}
+
+struct Audit {
+  processes @0 :List(Held);
+}
+
+struct Held {
+  process @0 :Text;              # name of the service; `supervisor`, `keeper`, or `monitor` and the container's id
+  pid @1 :Int32;
+  uid @2 :UInt32;                # effective
+  gid @3 :UInt32;
+  capabilities @4 :List(Text);   # of any of its threads, permitted, or to be had by executing something; without CAP_
+  noNewPrivileges @5 :Bool;
+  seccomp @6 :Bool;              # its system calls are filtered
+  namespaces @7 :List(Text);     # kinds of namespaces, as /proc names them, that are not the supervisor's
+  listens @8 :List(Text);        # file names of unix sockets, and `tcp` with address and port, on which it listens
+  excess @9 :List(Text);         # what it has that the manifest does not leave to it, a sentence each; empty: nothing
 }
 
 struct LogFile {

@@ -7,8 +7,9 @@ use nix::sys::stat::Mode;
 use schema::call::RequestId;
 use schema::log_collector::{Chunk, Client, From, LogMode, LogSpec, Record, Stream};
 use schema::{Code, ContainerId};
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -130,6 +131,13 @@ impl Sandbox {
             File::options().read(true).write(true).open(path)
         };
         let held = names.iter().map(hold).collect::<io::Result<_>>()?;
+        // Whoever the collector runs as: the executor gives all of this to that user.
+        fs::create_dir_all(directory.join("log"))?;
+        for (name, mode) in
+            names.iter().map(|name| (*name, 0o666)).chain([("", 0o711), ("capture.lock", 0o666), ("log", 0o777)])
+        {
+            fs::set_permissions(directory.join(name), Permissions::from_mode(mode))?;
+        }
         Ok(Self { id, spec, held })
     }
 

@@ -81,7 +81,12 @@ impl Instance {
         if self.root == Path::new(DEFAULT_ROOT) {
             return "cctl0".to_owned();
         }
-        format!("cctl-{:06x}", fnv1a(self.root.as_os_str().as_encoded_bytes()) & 0xff_ffff)
+        format!("cctl-{:06x}", self.number())
+    }
+
+    /// A number of 24 bits that depends on the state directory.
+    pub fn number(&self) -> u32 {
+        (fnv1a(self.root.as_os_str().as_encoded_bytes()) & 0xff_ffff) as u32
     }
 }
 

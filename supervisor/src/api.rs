@@ -1,14 +1,15 @@
 //! The methods of `schema/supervisor.capnp`.
 
+use crate::audit::audit;
 use crate::drop_ins::Sources;
 use crate::handover::Past;
 use crate::keeper;
 use crate::replacement::Replacements;
-use crate::service::{Query, Restart, Service, Try};
+use crate::service::{Granted, Query, Restart, Service, Try};
 use actix::Addr;
 use futures::future::join_all;
 use kit::actor::{ask, on_thread};
-use schema::supervisor::{SERVICE, Server, ServiceStatus, State};
+use schema::supervisor::{Held, SERVICE, Server, ServiceStatus, State};
 use schema::{Call, Code, Failure};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -128,6 +129,15 @@ impl Server for Api {
         let known = [SERVICE, keeper::NAME].contains(&service.as_str())
             || self.services.iter().any(|(name, _)| *name == service);
         if known { Ok(self.sources.instance.log(&service)) } else { Err(self.unknown(&service)) }
+    }
+
+    async fn audit(&self, _: &Call) -> Result<Vec<Held>, Failure> {
+        let mut running = Vec::new();
+        for (_, service) in &self.services {
+            running.extend(ask(service, Granted).await?);
+        }
+        let instance = self.sources.instance.clone();
+        on_thread(move || audit(&instance, &running).map_err(|error| Failure::io("reading /proc", &error))).await
     }
 
     async fn shut_down(&self, _: &Call) -> Result<(), Failure> {

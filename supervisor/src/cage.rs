@@ -5,7 +5,7 @@
 
 use crate::limits::Limits;
 use kit::cgroup::{Controller, Hierarchy, Layout};
-use rustix::process::{Pid, Resource, Rlimit, prlimit};
+use rustix::process::Pid;
 use schema::Instance;
 use std::fs;
 use std::io;
@@ -116,16 +116,6 @@ impl Cage {
             let count = text.lines().find_map(|line| line.strip_prefix("oom_kill "));
             count.and_then(|count| count.trim().parse::<u64>().ok()).is_some_and(|count| count > 0)
         })
-    }
-}
-
-/// Limits the open descriptors of a process that has just started.
-pub(crate) fn limit_files(service: &str, pid: Pid, files: u64) {
-    let inherited = rustix::process::getrlimit(Resource::Nofile).maximum;
-    // Nobody but the mighty may raise it; to lower it is allowed to all.
-    let limit = Some(inherited.map_or(files, |inherited| inherited.min(files)));
-    if let Err(error) = prlimit(Some(pid), Resource::Nofile, Rlimit { current: limit, maximum: limit }) {
-        tracing::warn!(service, %error, files, "the number of its open files is not limited");
     }
 }
 

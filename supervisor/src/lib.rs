@@ -7,7 +7,9 @@
 
 mod api;
 mod arguments;
+mod audit;
 mod cage;
+mod confine;
 mod directories;
 mod drop_ins;
 mod duration;
@@ -21,7 +23,9 @@ mod limits;
 mod lock;
 mod manifest;
 mod notify;
+mod ownership;
 mod predecessor;
+mod privileges;
 mod program;
 mod replacement;
 mod restart;
@@ -33,6 +37,8 @@ mod stand_by;
 mod supervise;
 mod sys;
 mod trial;
+mod users;
+mod view;
 
 use arguments::{Arguments, Role};
 use schema::Failure;

@@ -3,6 +3,7 @@
 use crate::drop_ins::DropIn;
 use crate::duration;
 use crate::limits::Limits;
+use crate::privileges::{Capabilities, Network};
 use crate::restart::Policy;
 use schema::Failure;
 use serde::Deserialize;
@@ -54,6 +55,18 @@ pub(crate) struct Definition {
     pub(crate) limits: Limits,
     #[serde(default)]
     pub(crate) shelf: bool,
+    #[serde(default)]
+    pub(crate) user: Option<String>,
+    #[serde(default)]
+    pub(crate) capabilities: Capabilities,
+    #[serde(default)]
+    pub(crate) network: Network,
+    #[serde(default)]
+    pub(crate) new_privileges: bool,
+    #[serde(default)]
+    pub(crate) sees: Vec<String>,
+    #[serde(default)]
+    pub(crate) shares: Vec<String>,
     /// What has put it in the place of that of the manifest.
     #[serde(skip)]
     pub(crate) drop_in: Option<DropIn>,
@@ -105,6 +118,12 @@ impl Manifest {
         if before.interface != definition.interface {
             let (wanted, given) = (&before.interface, &definition.interface);
             return Err(wrong(format!("service {name:?} has the interface {wanted:?}, not {given:?}")));
+        }
+        if definition.user.is_some() && definition.user != before.user {
+            let (wanted, given) = (&before.user, &definition.user);
+            return Err(wrong(format!(
+                "service {name:?} has the user {wanted:?}, not {given:?}: leave the key out for root"
+            )));
         }
         *before = Definition { drop_in: Some(drop_in.clone()), ..definition };
         Ok(())
@@ -180,10 +199,28 @@ impl Definition {
         if !is_path && !is_file_name(executable) {
             return Err(format!("service {name:?}: executable {executable:?} is not {}", where_from.wanted()));
         }
+        self.check_privileges()?;
         if backoff.first > backoff.longest {
             return Err(format!("service {name:?}: backoff.first is longer than backoff.longest"));
         }
         Ok(())
+    }
+
+    fn check_privileges(&self) -> Result<(), String> {
+        let Self { name, user, capabilities, sees, shares, .. } = self;
+        if user.as_deref().is_some_and(|user| user.is_empty() || user.contains([':', '\n', '\0'])) {
+            return Err(format!("service {name:?}: user {user:?} is not a name"));
+        }
+        if user.is_some() && capabilities.are_all() {
+            return Err(format!("service {name:?}: capabilities = \"all\" is for root alone: leave user out"));
+        }
+        if user.is_none() && !(sees.is_empty() && shares.is_empty()) {
+            return Err(format!("service {name:?}: it runs as root and sees everything: sees and shares need a user"));
+        }
+        match sees.iter().chain(shares).find(|path| !path.starts_with(['/', '$']) || path.contains("..")) {
+            Some(path) => Err(format!("service {name:?}: {path:?} is not an absolute path")),
+            None => Ok(()),
+        }
     }
 
     fn check_needs(&self, services: &BTreeMap<&str, &Self>) -> Result<(), String> {

@@ -1,5 +1,6 @@
 //! A program to execute: with exactly this environment, and exactly these descriptors.
 
+use crate::confine::Confinement;
 use crate::sys;
 use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, kill_process, pidfd_open, waitpid};
 use schema::Instance;
@@ -39,6 +40,7 @@ pub(crate) struct Program<'a> {
     arguments: Vec<OsString>,
     environment: Vec<(&'static str, OsString)>,
     passed: Vec<(&'a str, BorrowedFd<'a>)>,
+    confinement: Option<Confinement>,
 }
 
 /// What becomes of the child when its parent dies.
@@ -62,7 +64,8 @@ impl<'a> Program<'a> {
     /// This program, called by this name, without arguments, its environment nothing but the search path.
     pub(crate) fn new(executable: impl Into<PathBuf>, name: &'a str) -> Self {
         let environment = vec![("PATH", SEARCH_PATH.into())];
-        Self { executable: executable.into(), name, arguments: Vec::new(), environment, passed: Vec::new() }
+        let (executable, arguments, passed) = (executable.into(), Vec::new(), Vec::new());
+        Self { executable, name, arguments, environment, passed, confinement: None }
     }
 
     /// Adds an argument.
@@ -95,8 +98,13 @@ impl<'a> Program<'a> {
         self
     }
 
+    /// Takes from it, before it runs, what it is not to have.
+    pub(crate) fn confined(self, confinement: Confinement) -> Self {
+        Self { confinement: Some(confinement), ..self }
+    }
+
     /// Starts it, with no input, and with its output appended to the file `log`.
-    pub(crate) fn spawn(self, log: &Path, bond: Bond) -> io::Result<Child> {
+    pub(crate) fn spawn(mut self, log: &Path, bond: Bond) -> io::Result<Child> {
         let output = appended(log)?;
         let image = self.image(bond)?;
         let mut command = Command::new(&self.executable);
@@ -109,14 +117,14 @@ impl<'a> Program<'a> {
     }
 
     /// Becomes it. Returns only if that failed, in a process that can but end.
-    pub(crate) fn become_it(self) -> io::Error {
+    pub(crate) fn become_it(mut self) -> io::Error {
         match self.image(Bond::None) {
             Ok(image) => sys::become_image(image),
             Err(error) => error,
         }
     }
 
-    fn image(&self, bond: Bond) -> io::Result<sys::Image> {
+    fn image(&mut self, bond: Bond) -> io::Result<sys::Image> {
         let mut arguments = vec![c_string(self.name.as_ref())?];
         for argument in &self.arguments {
             arguments.push(c_string(argument)?);
@@ -132,7 +140,14 @@ impl<'a> Program<'a> {
             environment.push(c_string(&entry)?);
         }
         let descriptors: Vec<BorrowedFd<'_>> = self.passed.iter().map(|(_, descriptor)| *descriptor).collect();
-        sys::Image::new(c_string(self.executable.as_os_str())?, arguments, environment, &descriptors, bond)
+        sys::Image::new(
+            c_string(self.executable.as_os_str())?,
+            arguments,
+            environment,
+            &descriptors,
+            bond,
+            self.confinement.take(),
+        )
     }
 }
 

@@ -101,7 +101,7 @@ impl Replacements {
             Failure::io(format_args!("copying {} to {}", source.display(), self.programs.display()), &error)
         };
         let mut copy =
-            OpenOptions::new().write(true).create(true).truncate(true).mode(0o700).open(temporary).map_err(failed)?;
+            OpenOptions::new().write(true).create(true).truncate(true).mode(0o755).open(temporary).map_err(failed)?;
         let (mut hash, mut piece) = (Sha256::new(), vec![0; PIECE]);
         loop {
             let length = file.read(&mut piece).map_err(failed)?;
@@ -109,7 +109,7 @@ impl Replacements {
             hash.update(read);
             copy.write_all(read).map_err(failed)?;
         }
-        copy.set_permissions(Permissions::from_mode(0o700)).and_then(|()| copy.sync_all()).map_err(failed)?;
+        copy.set_permissions(Permissions::from_mode(0o755)).and_then(|()| copy.sync_all()).map_err(failed)?;
         let digest = hexadecimal(hash);
         let program = format!("{service}-{}", digest.get(..NAMED).unwrap_or(&digest));
         let path = self.programs.join(&program);
@@ -194,8 +194,9 @@ fn checked(path: &Path) -> Result<File, Failure> {
         return Err(Failure::invalid(format_args!("{shown} is {what}")).hint("name the program of the service"));
     }
     if let Some(by) = changeable(&metadata) {
-        return Err(Failure::permission_denied(format_args!("{shown} {by}"))
-            .hint("a service runs as root: `chown root:root` and `chmod go-w` the file, if you trust what is in it"));
+        return Err(Failure::permission_denied(format_args!("{shown} {by}")).hint(
+            "a service may run as root: `chown root:root` and `chmod go-w` the file, if you trust what is in it",
+        ));
     }
     if metadata.mode() & 0o111 == 0 {
         return Err(Failure::new(Code::NotExecutable, format_args!("{shown} is not executable")).hint("`chmod +x` it"));

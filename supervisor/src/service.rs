@@ -1,5 +1,6 @@
 //! The actor of one service: carries out what its life cycle wants.
 
+use crate::audit::Grant;
 use crate::cage::Cage;
 use crate::launch::{Launcher, Plan};
 use crate::lifecycle::{Action, Lifecycle};
@@ -7,8 +8,10 @@ use crate::manifest::Definition;
 use crate::notify::{Inbox, Notice};
 use crate::program::{Child, abandon, describe};
 use crate::trial::{PROBATION, Trial};
-use crate::{predecessor, silence};
+use crate::{ownership, predecessor, silence};
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, ResponseFuture, SpawnHandle, WrapFuture};
+use kit::actor::on_thread;
+use kit::users::User;
 use kit::{Watched, watch};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
 use schema::supervisor::{ServiceStatus, State};
@@ -270,10 +273,24 @@ impl Actor for Service {
             }
         });
         let (instance, name) = (self.launcher.instance.clone(), self.name().to_owned());
-        context.spawn(end_predecessor(instance, name).into_actor(self).map(|(), service, context| {
+        let user = self.launcher.user().unwrap_or(User::ROOT);
+        context.spawn(make_ready(instance, name, user).into_actor(self).map(|(), service, context| {
             let wanted = service.lifecycle.ended(String::new(), Instant::now());
             service.follow(wanted, context);
         }));
+    }
+}
+
+/// Before the first process of a service.
+async fn make_ready(instance: Instance, service: String, user: User) {
+    end_predecessor(instance.clone(), service.clone()).await;
+    let name = service.clone();
+    let given = on_thread(move || {
+        ownership::give_state(&instance, &name, user)
+            .map_err(|error| Failure::io(format_args!("giving the state of {name} to its user"), &error))
+    });
+    if let Err(failure) = given.await {
+        tracing::error!(service, %failure, "the service may not be able to work on its state");
     }
 }
 
@@ -333,6 +350,20 @@ impl Handler<Query> for Service {
             last_error: self.lifecycle.last_error().to_owned(),
             executable: self.launcher.plan.foreign().map(|path| path.display().to_string()).unwrap_or_default(),
         })
+    }
+}
+
+/// Its process, if there is one, and what the manifest leaves to that.
+#[derive(Message)]
+#[rtype(result = "Result<Option<(i32, Grant)>, Failure>")]
+pub(crate) struct Granted;
+
+impl Handler<Granted> for Service {
+    type Result = Result<Option<(i32, Grant)>, Failure>;
+
+    fn handle(&mut self, _: Granted, _: &mut Self::Context) -> Self::Result {
+        let process = self.process.as_ref();
+        Ok(process.map(|process| (process.pid.as_raw_nonzero().get(), Grant::of(&self.launcher))))
     }
 }
 

@@ -5,16 +5,17 @@ use rustix::fs::{AtFlags, Mode, OFlags, chmodat, unlinkat};
 use rustix::io::Errno;
 use rustix::net::{self, AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use schema::{Failure, Instance};
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::{PermissionsExt, lchown};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 
 /// Connections that may wait while a service restarts; the kernel's own limit (net.core.somaxconn) holds too.
 const BACKLOG: i32 = 4096;
 
-/// Makes the listening socket of a service, for its own user alone. A file that is left from an earlier
+/// Makes the listening socket of a service, for root alone. A file that is left from an earlier
 /// instance is replaced.
 pub(crate) fn listen(instance: &Instance, service: &str) -> Result<OwnedFd, Failure> {
     let path = instance.socket(service);
@@ -38,6 +39,27 @@ pub(crate) fn notification_path(instance: &Instance, service: &str) -> PathBuf {
     directories::notify(instance).join(service)
 }
 
+/// Lets users connect to the socket of a service, beside root: one, or all who come, whom the service tells apart by
+/// who they are.
+pub(crate) fn admit(instance: &Instance, service: &str, callers: &[u32]) -> io::Result<()> {
+    let path = instance.socket(service);
+    let (owner, mode) = match callers {
+        [] => (0, 0o600),
+        // A service that is root without its capabilities is of that group.
+        [one] => (*one, 0o660),
+        _ => (0, 0o666),
+    };
+    lchown(&path, Some(owner), Some(0))?;
+    fs::set_permissions(path, Permissions::from_mode(mode))
+}
+
+/// Lets a user write to the notification socket of a service.
+pub(crate) fn give_notification(instance: &Instance, service: &str, uid: u32) -> io::Result<()> {
+    let path = notification_path(instance, service);
+    lchown(&path, Some(uid), Some(0))?;
+    fs::set_permissions(path, Permissions::from_mode(0o660))
+}
+
 /// Removes what an instance has in its runtime directory for these services, in this order. The lock goes last: whoever gets
 /// it next finds nothing of ours.
 pub(crate) fn remove<'a>(instance: &Instance, services: impl Iterator<Item = &'a str>) -> io::Result<()> {
@@ -45,10 +67,14 @@ pub(crate) fn remove<'a>(instance: &Instance, services: impl Iterator<Item = &'a
         remove_file(&instance.socket(service))?;
         remove_file(&directories::pid_file(instance, service))?;
     }
-    match fs::remove_dir_all(directories::notify(instance)) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
+    for directory in [directories::notify(instance), directories::view(instance)] {
+        match fs::remove_dir_all(directory) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
     }
+    // What is in it belongs to containers that go on.
+    let _ = fs::remove_dir(instance.sandboxes());
     remove_file(&lock::path(instance))
 }
 
@@ -80,7 +106,6 @@ fn bind(path: &Path, kind: SocketType) -> io::Result<OwnedFd> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
 
     #[test]
     fn sockets_have_long_paths_and_tight_modes_and_replace_stale_files() {

@@ -7,10 +7,11 @@ use crate::drop_ins::Sources;
 use crate::handover::{Handover, THIS_PROGRAM};
 use crate::keeper::WATCHDOG;
 use crate::launch::{Launcher, Plan};
+use crate::manifest::Manifest;
 use crate::replacement::Replacements;
 use crate::service::{Service, Stop};
 use crate::silence::Activity;
-use crate::{VERSION, libexec, predecessor, silence};
+use crate::{VERSION, libexec, predecessor, silence, sockets, users};
 use actix::{Actor, Addr};
 use futures::future::join_all;
 use kit::actor::ask;
@@ -57,24 +58,39 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let manifest = sources.in_effect()?;
     let keeper = keeper().map_err(failed("watching the keeper"))?;
     tracing::info!(version = VERSION, restarts = handover.past.restarts, "starting");
+    // Not by what drop-ins say, which may change while others run.
+    let places = Manifest::load(arguments.manifest.as_deref())?;
+    let users = users::resolve(&places, &instance)?;
+    let told = users::told(&users);
+    let nowhere = Rc::new(nowhere().map_err(failed("making an empty network"))?);
+    let callers: Vec<_> = places.names().map(|name| users::callers(&places, &users, name)).collect();
     let cages = Rc::new(Cages::detect(&instance));
     let replacements = Replacements::open(&instance)?;
     let mut replaced = replacements.load()?;
     let launchers = manifest
         .services
         .into_iter()
-        .map(|definition| {
+        .zip(callers)
+        .map(|(definition, callers)| {
             let socket = handover.socket(&definition.name)?.try_clone().map_err(failed("preparing the sockets"))?;
             let shelf = handover.shelves.of(&definition.name).map_err(failed("preparing the shelves"))?;
             let replacement = replaced.remove(&definition.name);
             let (instance, libexec, cages) = (instance.clone(), libexec.clone(), Rc::clone(&cages));
+            sockets::admit(&instance, &definition.name, &callers).map_err(failed("opening the sockets to services"))?;
+            let (nowhere, users, place_user) =
+                (Rc::clone(&nowhere), told.clone(), users.get(&definition.name).copied());
+            let (socket, shelf) = (Rc::new(socket), shelf.map(Rc::new));
             Ok(Launcher {
                 plan: Plan { definition, replacement },
                 instance,
                 libexec,
                 cages,
-                socket: Rc::new(socket),
-                shelf: shelf.map(Rc::new),
+                socket,
+                shelf,
+                nowhere,
+                place_user,
+                users,
+                callers,
             })
         })
         .collect::<Result<Vec<_>, Failure>>()?;
@@ -90,6 +106,16 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     "the keeper was gone".clone_into(&mut handover.past.last_error);
     let error = handover.program(Path::new(THIS_PROGRAM), "keeper", arguments, &instance, &libexec).become_it();
     Err(Failure::io("becoming the keeper", &error))
+}
+
+/// A network in which there is nothing.
+fn nowhere() -> io::Result<OwnedFd> {
+    let made = std::thread::spawn(|| {
+        nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET)?;
+        std::fs::File::open("/proc/thread-self/ns/net")
+    });
+    let namespace = made.join().map_err(|_| io::Error::other("the thread has panicked"))?;
+    namespace.map(OwnedFd::from)
 }
 
 /// A handle on the keeper; none if it is gone already.

@@ -1,6 +1,7 @@
 //! The one place of this crate with `unsafe`: executing a program with prepared descriptors and environment.
 #![allow(unsafe_code)]
 
+use crate::confine::Confinement;
 use crate::program::Bond;
 use nix::sys::signal::SigSet;
 use rustix::fd::AsRawFd;
@@ -32,6 +33,7 @@ pub(crate) struct Image {
     /// Duplicates with numbers above all that they will get.
     passed: Vec<OwnedFd>,
     parent: Option<Pid>,
+    confinement: Option<Confinement>,
 }
 
 // SAFETY: the pointers point into heap memory that the same value owns and that no one else changes.
@@ -47,6 +49,7 @@ impl Image {
         environment: Vec<CString>,
         passed: &[BorrowedFd<'_>],
         bond: Bond,
+        confinement: Option<Confinement>,
     ) -> io::Result<Self> {
         let mut listen_pid = vec![0; LISTEN_PID.len() + PID_SPACE].into_boxed_slice();
         listen_pid[..LISTEN_PID.len()].copy_from_slice(LISTEN_PID);
@@ -57,7 +60,17 @@ impl Image {
         let end = end_of_passed(passed.len())?;
         let passed = passed.iter().map(|fd| fcntl_dupfd_cloexec(fd, end)).collect::<Result<_, Errno>>()?;
         let parent = (bond == Bond::DiesWithParent).then(getpid);
-        Ok(Self { path, _arguments: arguments, _environment: environment, argv, envp, listen_pid, passed, parent })
+        Ok(Self {
+            path,
+            _arguments: arguments,
+            _environment: environment,
+            argv,
+            envp,
+            listen_pid,
+            passed,
+            parent,
+            confinement,
+        })
     }
 
     /// Replaces this process. Allocates nothing and takes no lock: fit for a forked child.
@@ -73,6 +86,16 @@ impl Image {
     }
 
     fn prepare(&mut self) -> io::Result<()> {
+        if let Some(confinement) = &self.confinement
+            && let Err((doing, error)) = confinement.apply()
+        {
+            // The standard streams are those of the program by now: this goes to its log.
+            for part in [doing, b": failed before the program was executed\n"] {
+                let _ = rustix::io::write(rustix::stdio::stderr(), part);
+            }
+            return Err(error.into());
+        }
+        // After the change of the user, which undoes it.
         if let Some(parent) = self.parent {
             set_parent_process_death_signal(Some(Signal::KILL))?;
             // It may have died before the signal was set.

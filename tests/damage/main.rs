@@ -6,6 +6,7 @@
 
 use harness::{Instance, eventually};
 use std::fs;
+use std::os::unix::fs::{MetadataExt, chown};
 use std::path::{Path, PathBuf};
 
 const SERVICES: [&str; 5] = ["containers", "filesystem", "image-store", "log-collector", "network"];
@@ -96,6 +97,9 @@ fn beside(path: &Path) -> Vec<(PathBuf, Vec<u8>)> {
 fn restore(cctl: &Instance, service: &str, path: &Path, files: &[(PathBuf, Vec<u8>)]) {
     for (file, content) in files.iter().filter(|(file, _)| file == path || !file.exists()) {
         fs::write(file, content).unwrap();
+        // As from a backup: with the owner that it had.
+        let above = file.parent().unwrap().metadata().unwrap();
+        chown(file, Some(above.uid()), Some(above.gid())).unwrap();
     }
     for aside in [path.parent().unwrap().join("damaged"), path.with_extension("damaged")] {
         let _ = if aside.is_dir() { fs::remove_dir_all(aside) } else { fs::remove_file(aside) };

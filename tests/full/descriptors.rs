@@ -3,8 +3,10 @@
 use crate::limits::cgroup;
 use crate::{SERVICES, all_are_ready};
 use harness::{Instance, eventually, within};
-use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 use std::time::Duration;
 
 fn open_files(pid: i32) -> u64 {
@@ -18,9 +20,22 @@ fn hard(pid: i32) -> Option<u64> {
     line.split_whitespace().nth(4).unwrap().parse().ok()
 }
 
-/// Gives a process a limit of open descriptors, and what it had before.
-fn limit(pid: i32, current: Option<u64>, maximum: Option<u64>) -> Rlimit {
-    prlimit(Pid::from_raw(pid), Resource::Nofile, Rlimit { current, maximum }).unwrap()
+/// The limit that it may raise; none: there is none.
+fn soft(pid: i32) -> Option<u64> {
+    let limits = fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
+    let line = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+    line.split_whitespace().nth(3).unwrap().parse().ok()
+}
+
+/// Gives a process a limit of open descriptors, below that which its own cannot exceed: as its own user, since others may
+/// not do that everywhere.
+fn limit(pid: i32, current: Option<u64>) {
+    let of = fs::metadata(format!("/proc/{pid}")).unwrap();
+    let shown = |limit: Option<u64>| limit.map_or("unlimited".to_owned(), |limit| limit.to_string());
+    let limits = format!("--nofile={}:{}", shown(current), shown(hard(pid)));
+    let mut command = Command::new("prlimit");
+    let done = command.args(["--pid", &pid.to_string(), &limits]).uid(of.uid()).gid(of.gid()).output().unwrap();
+    assert!(done.status.success(), "{done:?}");
 }
 
 #[test]
@@ -29,11 +44,12 @@ fn a_service_without_descriptors_lets_commands_wait() {
     let counter = cctl.cctl(&["run", "-d", "base", "sleep", "600"]).ok();
     for service in SERVICES {
         let pid = cctl.pid(service);
-        let before = limit(pid, Some(open_files(pid)), hard(pid));
+        let before = soft(pid);
+        limit(pid, Some(open_files(pid)));
         let mut run = cctl.command(&["run", "--rm", "base", "echo", "on"]).spawn().unwrap();
         let early = within(Duration::from_secs(2), || run.try_wait().unwrap());
         println!("{service} without descriptors: {early:?}");
-        limit(pid, before.current, before.maximum);
+        limit(pid, before);
         // It waits, or has failed and says why; nothing is left either way.
         let status = run.wait().unwrap();
         println!("{service}: {status}");

@@ -10,8 +10,9 @@ fn guarded() -> (Registry, Instance) {
     cctl.configure(&format!(
         "default = \"{0}\"\n[registry.\"{0}\"]\nca = \"{1}\"\n",
         registry.name(),
-        registry.ca().display()
+        cctl.config().join("ca.pem").display()
     ));
+    std::fs::copy(registry.ca(), cctl.config().join("ca.pem")).unwrap();
     (registry, cctl)
 }
 

@@ -55,6 +55,7 @@ watchdog = "5s"
 start-timeout = "20s"
 restart = {{ intensity = 30, period = "1m", backoff = {{ first = "50ms", longest = "1s" }} }}
 limits = {{ memory = "256MiB", pids = 64 }}
+capabilities = ["NET_ADMIN", "NET_BIND_SERVICE", "SYS_ADMIN", "SYS_PTRACE"]
 "#,
         executable.display()
     );

@@ -3,6 +3,9 @@
 use harness::{Instance, eventually};
 use std::io::{BufRead, BufReader, Write};
 use std::process::Stdio;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
 
 #[test]
 fn input_ends_with_the_clients_input() {
@@ -72,12 +75,18 @@ fn attached_clients_all_see_the_output() {
         clients.iter_mut().map(|client| BufReader::new(client.stdout.take().unwrap()).lines()).collect();
     // An attached client sees what comes after it; so lines are sent until all have joined.
     let mut sender = clients[0].stdin.take().unwrap();
-    for reader in &mut readers {
-        eventually("an attached client reads", || {
+    let (joined, all) = mpsc::channel::<()>();
+    let sending = thread::spawn(move || {
+        while all.recv_timeout(Duration::from_millis(10)) == Err(RecvTimeoutError::Timeout) {
             writeln!(sender, "x").unwrap();
-            reader.next().map(|line| assert_eq!(line.unwrap(), "x"))
-        });
+        }
+        sender
+    });
+    for reader in &mut readers {
+        assert_eq!(reader.next().unwrap().unwrap(), "x");
     }
+    drop(joined);
+    let _sender = sending.join().unwrap();
     cctl.cctl(&["kill", &id]).ok();
     for mut client in clients {
         assert_eq!(client.wait().unwrap().code(), Some(137), "the exit of the process ends every client");

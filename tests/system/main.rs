@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod doctor;
+mod privileges;
 
 use harness::{Instance, eventually};
 use std::collections::BTreeSet;

@@ -37,6 +37,12 @@ pub(crate) enum System {
         #[arg(long)]
         repair: bool,
     },
+    /// Show what each process of cctl holds, and whether that is more than it should
+    Audit {
+        /// `json`: one list; `table TEMPLATE`, or a template for each line: '{{.Process}} {{.UID}}'
+        #[arg(long, value_name = "FORMAT", value_parser = list_format)]
+        format: Option<Format>,
+    },
     /// Show what images, containers and logs take on disk
     Df {
         /// `json`, or a template for each line: '{{.Type}} {{.Size}}'

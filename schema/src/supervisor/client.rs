@@ -1,6 +1,6 @@
 //! A typed client of the supervisor.
 
-use super::model::ServiceStatus;
+use super::model::{Held, ServiceStatus};
 use crate::bindings::supervisor_capnp::supervisor;
 use crate::link::Link;
 use crate::rpc::request;
@@ -66,6 +66,11 @@ impl Client {
             |answer| Ok(text(answer.get_path())?.into())
         )
         .await
+    }
+
+    /// What each process of the instance holds.
+    pub async fn audit(&self, call: &Call) -> Result<Vec<Held>, Failure> {
+        request!(self, call, audit_request, |params| {}, |answer| list(answer.get_processes())).await
     }
 
     /// Ends the services, the supervisor and its keeper.

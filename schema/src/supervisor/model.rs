@@ -23,6 +23,31 @@ pub struct ServiceStatus {
     pub executable: String,
 }
 
+/// What a process of ours holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// Name of the service; `supervisor`, `keeper`, or `monitor` and the container's id.
+    pub process: String,
+    /// Process id.
+    pub pid: i32,
+    /// Effective user.
+    pub uid: u32,
+    /// Effective group.
+    pub gid: u32,
+    /// Capabilities of any of its threads, permitted, or to be had by executing something; without `CAP_`.
+    pub capabilities: Vec<String>,
+    /// Whatever it executes, it gains no privilege.
+    pub no_new_privileges: bool,
+    /// Its system calls are filtered.
+    pub seccomp: bool,
+    /// Kinds of namespaces that are not the supervisor's.
+    pub namespaces: Vec<String>,
+    /// Sockets on which it listens.
+    pub listens: Vec<String>,
+    /// What it has that the manifest does not leave to it.
+    pub excess: Vec<String>,
+}
+
 /// How far a service is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -1,6 +1,6 @@
 //! What a supervisor implements.
 
-use super::model::ServiceStatus;
+use super::model::{Held, ServiceStatus};
 use crate::bindings::supervisor_capnp::supervisor as wire;
 use crate::common::About;
 use crate::rpc::{answer, answer_hello};
@@ -20,6 +20,8 @@ pub trait Server: 'static {
     async fn replace(&self, call: &Call, service: String, executable: Option<PathBuf>) -> Result<(), Failure>;
     /// Where a service writes its log.
     async fn log_file(&self, call: &Call, service: String) -> Result<PathBuf, Failure>;
+    /// What each process of the instance holds.
+    async fn audit(&self, call: &Call) -> Result<Vec<Held>, Failure>;
     /// Ends the services, the supervisor and its keeper.
     async fn shut_down(&self, call: &Call) -> Result<(), Failure>;
 }
@@ -86,6 +88,12 @@ impl<A: Server> wire::Server for Served<A> {
             |call, p| self.api.log_file(&call, text(p.get_service())?).await,
             |value, mut builder| builder.set_path(value.to_string_lossy())
         )
+    }
+
+    async fn audit(self: Rc<Self>, params: wire::AuditParams, mut results: wire::AuditResults) -> capnp::Result<()> {
+        answer!(params, results, "supervisor.audit", |call, p| self.api.audit(&call).await, |values, builder| {
+            set_list(builder.init_processes(length(&values)), &values)
+        })
     }
 
     async fn shut_down(

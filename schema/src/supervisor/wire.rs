@@ -1,9 +1,9 @@
 //! Conversions of `supervisor.capnp`.
 
-use super::model::{ServiceStatus, State};
+use super::model::{Held, ServiceStatus, State};
 use crate::Failure;
-use crate::bindings::supervisor_capnp::{self, service_status};
-use crate::wire::{Wire, text};
+use crate::bindings::supervisor_capnp::{self, held, service_status};
+use crate::wire::{Wire, length, set_texts, text, texts};
 
 impl Wire for ServiceStatus {
     type Owned = service_status::Owned;
@@ -43,5 +43,39 @@ impl Wire for ServiceStatus {
         builder.set_memory(*memory);
         builder.set_last_error(last_error);
         builder.set_executable(executable);
+    }
+}
+
+impl Wire for Held {
+    type Owned = held::Owned;
+
+    fn read(reader: held::Reader<'_>) -> Result<Self, Failure> {
+        Ok(Self {
+            process: text(reader.get_process())?,
+            pid: reader.get_pid(),
+            uid: reader.get_uid(),
+            gid: reader.get_gid(),
+            capabilities: texts(reader.get_capabilities())?,
+            no_new_privileges: reader.get_no_new_privileges(),
+            seccomp: reader.get_seccomp(),
+            namespaces: texts(reader.get_namespaces())?,
+            listens: texts(reader.get_listens())?,
+            excess: texts(reader.get_excess())?,
+        })
+    }
+
+    fn write(&self, mut builder: held::Builder<'_>) {
+        let Self { process, pid, uid, gid, capabilities, no_new_privileges, seccomp, namespaces, listens, excess } =
+            self;
+        builder.set_process(process);
+        builder.set_pid(*pid);
+        builder.set_uid(*uid);
+        builder.set_gid(*gid);
+        set_texts(builder.reborrow().init_capabilities(length(capabilities)), capabilities);
+        builder.set_no_new_privileges(*no_new_privileges);
+        builder.set_seccomp(*seccomp);
+        set_texts(builder.reborrow().init_namespaces(length(namespaces)), namespaces);
+        set_texts(builder.reborrow().init_listens(length(listens)), listens);
+        set_texts(builder.init_excess(length(excess)), excess);
     }
 }

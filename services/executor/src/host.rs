@@ -4,6 +4,7 @@ use crate::cgroup::Cgroups;
 use crate::program::Program;
 use crate::sandbox::keep::Keep;
 use crate::{plan, seccomp};
+use kit::users::User;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use schema::{ContainerId, Failure, Instance};
 use std::fs;
@@ -18,6 +19,8 @@ pub(crate) struct Host {
     pub(crate) cgroups: Cgroups,
     /// What plans depend on.
     pub(crate) plan: plan::Host,
+    /// Who the log collector is.
+    pub(crate) collector: User,
     /// Limit of open descriptors that this program was started with, and that the monitors inherit.
     pub(crate) descriptors: Rlimit,
     /// What outlives this program.
@@ -36,8 +39,9 @@ impl Host {
             oom_protected: read("/proc/self/oom_score_adj")?.trim().starts_with('-'),
         };
         let boot = kit::process::boot_id().map_err(|error| Failure::io("reading the boot id", &error))?;
-        let descriptors = raise_descriptors();
-        Ok(Self { instance, boot, monitor: Program::find()?, cgroups, plan, descriptors, keep })
+        let collector = kit::users::of(schema::log_collector::SERVICE);
+        let (monitor, descriptors) = (Program::find()?, raise_descriptors());
+        Ok(Self { instance, boot, monitor, cgroups, plan, collector, descriptors, keep })
     }
 
     /// The directory of a sandbox.

@@ -1,7 +1,8 @@
 //! Files that are whole or absent.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 /// The ending of files that are being written. Whoever owns a directory removes them on start.
@@ -10,7 +11,7 @@ pub const TEMPORARY: &str = ".tmp";
 /// Replaces a file's content so that a reader, also after a power cut, sees the old or the new content whole.
 pub fn write_durably(path: &Path, content: &[u8]) -> io::Result<()> {
     replace(path, |temporary| {
-        let mut file = File::create(temporary)?;
+        let mut file = private(temporary)?;
         file.write_all(content)?;
         file.sync_all()
     })?;
@@ -20,7 +21,12 @@ pub fn write_durably(path: &Path, content: &[u8]) -> io::Result<()> {
 /// Replaces a file's content so that a reader sees the old or the new content whole. What is written
 /// survives the process, not a power cut.
 pub fn write_atomically(path: &Path, content: &[u8]) -> io::Result<()> {
-    replace(path, |temporary| fs::write(temporary, content))
+    replace(path, |temporary| private(temporary)?.write_all(content))
+}
+
+/// An empty file for the owner of this process alone.
+fn private(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
 }
 
 /// Writes a temporary file and gives it the name. What could not be finished is removed: it may be that the disk is

@@ -8,6 +8,7 @@
 
 pub mod actor;
 pub mod boot;
+pub mod capability;
 pub mod cgroup;
 pub mod file;
 mod format;
@@ -20,6 +21,7 @@ pub mod shelf;
 pub mod soon;
 pub mod store;
 mod sys;
+pub mod users;
 pub mod vital;
 
 pub use boot::{Context, Identity};

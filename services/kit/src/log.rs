@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Bytes after which a log is renamed to `.1`, replacing the previous one.
+/// Bytes after which a log is copied to `.1`, replacing what was there, and begun anew. Not renamed: its directory is
+/// root's, and our process has perhaps nothing but the two files.
 const LIMIT: u64 = 8 << 20;
 
 /// Sends all tracing to `path`, and the message of a panic too, which then ends the process: a service is
@@ -50,12 +51,27 @@ impl Rotating {
     }
 
     fn rotate(&mut self) -> io::Result<()> {
-        let mut previous = self.path.clone().into_os_string();
-        previous.push(".1");
-        fs::rename(&self.path, previous)?;
-        *self = Self::open(self.path.clone())?;
+        if copy(&self.path, &previous(&self.path)).is_err() {
+            // On a full disk, what cannot be kept is lost, not the next lines.
+            let _ = File::create(previous(&self.path));
+        }
+        self.file.set_len(0)?;
+        self.length = 0;
         Ok(())
     }
+}
+
+/// Where the log before this one is.
+pub fn previous(path: &Path) -> PathBuf {
+    let mut previous = path.to_owned().into_os_string();
+    previous.push(".1");
+    previous.into()
+}
+
+fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    let mut copied = options.write(true).create(true).truncate(true).mode(0o600).open(to)?;
+    io::copy(&mut File::open(from)?, &mut copied).map(drop)
 }
 
 /// A shared handle on the file.
@@ -85,5 +101,25 @@ impl Write for Line {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_is_bounded_and_the_one_before_is_kept() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.log");
+        let mut log = Rotating::open(path.clone()).unwrap();
+        let others = OpenOptions::new().append(true).open(&path).unwrap();
+        log.append(b"first\n").unwrap();
+        log.length = LIMIT + 1;
+        log.append(b"second\n").unwrap();
+        // Who has it open, too, goes on in the new one.
+        (&others).write_all(b"other\n").unwrap();
+        assert_eq!(fs::read(previous(&path)).unwrap(), b"first\n");
+        assert_eq!(fs::read(&path).unwrap(), b"second\nother\n");
     }
 }

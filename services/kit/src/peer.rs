@@ -25,8 +25,8 @@ impl Peer {
         })
     }
 
-    /// Whether it may speak to us: root, and our own user.
-    pub fn may_connect(&self) -> bool {
-        self.uid == 0 || self.uid == rustix::process::geteuid().as_raw()
+    /// Whether it may speak to us: root, our own user, and these.
+    pub fn may_connect(&self, callers: &[u32]) -> bool {
+        self.uid == 0 || self.uid == rustix::process::geteuid().as_raw() || callers.contains(&self.uid)
     }
 }

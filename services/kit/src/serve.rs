@@ -8,6 +8,7 @@ mod gate;
 mod limits;
 
 use crate::peer::Peer;
+use crate::users;
 use capnp::capability::FromClientHook;
 use capnp::message::ReaderOptions;
 use capnp_rpc::{RpcSystem, rpc_twoparty_capnp::Side, twoparty::VatNetwork};
@@ -32,10 +33,11 @@ const TOLD: Duration = Duration::from_secs(10);
 /// Accepts connections for ever; each permitted peer gets the capability.
 pub async fn serve<C: FromClientHook + Clone + 'static>(listener: UnixListener, bootstrap: C) {
     let crowd = Crowd::new(getrlimit(Resource::Nofile).current);
+    let callers = users::callers();
     let (mut refused, mut told) = (0_u64, None::<Instant>);
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => refused += u64::from(!admit(stream, bootstrap.clone(), &crowd)),
+            Ok((stream, _)) => refused += u64::from(!admit(stream, bootstrap.clone(), &crowd, &callers)),
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
                 tokio::time::sleep(PAUSE).await;
@@ -49,9 +51,9 @@ pub async fn serve<C: FromClientHook + Clone + 'static>(listener: UnixListener, 
 }
 
 /// Converses with a permitted peer; false if it is one too many. Its connection is closed: a client tries again.
-fn admit<C: FromClientHook + 'static>(stream: UnixStream, bootstrap: C, crowd: &Crowd) -> bool {
+fn admit<C: FromClientHook + 'static>(stream: UnixStream, bootstrap: C, crowd: &Crowd, callers: &[u32]) -> bool {
     match Peer::of(&stream) {
-        Ok(peer) if peer.may_connect() => match crowd.admit(peer.pid) {
+        Ok(peer) if peer.may_connect(callers) => match crowd.admit(peer.pid) {
             Some(admitted) => {
                 actix::spawn(converse(stream, bootstrap, admitted));
             }

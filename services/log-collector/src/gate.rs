@@ -25,6 +25,15 @@ pub(crate) fn file(directory: &Path, name: &CStr) -> PathBuf {
     directory.join(name.to_string_lossy().as_ref())
 }
 
+/// Our part of a sandbox's directory; made, if whoever made the sandbox has left that to us.
+pub(crate) fn own(directory: &Path) -> io::Result<PathBuf> {
+    let path = file(directory, layout::COLLECTOR);
+    match std::fs::create_dir(&path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(path),
+    }
+}
+
 /// Our side of the lock; a sandbox whose monitor takes nothing has none.
 #[derive(Debug)]
 pub(crate) struct Gate(Option<Lock>);
@@ -126,12 +135,12 @@ fn read(file: &File) -> io::Result<Turns> {
     Ok(Turns::decode(&bytes[..length]))
 }
 
-/// Makes `spill` in the sandbox's directory lead to `place`. By a relative path, since the monitor has another root;
+/// Makes `spill` in our part of the sandbox's directory lead to `place`. By a relative path, since the monitor has another root;
 /// from an open directory it finds the way nevertheless.
 fn lead(directory: &Path, place: &Path) -> io::Result<()> {
     let exists = |error: io::Error| if error.kind() == io::ErrorKind::AlreadyExists { Ok(()) } else { Err(error) };
     std::fs::create_dir(place).or_else(exists)?;
-    let (from, to) = (directory.canonicalize()?, place.canonicalize()?);
+    let (from, to) = (own(directory)?.canonicalize()?, place.canonicalize()?);
     let up = from.components().skip(1).map(|_| "..").collect::<PathBuf>();
     let way = up.join(to.strip_prefix("/").unwrap_or(&to));
     let name = layout::STDOUT_SPILL_EARLY.to_string_lossy();
@@ -177,7 +186,7 @@ mod tests {
         }
         std::fs::write(file(&sandbox, layout::STDOUT_SPILL_EARLY), "x").unwrap();
         assert_eq!(std::fs::read(log.join("spill/stdout")).unwrap(), b"x");
-        assert!(std::fs::read_link(sandbox.join("spill")).unwrap().is_relative());
+        assert!(std::fs::read_link(sandbox.join("log/spill")).unwrap().is_relative());
         let turns = read(&File::open(file(&sandbox, layout::TAKE_LOCK)).unwrap()).unwrap();
         assert_eq!((turns.limit, turns.drops), (5000, true));
     }

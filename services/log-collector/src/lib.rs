@@ -11,8 +11,8 @@
 //! * Ownership: `logs` owns the list, `log` one log; `startup` fills the list.
 //!
 //! State: `<container id>/` holds a log's segments (see `files` and `entry`), `records/` a record for each log. In
-//! the sandbox's directory: `log.lost` and `log.lost.stderr` count what a full disk cost the
-//! run, `log.input` is the journal of its stdin.
+//! the part of the sandbox's directory that is ours, `log`: `lost` and `lost.stderr` count what a full disk cost the
+//! run, `input` is the journal of its stdin, `stage` is the stage of mode `drop`.
 //!
 //! What is captured survives the death of this process at any instant. `settle` has it on the disk some seconds later:
 //! a power cut costs the end of a log, and what is there is told from what is damaged.

@@ -1,10 +1,13 @@
 //! Where captured bytes come from, and where those go that cannot be kept.
 
 use crate::entry::number;
+use crate::gate::{file, own};
 use rustix::fs::{FallocateFlags, OFlags};
 use rustix::io::Errno;
 use rustix::pipe::{SpliceFlags, splice};
 use schema::log_collector::Stream;
+use shim_protocol::layout;
+use std::ffi::CStr;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::OwnedFd;
@@ -15,7 +18,7 @@ use std::path::Path;
 pub(crate) const CHUNK: usize = 1 << 20;
 const COPY: usize = 64 << 10;
 /// Count what could not be kept.
-const COUNTERS: [&str; 2] = ["log.lost", "log.lost.stderr"];
+const COUNTERS: [&CStr; 2] = [layout::STDOUT_LOST, layout::STDERR_LOST];
 
 /// A source of bytes which consumes exactly what it has stored, at whatever instant it is killed.
 pub(crate) trait Source {
@@ -99,7 +102,8 @@ pub(crate) struct Losses([Lost; 2]);
 impl Losses {
     /// Opens or makes the counters in the sandbox's directory.
     pub(crate) fn open(directory: &Path) -> io::Result<Self> {
-        let [stdout, stderr] = COUNTERS.map(|name| Lost::open(&directory.join(name)));
+        own(directory)?;
+        let [stdout, stderr] = COUNTERS.map(|name| Lost::open(&file(directory, name)));
         Ok(Self([stdout?, stderr?]))
     }
 
@@ -124,7 +128,7 @@ impl Losses {
 
 /// Counts the bytes of a stream of a run that could not be kept.
 ///
-/// The count is the length of a file in the sandbox's directory, which bytes are spliced into in the same exact
+/// The count is the length of a file in our part of the sandbox's directory, which bytes are spliced into in the same exact
 /// way as into the log; then a hole is punched, so that it takes no space. So the count survives a kill.
 #[derive(Debug)]
 pub(crate) struct Lost {

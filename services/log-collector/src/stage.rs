@@ -1,6 +1,6 @@
 //! What lies between a container that must never wait and a log that may be slow: mode `drop`.
 //!
-//! Such a run is captured into a small log in its sandbox's directory, which is in memory. From there its records are
+//! Such a run is captured into a small log in our part of its sandbox's directory, which is in memory. From there its records are
 //! moved to the log that is kept. Both count the same positions, so where the kept one ends is where to go on, also
 //! after a kill. What does not fit into the stage is counted, and leaves a gap there, which is moved like the rest.
 //! A disk that fails, or is full, leaves a gap as well; one that is slow fills the stage.
@@ -8,6 +8,7 @@
 use crate::bounds::Bounds;
 use crate::entry::number;
 use crate::files::BOTH;
+use crate::gate::own;
 use crate::reader;
 use crate::recover::{RunMark, recover};
 use crate::view::Shared;
@@ -18,7 +19,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-const DIRECTORY: &str = "log.stage";
+const DIRECTORY: &str = "stage";
 /// What a run may have in memory.
 const BOUNDS: Bounds = Bounds { size: 1 << 20, files: 4 };
 /// Bytes that are moved at a time.
@@ -38,7 +39,7 @@ pub(crate) struct Moving {
 /// Opens or makes the stage of a run whose log is `log`. Answers the writer that captures. Blocks. Fails with
 /// `NotFound` if the sandbox is gone.
 pub(crate) fn open(log: Writer, sandbox: &Path, run: RunMark) -> io::Result<(Writer, Moving)> {
-    let directory = sandbox.join(DIRECTORY);
+    let directory = own(sandbox)?.join(DIRECTORY);
     match std::fs::create_dir(&directory) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
         _ => {}

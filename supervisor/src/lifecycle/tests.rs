@@ -18,6 +18,12 @@ fn new() -> Lifecycle {
         limits: crate::limits::Limits::default(),
         shelf: false,
         drop_in: None,
+        user: None,
+        capabilities: crate::privileges::Capabilities::default(),
+        network: crate::privileges::Network::default(),
+        new_privileges: false,
+        sees: vec![],
+        shares: vec![],
         restart: Policy {
             intensity: 3,
             period: Duration::from_secs(60),

@@ -1,5 +1,6 @@
 //! `system`: the services themselves.
 
+mod audit;
 mod boot;
 mod check;
 mod doctor;
@@ -30,6 +31,7 @@ pub(crate) async fn run(engine: &Engine, arguments: &System) -> Result<u8> {
         System::Status { format } => status(engine, format.as_ref()).await,
         System::Doctor { format } => doctor::run(&engine.instance, format.as_ref()),
         System::Check { repair } => check::run(engine, *repair).await,
+        System::Audit { format } => audit::run(engine, format.as_ref()).await,
         System::Df { format } => usage::run(engine, format.as_ref()).await,
         System::Restart { service } => restart(engine, service.as_deref()).await,
         System::Reload => reload::run(engine).await,

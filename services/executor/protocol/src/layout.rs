@@ -28,19 +28,22 @@ pub const STDERR_RELAY: &CStr = c"stderr.relay";
 pub const OUTPUT_OPEN: &CStr = c"output.open";
 /// Locked by whoever takes out of the FIFOs, for as long as that takes; see [`crate::turn`] for what is in it.
 pub const TAKE_LOCK: &CStr = c"take.lock";
+/// A directory that belongs to the user of whoever captures the output. What a monitor makes in there, it makes as that
+/// user: whatever that one puts there leads it nowhere else.
+pub const COLLECTOR: &CStr = c"log";
 /// What the monitor took out of `stdout` because nobody else did, though it was full. `spill` leads to a directory of
 /// the collector, if that has made it.
-pub const STDOUT_SPILL_EARLY: &CStr = c"spill/stdout";
+pub const STDOUT_SPILL_EARLY: &CStr = c"log/spill/stdout";
 /// The same of `stderr`.
-pub const STDERR_SPILL_EARLY: &CStr = c"spill/stderr";
+pub const STDERR_SPILL_EARLY: &CStr = c"log/spill/stderr";
 /// As long as this file is: what the monitor could not even spill, and a container that must not wait has lost.
-pub const STDOUT_LOST: &CStr = c"log.lost";
+pub const STDOUT_LOST: &CStr = c"log/lost";
 /// The same of `stderr`.
-pub const STDERR_LOST: &CStr = c"log.lost.stderr";
+pub const STDERR_LOST: &CStr = c"log/lost.stderr";
 /// What nobody captured, when the run was over.
-pub const STDOUT_SPILL: &CStr = c"stdout.spill";
+pub const STDOUT_SPILL: &CStr = c"log/stdout.spill";
 /// What nobody captured, when the run was over.
-pub const STDERR_SPILL: &CStr = c"stderr.spill";
+pub const STDERR_SPILL: &CStr = c"log/stderr.spill";
 /// How PID 1 is to be made.
 pub const PLAN: &CStr = c"plan";
 /// How PID 1 ended, as soon as that is known; its output is perhaps still being captured.

@@ -1,5 +1,6 @@
 //! The end of a run: what nobody captured is saved, and the exit record is written.
 
+use crate::relief::open_of_collector;
 use crate::streams::{Output, Streams};
 use crate::sys::{self, At, Fd, Result, flag};
 use core::ffi::CStr;
@@ -23,7 +24,7 @@ fn spill(directory: &Fd, output: &Output, name: &CStr) -> Result<()> {
     }
     // A predecessor that was killed here may have begun it.
     let flags = flag::O_WRONLY | flag::O_CREAT;
-    sys::splice_all(&output.reader, &sys::open(At::Dir(directory), name, flags, 0o600)?)
+    sys::splice_all(&output.reader, &open_of_collector(directory, name, flags)?)
 }
 
 /// PID 1 has ended: says how, for who replaces us if we are killed before its output is safe.

@@ -133,8 +133,14 @@ fn is_full(output: &Output) -> bool {
 
 /// Bytes that are spilled and not taken over.
 fn held(directory: &Fd) -> u64 {
-    let length = |name| sys::open(At::Dir(directory), name, flag::O_RDONLY, 0).and_then(|file| sys::length(&file));
+    let length = |name| open_of_collector(directory, name, flag::O_RDONLY).and_then(|file| sys::length(&file));
     [STDOUT, STDERR].into_iter().map(|places| length(places.spill).unwrap_or(0) as u64).sum()
+}
+
+/// Opens a file of the collector's, as its user.
+pub fn open_of_collector(directory: &Fd, name: &CStr, flags: i32) -> Result<Fd> {
+    let (uid, gid) = sys::owner(directory, layout::COLLECTOR)?;
+    sys::as_user(uid, gid, || sys::open(At::Dir(directory), name, flags, 0o600))
 }
 
 /// Moves what there is, as far as there is room.
@@ -142,7 +148,7 @@ fn spill(directory: &Fd, pipe: &Fd, name: &CStr, room: &mut u64) -> Result<()> {
     if *room == 0 || sys::waiting(pipe)? == 0 {
         return Ok(());
     }
-    let file = sys::open(At::Dir(directory), name, flag::O_RDWR | flag::O_CREAT, 0o600)?;
+    let file = open_of_collector(directory, name, flag::O_RDWR | flag::O_CREAT)?;
     let mut end = sys::length(&file)? as u64;
     while *room > 0 && sys::waiting(pipe)? > 0 {
         let most = (*room).min(CAPACITY as u64) as usize;
@@ -159,7 +165,7 @@ fn spill(directory: &Fd, pipe: &Fd, name: &CStr, room: &mut u64) -> Result<()> {
 /// Moves what there is to where it is only counted.
 fn lose(directory: &Fd, pipe: &Fd, name: &CStr) -> Result<()> {
     const MOST: usize = 64 << 10;
-    let file = sys::open(At::Dir(directory), name, flag::O_RDWR | flag::O_CREAT, 0o600)?;
+    let file = open_of_collector(directory, name, flag::O_RDWR | flag::O_CREAT)?;
     let mut end = sys::length(&file)? as u64;
     while sys::waiting(pipe)? > 0 {
         match sys::splice_to(pipe, &file, end, MOST)? as u64 {

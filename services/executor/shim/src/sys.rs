@@ -22,6 +22,8 @@ pub use sockets::*;
 pub struct Errno(pub i32);
 
 impl Errno {
+    /// Not permitted.
+    pub const PERM: Self = Self(1);
     /// No such file or directory.
     pub const NOENT: Self = Self(2);
     /// No such process.

@@ -2,7 +2,11 @@
 
 use super::record::Spec;
 use crate::control;
-use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Uid, chownat, mknodat, openat};
+use kit::users::User;
+use rustix::fs::{
+    AtFlags, FileType, Gid, Mode, OFlags, Uid, chmodat, chownat, fchmod, fchown, mkdirat, mknodat, openat,
+};
+use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, listen, socket_with};
 use schema::Failure;
 use shim_protocol::{exit, layout, turn};
@@ -36,9 +40,18 @@ pub(crate) fn file(directory: &Path, name: &CStr) -> PathBuf {
     directory.join(name.to_string_lossy().as_ref())
 }
 
-/// Makes the directory of all sandboxes, or that of one.
+/// Makes the directory of all sandboxes.
+pub(crate) fn make_all(path: &Path) -> Result<(), Failure> {
+    make_with(path, 0o711)
+}
+
+/// Makes that of one.
 pub(crate) fn make(path: &Path) -> Result<(), Failure> {
-    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    make_with(path, 0o700)
+}
+
+fn make_with(path: &Path, mode: u32) -> Result<(), Failure> {
+    let made = fs::DirBuilder::new().recursive(true).mode(mode).create(path);
     made.map_err(|error| Failure::io(format_args!("making {}", path.display()), &error))
 }
 
@@ -49,8 +62,37 @@ fn streams(spec: &Spec) -> impl Iterator<Item = &'static CStr> {
     [Some(layout::STDOUT), stderr, stdin].into_iter().flatten()
 }
 
+/// What a log collector opens.
+fn shared(spec: &Spec) -> impl Iterator<Item = &'static CStr> {
+    let input = [layout::STDIN_STAGE, layout::STDIN_CLOSE].into_iter().filter(|_| spec.open_stdin());
+    streams(spec).chain(input).chain(relays(spec)).chain([layout::CAPTURE_LOCK, layout::TAKE_LOCK])
+}
+
+/// Lets the log collector have what it needs of a sandbox, and nothing else: it may open the FIFOs and the locks, and
+/// has a directory of its own.
+pub(super) fn share(path: &Path, spec: &Spec, collector: User) -> Result<(), Failure> {
+    let failed =
+        |error: io::Error| Failure::io(format_args!("sharing {} with the log collector", path.display()), &error);
+    let (uid, gid) = (Uid::from_raw(collector.uid), Gid::from_raw(collector.gid));
+    let share = || -> io::Result<()> {
+        let opened = open(path)?;
+        for name in shared(spec) {
+            chownat(&opened, name, None, Some(gid), AtFlags::SYMLINK_NOFOLLOW)?;
+            chmodat(&opened, name, PRIVATE | Mode::RGRP | Mode::WGRP, AtFlags::empty())?;
+        }
+        match mkdirat(&opened, layout::COLLECTOR, Mode::RWXU) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(error) => return Err(error.into()),
+        }
+        chownat(&opened, layout::COLLECTOR, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)?;
+        fchown(&opened, None, Some(gid))?;
+        Ok(fchmod(&opened, Mode::RWXU | Mode::XGRP)?)
+    };
+    share().map_err(failed)
+}
+
 /// Makes all files that a monitor expects, and the socket on which it will listen.
-pub(super) fn fill(path: &Path, spec: &Spec) -> Result<(OwnedFd, OwnedFd), Failure> {
+pub(super) fn fill(path: &Path, spec: &Spec, collector: User) -> Result<(OwnedFd, OwnedFd), Failure> {
     let doing = |name: &CStr| format!("making {}", file(path, name).display());
     let opened = open(path).map_err(|error| Failure::io(format_args!("opening {}", path.display()), &error))?;
     let input = [layout::STDIN_STAGE, layout::STDIN_CLOSE].into_iter().filter(|_| spec.open_stdin());
@@ -63,6 +105,7 @@ pub(super) fn fill(path: &Path, spec: &Spec) -> Result<(OwnedFd, OwnedFd), Failu
         let made = made.and_then(|file| File::from(file).write_all(&[0; exit::LONGEST][..space]));
         made.map_err(|error| Failure::io(doing(name), &error))?;
     }
+    share(path, spec, collector)?;
     let listener = listener(&opened).map_err(|error| Failure::io(doing(layout::CONTROL), &error))?;
     Ok((opened, listener))
 }
@@ -97,7 +140,7 @@ pub(super) fn reopen(path: &Path) -> Result<(OwnedFd, OwnedFd), Failure> {
     let failed = |error: io::Error| Failure::io(format_args!("listening in {}", path.display()), &error);
     let opened = open(path).map_err(failed)?;
     match rustix::fs::unlinkat(&opened, layout::CONTROL, AtFlags::empty()) {
-        Err(error) if error != rustix::io::Errno::NOENT => return Err(failed(error.into())),
+        Err(error) if error != Errno::NOENT => return Err(failed(error.into())),
         _ => {}
     }
     let listener = listener(&opened).map_err(failed)?;
@@ -112,12 +155,13 @@ fn listener(directory: &OwnedFd) -> io::Result<OwnedFd> {
     Ok(socket)
 }
 
-/// Gives the streams to the user that the process runs as: programs open /dev/stdout by its name.
-pub(super) fn give_streams(path: &Path, spec: &Spec, uid: u32, gid: u32) -> Result<(), Failure> {
+/// Gives the streams to the user that the process runs as: programs open /dev/stdout by its name. Their group is the
+/// log collector's.
+pub(super) fn give_streams(path: &Path, spec: &Spec, uid: u32) -> Result<(), Failure> {
     let failed = |error: io::Error| Failure::io(format_args!("giving {} to user {uid}", path.display()), &error);
     let opened = open(path).map_err(failed)?;
     streams(spec).try_for_each(|name| {
-        chownat(&opened, name, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)), AtFlags::SYMLINK_NOFOLLOW)
+        chownat(&opened, name, Some(Uid::from_raw(uid)), None, AtFlags::SYMLINK_NOFOLLOW)
             .map_err(|error| failed(error.into()))
     })
 }

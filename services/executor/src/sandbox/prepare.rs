@@ -44,7 +44,7 @@ fn make(host: &Host, id: &ContainerId, spec: Spec) -> Result<Made, Failure> {
     // What an earlier attempt left, when it could not clean up.
     destroy::clear(host, id)?;
     directory::make(&path)?;
-    let (opened, listener) = directory::fill(&path, &spec)?;
+    let (opened, listener) = directory::fill(&path, &spec, host.collector)?;
     let warnings = match &spec {
         Spec::Sandbox(spec) => host.cgroups.create(id, &spec.limits)?,
         // It joins those of its sandbox.

@@ -31,7 +31,7 @@ pub(crate) async fn recover(
     let ids = {
         let host = Arc::clone(host);
         blocking(move || {
-            directory::make(&host.instance.sandboxes())?;
+            directory::make_all(&host.instance.sandboxes())?;
             let ids = list(&host);
             host.cgroups.remove_shared();
             ids
@@ -117,6 +117,10 @@ async fn recover_one(
             return remove(host, id).await;
         }
     };
+    // The log collector may be another user than that of before.
+    if let Err(failure) = directory::share(&path, &record.spec, host.collector) {
+        tracing::error!(%id, %failure, "its output may not be captured");
+    }
     let monitor = Process::noted(record.monitor).map_err(|error| Failure::io("looking for a monitor", &error))?;
     // One whose state is not known can still be destroyed.
     let found = phase(host, id, record.clone(), monitor.is_some(), &control).await;

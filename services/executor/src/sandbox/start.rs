@@ -31,7 +31,7 @@ pub(super) fn plan(
     };
     let plan = build(&host.plan, record.spec.terminal(), process, &user)?;
     let path = host.directory(id);
-    directory::give_streams(&path, &record.spec, user.uid, user.gid)?;
+    directory::give_streams(&path, &record.spec, user.uid)?;
     let file = directory::file(&path, layout::PLAN);
     kit::file::write_atomically(&file, &plan)
         .map_err(|error| Failure::io(format_args!("writing {}", file.display()), &error))?;

@@ -221,9 +221,9 @@ fn all_output_arrives_whoever_is_slower() {
         let prepared = bench.client.prepare_exec(&bench.call(), &id, &exec, &EXEC).await.unwrap();
         bench.start(&exec, &sh("seq 1 5000; echo bad >&2")).await.unwrap();
         assert_eq!(bench.wait(&exec).await.code, 0);
-        let spilled = fs::read_to_string(prepared.directory.join("stdout.spill")).unwrap();
+        let spilled = fs::read_to_string(prepared.directory.join("log/stdout.spill")).unwrap();
         assert!(expected.starts_with(&spilled) && spilled.ends_with("\n5000\n"));
-        assert_eq!(fs::read_to_string(prepared.directory.join("stderr.spill")).unwrap(), "bad\n");
+        assert_eq!(fs::read_to_string(prepared.directory.join("log/stderr.spill")).unwrap(), "bad\n");
         bench.destroy(&exec).await;
         bench.destroy(&id).await;
     });

@@ -166,8 +166,8 @@ fn what_nobody_captured_is_spilled_in_whole() {
         bench.start(&id, &sh("seq 1 5000; echo bad >&2")).await.unwrap();
         assert_eq!(bench.wait(&id).await.code, 0);
         let expected: String = (1..=5000).map(|number| format!("{number}\n")).collect();
-        assert_eq!(fs::read_to_string(prepared.directory.join("stdout.spill")).unwrap(), expected);
-        assert_eq!(fs::read_to_string(prepared.directory.join("stderr.spill")).unwrap(), "bad\n");
+        assert_eq!(fs::read_to_string(prepared.directory.join("log/stdout.spill")).unwrap(), expected);
+        assert_eq!(fs::read_to_string(prepared.directory.join("log/stderr.spill")).unwrap(), "bad\n");
         bench.destroy(&id).await;
     });
 }

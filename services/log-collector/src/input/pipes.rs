@@ -1,6 +1,7 @@
 //! The pipes and the journal file of a container's stdin, in the sandbox's directory.
 
 use super::journal::Journal;
+use crate::gate::own;
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::pipe::{SpliceFlags, splice};
@@ -13,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use tokio::net::unix::pipe::Sender;
 
-const JOURNAL: &str = "log.input";
+const JOURNAL: &str = "input";
 /// Bytes of the journal's file: one page, so that it is written whole or not at all.
 const PAGE: usize = 4096;
 /// Bytes that a client may send at once, and that the staging pipe should hold.
@@ -75,7 +76,7 @@ impl Pipes {
     /// of stdin is opened only if it is still needed: as long as we hold it, the container does not see the end.
     /// Needs the main loop. Fails with `InvalidData` if the journal cannot be read.
     pub(crate) fn open(directory: &Path) -> io::Result<(Self, Journal)> {
-        let (file, journal) = open_journal(&directory.join(JOURNAL))?;
+        let (file, journal) = open_journal(&own(directory)?.join(JOURNAL))?;
         let stage = fifo(&directory.join("stdin.stage"), OFlags::RDWR)?;
         widen(&stage, LARGEST_WRITE);
         let pipes = Self { journal: file, stage, stdin: RefCell::new(None), close: directory.join("stdin.close") };

@@ -87,7 +87,7 @@ fn a_run_that_ends_without_a_collector_is_complete() {
     write_lines(sandbox.writer("stdout"), 1000..15_000, 4096);
     write_lines(sandbox.writer("stderr"), 0..20_000, 4096);
     sandbox.end();
-    assert!(sandbox.directory.join("stdout.spill").exists() && sandbox.directory.join("stderr.spill").exists());
+    assert!(sandbox.directory.join("log/stdout.spill").exists() && sandbox.directory.join("log/stderr.spill").exists());
     for _ in 0..30 {
         service.spawn();
         std::thread::sleep(std::time::Duration::from_micros(random() % 30_000));
@@ -134,7 +134,7 @@ fn a_spill_that_cannot_be_read_yet_repeats_nothing() {
     write_lines(sandbox.writer("stdout"), 0..1000, 100);
     write_lines(sandbox.writer("stderr"), 0..1000, 4096);
     sandbox.end();
-    let (spill, aside) = (sandbox.directory.join("stderr.spill"), sandbox.directory.join("aside"));
+    let (spill, aside) = (sandbox.directory.join("log/stderr.spill"), sandbox.directory.join("aside"));
     fs::rename(&spill, &aside).unwrap();
     std::os::unix::fs::symlink(&spill, &spill).unwrap();
     service.spawn();

@@ -154,6 +154,7 @@ impl Sandbox {
     pub(crate) fn at(instance: &Instance, id: &ContainerId, terminal: bool, open_stdin: bool) -> Self {
         let directory = instance.sandboxes().join(id.as_str());
         fs::create_dir(&directory).unwrap();
+        fs::create_dir(directory.join("log")).unwrap();
         File::create(directory.join("capture.lock")).unwrap();
         let mut names = vec!["stdout"];
         names.extend((!terminal).then_some("stderr"));
@@ -216,7 +217,7 @@ impl Sandbox {
                 std::thread::sleep(Duration::from_millis(1));
             }
             if !left.is_empty() {
-                fs::write(self.directory.join(format!("{name}.spill")), left).unwrap();
+                fs::write(self.directory.join(format!("log/{name}.spill")), left).unwrap();
             }
         }
         fs::write(self.directory.join("exit"), "0").unwrap();

@@ -20,9 +20,9 @@ fn turn(directory: &Path, lock: &File, names: &[&str], lose: bool) -> u64 {
     for name in names {
         let fifo = fifo(&directory.join(name), rustix::fs::OFlags::RDONLY);
         let to = match (lose, *name) {
-            (false, name) => directory.join("spill").join(name),
-            (true, "stdout") => directory.join("log.lost"),
-            (true, _) => directory.join("log.lost.stderr"),
+            (false, name) => directory.join("log/spill").join(name),
+            (true, "stdout") => directory.join("log/lost"),
+            (true, _) => directory.join("log/lost.stderr"),
         };
         let Ok(file) = File::options().write(true).create(true).truncate(false).open(to) else { continue };
         let mut end = file.metadata().unwrap().len();

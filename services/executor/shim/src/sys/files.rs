@@ -57,6 +57,16 @@ pub fn open_real_directory(path: &CStr) -> Result<Fd> {
     owned(kernel!(OPENAT2, AT_FDCWD, path.as_ptr(), how.as_ptr(), size_of_val(&how)))
 }
 
+/// User and group of what has this name in a directory, which is no symbolic link's target.
+pub fn owner(directory: &Fd, name: &CStr) -> Result<(u32, u32)> {
+    const NOFOLLOW: usize = 0x100;
+    const UID_GID: usize = 0x18;
+    // struct statx: the user is at byte 20, the group at byte 24.
+    let mut found = [0u64; 32];
+    kernel!(STATX, directory.number(), name.as_ptr(), NOFOLLOW, UID_GID, found.as_mut_ptr())?;
+    Ok(((found[2] >> 32) as u32, found[3] as u32))
+}
+
 /// The length of a file.
 pub fn length(file: &Fd) -> Result<usize> {
     const SEEK_END: usize = 2;

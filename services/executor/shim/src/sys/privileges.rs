@@ -41,11 +41,46 @@ pub fn clear_ambient() -> Result<()> {
 
 /// Sets effective and permitted capabilities; none are inheritable.
 pub fn set_capabilities(set: u64) -> Result<()> {
-    const VERSION_3: u32 = 0x2008_0522;
-    let header = [VERSION_3, 0];
     let (low, high) = (set as u32, (set >> 32) as u32);
     let data = [low, low, 0, high, high, 0];
-    kernel!(CAPSET, header.as_ptr(), data.as_ptr()).map(drop)
+    kernel!(CAPSET, HEADER.as_ptr(), data.as_ptr()).map(drop)
+}
+
+/// Does something with the rights to files of another user and group, as far as these are what may be changed; it finds its
+/// way through any directory.
+pub fn as_user<T>(uid: u32, gid: u32, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    const NOBODY: u32 = u32::MAX;
+    if uid == 0 {
+        return work();
+    }
+    let before = capabilities()?;
+    let _ = kernel!(SETFSGID, gid);
+    let _ = kernel!(SETFSUID, uid);
+    // It answers with what is so, not with an error; and to be nobody is refused.
+    let outcome = match kernel!(SETFSUID, NOBODY) {
+        Ok(now) if now as u32 == uid => find_only(before).and_then(|()| work()),
+        _ => Err(Errno::PERM),
+    };
+    let _ = kernel!(SETFSUID, 0usize);
+    let _ = kernel!(SETFSGID, 0usize);
+    kernel!(CAPSET, HEADER.as_ptr(), before.as_ptr())?;
+    outcome
+}
+
+const VERSION_3: u32 = 0x2008_0522;
+/// Of this very process.
+const HEADER: [u32; 2] = [VERSION_3, 0];
+
+/// Effective, permitted and inheritable ones, the low halves first.
+fn capabilities() -> Result<[u32; 6]> {
+    let mut data = [0u32; 6];
+    kernel!(CAPGET, HEADER.as_ptr(), data.as_mut_ptr()).map(|_| data)
+}
+
+fn find_only([_, permitted, inheritable, _, high, inheritable_high]: [u32; 6]) -> Result<()> {
+    const DAC_READ_SEARCH: u32 = 1 << 2;
+    let data = [permitted & DAC_READ_SEARCH, permitted, inheritable, 0, high, inheritable_high];
+    kernel!(CAPSET, HEADER.as_ptr(), data.as_ptr()).map(drop)
 }
 
 /// No program that is executed gives more power than its executor has.

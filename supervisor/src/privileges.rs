@@ -1,0 +1,57 @@
+//! What a service may do and see, as the manifest says it. `deploy/services.toml` explains the keys.
+
+use kit::capability;
+use serde::{Deserialize, Deserializer, de::Error};
+
+/// The capabilities of a service; by default none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Capabilities(pub(crate) u64);
+
+impl Capabilities {
+    /// All that the supervisor has.
+    const ALL: u64 = u64::MAX;
+
+    /// Whether it has whatever the supervisor has.
+    pub(crate) fn are_all(&self) -> bool {
+        self.0 == Self::ALL
+    }
+}
+
+/// Whose network a service has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Network {
+    /// The host's.
+    #[default]
+    Host,
+    /// An empty one.
+    None,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Written {
+    Word(String),
+    Names(Vec<String>),
+}
+
+impl<'de> Deserialize<'de> for Capabilities {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let wrong = |text: &str| {
+            D::Error::custom(format!(
+                "{text:?} is no capability: write [\"NET_ADMIN\", …] as capabilities(7) names them without CAP_, or \"all\""
+            ))
+        };
+        match Written::deserialize(deserializer)? {
+            Written::Word(word) if word == "all" => Ok(Self(Self::ALL)),
+            Written::Word(word) => Err(wrong(&word)),
+            Written::Names(names) => {
+                let set = names.iter().try_fold(0, |set, name| match capability::parse(name) {
+                    Some(one) => Ok(set | one),
+                    None => Err(wrong(name)),
+                });
+                set.map(Self)
+            }
+        }
+    }
+}
