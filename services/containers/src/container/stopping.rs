@@ -71,10 +71,19 @@ impl ContainerActor {
         }
         let (shared, record) = (Rc::clone(&self.shared), self.record.clone());
         let (freezer, frozen) = (Arc::clone(&self.freezer), Rc::clone(&self.frozen));
+        let view = self.view.subscribe();
         let work = async move {
             let _turn = freezer.lock().await;
-            freeze(&shared, &record, is_paused).await;
-            frozen.set(is_paused);
+            // Whoever had the turn before may have paused it, or let it go on; or it is to stop.
+            let is_paused = match view.borrow().phase() {
+                Phase::Paused => true,
+                Phase::Running => false,
+                _ => return,
+            };
+            if frozen.get() != is_paused {
+                freeze(&shared, &record, is_paused).await;
+                frozen.set(is_paused);
+            }
         };
         ctx.spawn(work.into_actor(self));
     }

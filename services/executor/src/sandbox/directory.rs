@@ -64,8 +64,7 @@ fn streams(spec: &Spec) -> impl Iterator<Item = &'static CStr> {
 
 /// What a log collector opens.
 fn shared(spec: &Spec) -> impl Iterator<Item = &'static CStr> {
-    let input = [layout::STDIN_STAGE, layout::STDIN_CLOSE].into_iter().filter(|_| spec.open_stdin());
-    streams(spec).chain(input).chain(relays(spec)).chain([layout::CAPTURE_LOCK, layout::TAKE_LOCK])
+    streams(spec).chain(inputs(spec)).chain(relays(spec)).chain([layout::CAPTURE_LOCK, layout::TAKE_LOCK])
 }
 
 /// Lets the log collector have what it needs of a sandbox, and nothing else: it may open the FIFOs and the locks, and
@@ -95,8 +94,7 @@ pub(super) fn share(path: &Path, spec: &Spec, collector: User) -> Result<(), Fai
 pub(super) fn fill(path: &Path, spec: &Spec, collector: User) -> Result<(OwnedFd, OwnedFd), Failure> {
     let doing = |name: &CStr| format!("making {}", file(path, name).display());
     let opened = open(path).map_err(|error| Failure::io(format_args!("opening {}", path.display()), &error))?;
-    let input = [layout::STDIN_STAGE, layout::STDIN_CLOSE].into_iter().filter(|_| spec.open_stdin());
-    for name in streams(spec).chain(input).chain(relays(spec)) {
+    for name in streams(spec).chain(inputs(spec)).chain(relays(spec)) {
         mknodat(&opened, name, FileType::Fifo, PRIVATE, 0).map_err(|error| Failure::io(doing(name), &error.into()))?;
     }
     let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
@@ -108,6 +106,11 @@ pub(super) fn fill(path: &Path, spec: &Spec, collector: User) -> Result<(OwnedFd
     share(path, spec, collector)?;
     let listener = listener(&opened).map_err(|error| Failure::io(doing(layout::CONTROL), &error))?;
     Ok((opened, listener))
+}
+
+/// The FIFOs of whoever writes to stdin: what is on its way there, and that it is to end.
+fn inputs(spec: &Spec) -> impl Iterator<Item = &'static CStr> {
+    [layout::STDIN_STAGE, layout::STDIN_CLOSE].into_iter().filter(|_| spec.open_stdin())
 }
 
 /// The FIFOs between an exec's process and its monitor.
@@ -124,7 +127,11 @@ pub(super) fn spares(path: &Path, spec: &Spec) -> io::Result<Vec<OwnedFd>> {
     // PID 1 holds both ends of what it writes to itself.
     let outputs = streams(spec).filter(|name| copied && *name != layout::STDIN);
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    outputs.chain(relays(spec)).map(|name| Ok(openat(&opened, name, flags, Mode::empty())?)).collect()
+    outputs
+        .chain(relays(spec))
+        .chain(inputs(spec))
+        .map(|name| Ok(openat(&opened, name, flags, Mode::empty())?))
+        .collect()
 }
 
 /// Opens a spare end of stdin, and what tells when to let go of it.
