@@ -176,6 +176,8 @@ fn a_parked_monitor_that_was_killed_fails_the_start() {
         let id = random_id();
         let prepared = bench.prepare(&id, &spec()).await.unwrap();
         kill(prepared.sandbox.pid);
+        // One that is still dying may be asked to execute something, and nobody knows whether it did.
+        until("the monitor is dead", || !is_alive(prepared.sandbox.pid)).await;
         let failure = bench.start(&id, &sh("true")).await.unwrap_err();
         assert!(failure.code == Code::SandboxLost && failure.message.contains("monitor"), "{failure:?}");
         assert_eq!(bench.prepare(&id, &spec()).await.unwrap_err().code, Code::SandboxLost);
