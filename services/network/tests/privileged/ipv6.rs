@@ -41,7 +41,9 @@ fn a_sandbox_has_an_ipv6_address_at_once_and_a_way_out() {
         assert_eq!(sandbox.tcp(NEIGHBOUR6, 700).unwrap().ip(), HOST6, "to the world under the host's address");
         assert_eq!(sandbox.udp(NEIGHBOUR6, 700).unwrap().ip(), HOST6);
         let of_other = engine.attach(&id(2), other.reference, &plain()).unwrap().address6.unwrap();
-        assert_eq!(other.tcp(address, 700).unwrap().ip(), of_other, "containers reach each other");
+        // It may take the kernel a second as well, and another until a neighbour is asked for again.
+        wait_until("containers reach each other", || other.tcp(address, 700).is_some());
+        assert_eq!(other.tcp(address, 700).unwrap().ip(), of_other);
         assert_eq!(other.udp(address, 700).unwrap().ip(), of_other);
     });
 }
