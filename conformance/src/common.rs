@@ -16,16 +16,6 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-/// The contracts that can be checked.
-pub(crate) const SERVICES: [&str; 6] = [
-    schema::image_store::SERVICE,
-    schema::filesystem::SERVICE,
-    schema::network::SERVICE,
-    schema::executor::SERVICE,
-    schema::log_collector::SERVICE,
-    schema::containers::SERVICE,
-];
-
 /// No id, no name, no reference.
 const MALFORMED: &str = "../\u{1}";
 /// Connections that must be possible side by side.

@@ -50,7 +50,7 @@ fn main() -> ExitCode {
     let mut words: Vec<String> = std::env::args().skip(1).collect();
     let disposable = words.iter().position(|word| word == "--disposable").map(|at| words.remove(at)).is_some();
     let [service, socket] = words.as_slice() else { return usage() };
-    let Some(service) = common::SERVICES.into_iter().find(|known| known == service) else { return usage() };
+    let Some(service) = schema::SERVICES.into_iter().find(|known| known == service) else { return usage() };
     let subject = match Subject::new(service, Path::new(socket), disposable) {
         Ok(subject) => subject,
         Err(error) => {

@@ -25,6 +25,16 @@ mod rpc;
 pub mod supervisor;
 pub mod wire;
 
+/// The services of an instance, each with its contract `<name>.capnp`, in the order of their dependencies.
+pub const SERVICES: [&str; 6] = [
+    image_store::SERVICE,
+    filesystem::SERVICE,
+    network::SERVICE,
+    executor::SERVICE,
+    log_collector::SERVICE,
+    containers::SERVICE,
+];
+
 pub use call::Call;
 pub use failure::{Code, Failure};
 pub use ids::{ContainerId, Digest};

@@ -109,13 +109,7 @@ impl Cage {
 
     /// Whether the kernel has killed a process in here for want of memory.
     pub(crate) fn ran_out_of_memory(&self) -> bool {
-        let files = ["memory.events", "memory.oom_control"];
-        let texts = self.0.iter().flat_map(|directory| files.map(|file| directory.join(file)));
-        let mut counts = texts.filter_map(|path| fs::read_to_string(path).ok());
-        counts.any(|text| {
-            let count = text.lines().find_map(|line| line.strip_prefix("oom_kill "));
-            count.and_then(|count| count.trim().parse::<u64>().ok()).is_some_and(|count| count > 0)
-        })
+        kit::cgroup::oom_killed(&self.0)
     }
 }
 

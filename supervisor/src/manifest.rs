@@ -19,16 +19,6 @@ const BUILT_IN_NAME: &str = "deploy/services.toml (built in)";
 /// Names that are not a service's: our own two processes.
 const RESERVED: [&str; 2] = ["supervisor", "keeper"];
 
-/// The contracts that a service may implement.
-const INTERFACES: [&str; 6] = [
-    schema::image_store::SERVICE,
-    schema::filesystem::SERVICE,
-    schema::network::SERVICE,
-    schema::executor::SERVICE,
-    schema::log_collector::SERVICE,
-    schema::containers::SERVICE,
-];
-
 /// The services, in the order in which they are started and shown.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -189,10 +179,10 @@ impl Definition {
         if RESERVED.contains(&name.as_str()) {
             return Err(format!("{name:?} cannot be the name of a service: it is a process of cctl itself"));
         }
-        if !INTERFACES.contains(&interface.as_str()) {
+        if !schema::SERVICES.contains(&interface.as_str()) {
             return Err(format!(
                 "service {name:?}: there is no interface {interface:?}, only {}",
-                INTERFACES.join(", ")
+                schema::SERVICES.join(", ")
             ));
         }
         let is_path = where_from == Executable::Anywhere && executable.starts_with('/') && !executable.contains('\0');

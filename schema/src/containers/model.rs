@@ -194,7 +194,7 @@ pub enum RestartKind {
 }
 
 /// A further process to run in a container.
-#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq, Eq)]
 pub struct ExecSpec {
     /// At least one.
     pub arguments: Vec<String>,

@@ -254,8 +254,8 @@ pub(crate) struct ExecPage {
     written: Arc<Mutex<Written>>,
 }
 
-/// How an exec stands in the journal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How an exec stands in the journal, in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Written {
     No,
     As(ExecPhase),
@@ -273,13 +273,12 @@ impl ExecPage {
         let (page, record) = (self.clone(), record.clone());
         on_thread(move || {
             let mut written = page.written.lock().unwrap_or_else(PoisonError::into_inner);
-            match *written {
-                Written::Deleted => return Ok(()),
-                Written::As(phase) if phase > record.phase => return Ok(()),
-                Written::As(_) | Written::No => {}
+            let next = Written::As(record.phase);
+            if next < *written {
+                return Ok(());
             }
             page.journal.write_exec(&record)?;
-            *written = Written::As(record.phase);
+            *written = next;
             Ok(())
         })
         .await

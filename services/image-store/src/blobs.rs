@@ -102,18 +102,11 @@ impl Blobs {
     /// Damaged blobs that were moved aside, and where they are.
     pub(crate) fn set_aside_before(&self) -> Result<Vec<(Digest, PathBuf)>, Failure> {
         let failed = |error: io::Error| Failure::io(format_args!("reading {}", self.aside.display()), &error);
-        let entries = match fs::read_dir(&self.aside) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            entries => entries.map_err(failed)?,
+        let named = |path: PathBuf| {
+            let digest = format!("sha256:{}", path.file_name()?.to_string_lossy()).parse().ok()?;
+            Some((digest, path))
         };
-        let mut found = Vec::new();
-        for entry in entries {
-            let path = entry.map_err(failed)?.path();
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            found.extend(format!("sha256:{name}").parse().ok().map(|digest| (digest, path.clone())));
-        }
-        found.sort();
-        Ok(found)
+        Ok(kit::file::list(&self.aside).map_err(failed)?.into_iter().filter_map(named).collect())
     }
 
     /// All blobs, and when each was written.

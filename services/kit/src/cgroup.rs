@@ -1,6 +1,7 @@
 //! Which hierarchies of cgroups the host has, and where.
 
 use std::ffi::OsString;
+use std::fs;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
@@ -91,6 +92,20 @@ impl Layout {
     pub fn is_pure(&self) -> bool {
         matches!(self.hierarchies.as_slice(), [only] if only.unified && only.root == Path::new("/sys/fs/cgroup"))
     }
+}
+
+/// The files in which a cgroup tells of processes that were killed for want of memory: of v2, and of v1.
+const OOM: [&str; 2] = ["memory.events", "memory.oom_control"];
+
+/// Whether the kernel has killed a process in one of these cgroups for want of memory.
+pub fn oom_killed(directories: impl IntoIterator<Item = impl AsRef<Path>>) -> bool {
+    let files = directories.into_iter().flat_map(|directory| OOM.map(|file| directory.as_ref().join(file)));
+    files.filter_map(|file| fs::read_to_string(file).ok()).any(|text| tells(&text))
+}
+
+fn tells(text: &str) -> bool {
+    let count = text.lines().find_map(|line| line.strip_prefix("oom_kill "));
+    count.and_then(|count| count.trim().parse::<u64>().ok()).is_some_and(|count| count > 0)
 }
 
 /// A line of mountinfo (proc(5)), if it is of a hierarchy: mount point, whether it is v2, options.

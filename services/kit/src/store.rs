@@ -155,30 +155,19 @@ impl<T: Serialize + DeserializeOwned> Store<T> {
     /// none.
     pub fn drop_record(&self, name: &str) -> Result<(), Failure> {
         let path = self.path(name);
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(Failure::io(format_args!("removing {}", path.display()), &error))
-            }
-            _ => Ok(()),
-        }
+        file::remove(&path).map_err(|error| Failure::io(format_args!("removing {}", path.display()), &error))
     }
 
     /// Names and files of all records that `load` ever moved aside and nobody has removed since, by name.
     pub fn quarantined(&self) -> Result<Vec<(String, PathBuf)>, Failure> {
         let directory = self.directory.join(QUARANTINE);
         let failed = |error: io::Error| Failure::io(format_args!("reading {}", directory.display()), &error);
-        let entries = match fs::read_dir(&directory) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            entries => entries.map_err(failed)?,
+        let paths = file::list(&directory).map_err(failed)?;
+        let named = |path: PathBuf| {
+            let name = path.file_name()?.to_string_lossy().strip_suffix(ENDING)?.to_owned();
+            Some((name, path))
         };
-        let mut found = Vec::new();
-        for entry in entries {
-            let path = entry.map_err(failed)?.path();
-            let file_name = path.file_name().unwrap_or_default().to_string_lossy();
-            if let Some(name) = file_name.strip_suffix(ENDING) {
-                found.push((name.to_owned(), path.clone()));
-            }
-        }
+        let mut found: Vec<_> = paths.into_iter().filter_map(named).collect();
         found.sort();
         Ok(found)
     }
@@ -193,12 +182,7 @@ impl<T: Serialize + DeserializeOwned> Store<T> {
     /// Removes what was moved aside of a record; done also if nothing was.
     pub fn forget_quarantined(&self, name: &str) -> Result<(), Failure> {
         let path = self.aside(name);
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(Failure::io(format_args!("removing {}", path.display()), &error))
-            }
-            _ => Ok(()),
-        }
+        file::remove(&path).map_err(|error| Failure::io(format_args!("removing {}", path.display()), &error))
     }
 
     /// Moves those of the damaged records aside that `which` names, as [`load`](Self::load) does with all; one of another

@@ -128,7 +128,7 @@ impl Handler<Mend> for Network {
     type Result = Result<(), Failure>;
 
     fn handle(&mut self, _: Mend, _: &mut SyncContext<Self>) -> Self::Result {
-        self.engine()?.mend()
+        self.engine()?.restore()
     }
 }
 

@@ -159,11 +159,6 @@ impl Engine {
         self.netfilter.port()
     }
 
-    /// Undoes what others have done to the bridge and the table.
-    pub(crate) fn mend(&mut self) -> Result<(), Failure> {
-        self.restore()
-    }
-
     /// What this instance uses on the host.
     pub fn info(&mut self) -> Result<NetworkInfo, Failure> {
         self.ground.mend()?;

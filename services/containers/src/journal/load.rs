@@ -267,16 +267,7 @@ mod tests {
     async fn a_page_of_an_exec_never_goes_back() {
         let state = State::new();
         let page = ExecPage::new(Arc::new(state.journal("a")));
-        let spec = ExecSpec {
-            arguments: vec!["true".to_owned()],
-            environment: Vec::new(),
-            user: String::new(),
-            working_directory: String::new(),
-            terminal: false,
-            open_stdin: false,
-            rows: 0,
-            columns: 0,
-        };
+        let spec = ExecSpec { arguments: vec!["true".to_owned()], ..ExecSpec::default() };
         let prepared = ExecRecord::new(fixture::id(2), &fixture::record(1, "web"), spec);
         let mut running = prepared.clone();
         running.started(Started { pid: 7, started_at: 1 });

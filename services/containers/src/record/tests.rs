@@ -133,16 +133,8 @@ fn an_exec_inherits_what_it_does_not_say() {
     record.container.spec.environment = vec!["B=user".to_owned(), "C=user".to_owned()];
     record.container.spec.user = "web".to_owned();
     record.container.spec.working_directory = "/srv".to_owned();
-    let plain = ExecSpec {
-        arguments: vec!["id".to_owned()],
-        environment: vec!["C=exec".to_owned()],
-        user: String::new(),
-        working_directory: String::new(),
-        terminal: false,
-        open_stdin: false,
-        rows: 0,
-        columns: 0,
-    };
+    let plain =
+        ExecSpec { arguments: vec!["id".to_owned()], environment: vec!["C=exec".to_owned()], ..ExecSpec::default() };
     let process = record.exec_process(&plain);
     assert_eq!((process.user.as_str(), process.working_directory.as_str()), ("web", "/srv"));
     assert_eq!(process.environment[2..], ["A=image", "B=user", "C=exec"]);

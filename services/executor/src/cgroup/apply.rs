@@ -118,16 +118,7 @@ impl Cgroups {
 
     /// Whether the kernel has killed a process of this container for want of memory.
     pub(crate) fn oom_killed(&self, id: &ContainerId) -> bool {
-        let count = |text: String| {
-            text.lines()
-                .find_map(|line| line.strip_prefix("oom_kill "))
-                .and_then(|count| count.trim().parse::<u64>().ok())
-        };
-        let counters = ["memory.events", "memory.oom_control"];
-        self.directories(id.as_str())
-            .flat_map(|directory| counters.map(|file| directory.join(file)))
-            .filter_map(|path| fs::read_to_string(path).ok())
-            .any(|text| count(text).is_some_and(|count| count > 0))
+        kit::cgroup::oom_killed(self.directories(id.as_str()))
     }
 
     /// Kills what is left in a container's cgroups, and removes them.

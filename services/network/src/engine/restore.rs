@@ -77,7 +77,7 @@ impl Engine {
     }
 
     /// Makes the kernel agree with the records: bridge, ports of the bridge, table, reserved ports.
-    pub(super) fn restore(&mut self) -> Result<(), Failure> {
+    pub(crate) fn restore(&mut self) -> Result<(), Failure> {
         self.ground.mend()?;
         self.follow_ipv6()?;
         self.adopt_lost()?;

@@ -5,16 +5,7 @@ use schema::containers::{CommitSpec, Event, Exec, ExecSpec};
 use schema::{ContainerId, Failure};
 
 pub(crate) fn exec_spec(words: &[&str]) -> ExecSpec {
-    ExecSpec {
-        arguments: words.iter().map(|word| (*word).to_owned()).collect(),
-        environment: Vec::new(),
-        user: String::new(),
-        working_directory: String::new(),
-        terminal: false,
-        open_stdin: false,
-        rows: 0,
-        columns: 0,
-    }
+    ExecSpec { arguments: words.iter().map(|word| (*word).to_owned()).collect(), ..ExecSpec::default() }
 }
 
 pub(crate) fn commit_spec(reference: &str, pause: bool) -> CommitSpec {
