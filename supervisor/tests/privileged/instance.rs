@@ -152,7 +152,12 @@ impl Instance {
     }
 
     pub(crate) fn keeper(&self) -> i32 {
-        fs::read_to_string(self.run().join("keeper.lock")).unwrap().trim().parse().unwrap()
+        self.signed().unwrap()
+    }
+
+    /// Who last signed as keeper; nobody while somebody is about to.
+    pub(crate) fn signed(&self) -> Option<i32> {
+        fs::read_to_string(self.run().join("keeper.lock")).ok()?.trim().parse().ok()
     }
 
     /// The process that was started here as a keeper.
