@@ -3,7 +3,7 @@ SHELL = /bin/sh
 CARGO ?= cargo
 SHIM = services/executor/shim/Cargo.toml
 
-.PHONY: run stop test build install deb setup-run setup-deb setup-test lint format unit images privileged end-to-end chaos chaos-churn fuzz power-loss kill-matrix plugins bench-transfers schema clean help
+.PHONY: run stop test build install deb setup-run setup-deb setup-test lint format unit images privileged end-to-end chaos chaos-churn fuzz hostile power-loss kill-matrix plugins bench-transfers schema clean help
 
 help:
 	@echo 'make run      build, start cctl, run a container and show its output'
@@ -17,6 +17,7 @@ help:
 	@echo 'make privileged end-to-end   tests on the kernel, as root'
 	@echo 'make chaos chaos-churn   KILLS (200) at random among users at work; CONTAINERS (200) made under a steady beat of kills; by a SEED (1)'
 	@echo 'make fuzz     the parsers of untrusted bytes, FUZZ_SECONDS (20) each'
+	@echo 'make hostile  every method of every service called with nonsense, CALLS (100000) each, by a SEED (1)'
 	@echo 'make kill-matrix   each service killed at each step of each operation'
 	@echo 'make bench-transfers   pulls and pushes timed beside podman and skopeo'
 	@echo 'make power-loss   the power goes at every moment of a recorded run'
@@ -120,6 +121,11 @@ chaos-churn: build
 FUZZ_SECONDS ?= 20
 fuzz:
 	tests/fuzz/run $(FUZZ_SECONDS)
+
+# Every method of every service, with parameters that mean nothing, and broken messages.
+CALLS ?= 100000
+hostile: build
+	CCTL_HOSTILE_CALLS=$(CALLS) CCTL_HOSTILE_SEED=$(SEED) tests/all --print -- --package tests --test hostile
 
 format:
 	$(CARGO) fmt --all

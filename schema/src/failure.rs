@@ -64,20 +64,20 @@ constructors! {
 impl Failure {
     /// A failure without a hint.
     pub fn new(code: Code, message: impl fmt::Display) -> Self {
-        Self { code, message: message.to_string(), hint: String::new() }
+        Self { code, message: bounded(message.to_string()), hint: String::new() }
     }
 
     /// The same failure, with what to do about it.
     #[must_use]
     pub fn hint(mut self, hint: impl fmt::Display) -> Self {
-        self.hint = hint.to_string();
+        self.hint = bounded(hint.to_string());
         self
     }
 
     /// The same failure, its message preceded by what was being done.
     #[must_use]
     pub fn context(mut self, doing: impl fmt::Display) -> Self {
-        self.message = format!("{doing}: {}", self.message);
+        self.message = bounded(format!("{doing}: {}", self.message));
         self
     }
 
@@ -93,6 +93,26 @@ impl Failure {
         };
         Self::new(code, format_args!("{doing}: {error}"))
     }
+}
+
+/// Bytes of a message or of a hint: a value that it names may be as long as its sender likes.
+const LONGEST: usize = 2048;
+/// Bytes of the end that stay of what is longer: there stands what is wrong with the value.
+const END: usize = 512;
+
+/// The text, without its middle if it is too long.
+fn bounded(text: String) -> String {
+    if text.len() <= LONGEST {
+        return text;
+    }
+    let boundary = |mut at: usize| {
+        while !text.is_char_boundary(at) {
+            at -= 1;
+        }
+        at
+    };
+    let (head, tail) = (boundary(LONGEST - END - '…'.len_utf8()), boundary(text.len() - END));
+    format!("{}…{}", &text[..head], &text[tail..])
 }
 
 impl fmt::Display for Failure {
@@ -123,8 +143,8 @@ impl Wire for Failure {
         Ok(Self {
             // A newer peer may know a code that this program does not.
             code: reader.get_code().unwrap_or(Code::Internal),
-            message: text(reader.get_message())?,
-            hint: text(reader.get_hint())?,
+            message: bounded(text(reader.get_message())?),
+            hint: bounded(text(reader.get_hint())?),
         })
     }
 
@@ -150,5 +170,21 @@ impl From<Code> for CodeNumber {
 impl From<CodeNumber> for Code {
     fn from(number: CodeNumber) -> Self {
         Code::try_from(number.0).unwrap_or(Code::Internal)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_bounded_and_keeps_both_ends() {
+        for value in ["a".repeat(1 << 20), "é…🦀".repeat(1 << 16)] {
+            let failure = Failure::invalid(format_args!("{value:?} is not a name")).context("creating").hint(&value);
+            assert!(failure.message.len() <= LONGEST + 4 && failure.hint.len() <= LONGEST + 4);
+            assert!(failure.message.starts_with("creating: \"") && failure.message.ends_with("is not a name"));
+        }
+        assert_eq!(Failure::invalid("short").context("doing").message, "doing: short");
     }
 }

@@ -1,6 +1,6 @@
 //! What is done to whom, and when: a function of the seed.
 
-use crate::random::Random;
+use harness::Random;
 use std::fmt;
 use std::time::Duration;
 
@@ -131,7 +131,7 @@ fn two_services(random: &mut Random) -> Vec<Target> {
 }
 
 fn victim(mix: &Mix, random: &mut Random) -> Target {
-    let (number, name) = (random.next(), service(random));
+    let (number, name) = (random.draw(), service(random));
     *random.weighted(&[
         (12, Target::Service(name)),
         (mix.trunk, Target::Supervisor),
@@ -143,7 +143,7 @@ fn victim(mix: &Mix, random: &mut Random) -> Target {
 
 fn other_fault(mix: &Mix, random: &mut Random) -> (Kind, Vec<Target>) {
     let length = Duration::from_millis(random.between(1, 400));
-    let (number, name) = (random.next(), service(random));
+    let (number, name) = (random.draw(), service(random));
     let kind =
         *random.weighted(&[(mix.hang, Kind::Hang), (mix.pause, Kind::Pause(length)), (mix.restart, Kind::Restart)]);
     let target = match kind {

@@ -1,7 +1,7 @@
 //! Somebody who types commands and knows what each must answer.
 
 use crate::ledger::{Ledger, Recorded, Wrong};
-use crate::random::Random;
+use harness::Random;
 use harness::{Instance, Output};
 use rustix::process::{Pid, Signal, kill_process};
 use std::io::Write;

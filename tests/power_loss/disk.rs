@@ -1,5 +1,6 @@
 //! A disk in memory, and what was done to it.
 
+use harness::Random;
 use std::fs::File;
 use std::io::{self, Read};
 use std::ops::Range;
@@ -115,13 +116,13 @@ impl Recording {
         let mut random = match luck {
             Luck::None => return disk,
             Luck::All => None,
-            Luck::Some(seed) => Some(Random(seed)),
+            Luck::Some(seed) => Some(Random::new(seed)),
         };
         for event in &events[flushed..] {
             let Event::Write { offset, data } = event else { continue };
             let mut at = *offset;
             for block in data.chunks(BLOCK) {
-                if random.as_mut().is_none_or(Random::flip) {
+                if random.as_mut().is_none_or(|random| random.once_in(2)) {
                     disk.write(at, block);
                 }
                 at += block.len() as u64;
@@ -140,27 +141,5 @@ impl Recording {
     pub(crate) fn flushes(&self) -> Vec<usize> {
         let flush = |(place, event): (usize, &Event)| matches!(event, Event::Flush).then_some(place + 1);
         self.events.iter().enumerate().filter_map(flush).collect()
-    }
-}
-
-/// xorshift64*: the same numbers for the same seed, everywhere.
-pub(crate) struct Random(pub(crate) u64);
-
-impl Random {
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 |= u64::from(self.0 == 0);
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
-    }
-
-    fn flip(&mut self) -> bool {
-        self.next() >> 63 == 1
-    }
-
-    /// A number below `limit`.
-    pub(crate) fn below(&mut self, limit: usize) -> usize {
-        usize::try_from(self.next() >> 16).map_or(0, |number| number % limit.max(1))
     }
 }

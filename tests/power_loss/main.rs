@@ -14,9 +14,9 @@ mod disk;
 mod fuse;
 mod scenario;
 
-use disk::{Disk, Luck, Random, Recording};
+use disk::{Disk, Luck, Recording};
 use fuse::Shelf;
-use harness::{Boot, Instance, Registry, within};
+use harness::{Boot, Instance, Random, Registry, within};
 use rustix::mount::{UnmountFlags, unmount};
 use scenario::{Step, World};
 use std::fs;
@@ -95,15 +95,15 @@ fn record(cctl: &Instance, shelf: &mut Shelf, disk: Disk, steps: &[Step], kind: 
 fn moments(recording: &Recording, wanted: &str) -> Vec<(usize, Luck)> {
     let begin = recording.events.iter().position(|event| matches!(event, disk::Event::Answered(0))).unwrap();
     let flushes: Vec<usize> = recording.flushes().into_iter().filter(|flush| *flush > begin).collect();
-    let mut random = Random(0x5eed);
+    let mut random = Random::new(0x5eed);
     let mut all = Vec::new();
     for (place, flush) in flushes.iter().enumerate() {
         let next = flushes.get(place + 1).copied().unwrap_or(recording.events.len());
         // Just before the next flush the most is at stake.
-        all.push((next.saturating_sub(1).max(*flush), Luck::Some(random.next())));
+        all.push((next.saturating_sub(1).max(*flush), Luck::Some(random.draw())));
         all.push((*flush, Luck::None));
-        all.push((flush + random.below(next - flush), Luck::Some(random.next())));
-        all.push((flush + random.below(next - flush), Luck::All));
+        all.push((flush + random.index(next - flush), Luck::Some(random.draw())));
+        all.push((flush + random.index(next - flush), Luck::All));
     }
     if wanted == "all" {
         return all;
