@@ -128,6 +128,12 @@ impl<'a> Nonsense<'a> {
         let length = if self.random.once_in(40) { self.random.below(600) } else { self.random.below(4) };
         let count = usize::try_from(length).unwrap();
         match element {
+            // So many structs of no size: they cost their sender nothing.
+            Type::Struct(_) if self.random.once_in(30) => {
+                let tag = self.grow(1);
+                self.point(at, tag, 1, 7);
+                self.words[tag] = self.random.below(1 << 20) << 2;
+            }
             Type::Struct(id) => {
                 let shape = &self.contract.structs[id];
                 let size = shape.words + shape.pointers;

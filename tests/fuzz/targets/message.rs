@@ -1,26 +1,25 @@
 //! Messages of a peer: whatever comes is read or refused, and what was read is the same when it was written and read again.
 #![no_main]
 
-use capnp::message::Builder;
-use capnp::serialize::read_message_from_flat_slice;
+use capnp::message::{Builder, Reader, SegmentArray};
 use schema::link::reader_options;
 use schema::wire::Wire;
 use schema::{common, containers, executor, filesystem, image_store, log_collector, network};
 
-fn bears<T: Wire + PartialEq + std::fmt::Debug>(mut data: &[u8]) {
-    let Ok(message) = read_message_from_flat_slice(&mut data, reader_options()) else { return };
-    let Ok(root) = message.get_root() else { return };
-    let Ok(value) = T::read(root) else { return };
-    let mut again = Builder::new_default();
-    value.write(again.init_root());
-    assert_eq!(T::read(again.get_root_as_reader().unwrap()).as_ref(), Ok(&value));
-}
-
-/// The first byte says which type it is.
+/// Reads one of these types; the first byte says which.
 macro_rules! types {
     ($data:ident, $($number:literal $type:ty,)*) => {
         match $data {
-            $([$number, rest @ ..] => bears::<$type>(rest),)*
+            $([$number, rest @ ..] => {
+                // What is left is the message's one segment, in whole words, where a reader expects it.
+                let words: Vec<[u8; 8]> = rest.as_chunks().0.to_vec();
+                let segments = [words.as_flattened()];
+                let message = Reader::new(SegmentArray::new(&segments), reader_options());
+                let Ok(Ok(value)) = message.get_root().map(<$type>::read) else { return };
+                let mut again = Builder::new_default();
+                value.write(again.init_root());
+                assert_eq!(<$type>::read(again.get_root_as_reader().unwrap()).as_ref(), Ok(&value));
+            })*
             _ => {}
         }
     };
