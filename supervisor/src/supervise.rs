@@ -152,7 +152,11 @@ async fn supervise(
         end,
     };
     listen(handover, &instance, api)?;
-    let notifier = Notifier::from_env().map_err(failed("opening the keeper's notification socket"))?;
+    // A keeper that has just been killed refuses: then its place is free, and we are about to take it.
+    let notifier = Notifier::from_env().unwrap_or_else(|error| {
+        tracing::error!(%error, "cannot reach the keeper");
+        Notifier::default()
+    });
     notifier.ready();
     actix::spawn(keep_alive(notifier, Vital::default()));
     if let Some(pid) = Handover::keeper().and_then(Pid::from_raw).filter(|_| keeper.is_some()) {

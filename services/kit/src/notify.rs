@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// Tells the process that started us how we are. Does nothing if nobody asked to be told.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Notifier {
     socket: Option<UnixDatagram>,
     watchdog: Option<Duration>,

@@ -321,15 +321,15 @@ fn a_storm_of_kills_leaves_one_of_each_on_the_same_sockets() {
     let mut dead = 0;
     for round in 0..4 {
         for (step, victim) in victims.into_iter().enumerate() {
-            // Whoever has just become keeper signs before it starts a supervisor; a status comes from there.
-            let rows = eventually("the supervisor answers", || instance.status().ok());
             if ["keeper", "supervisor"].contains(&victim) {
-                // One of the two has to live: a supervisor without a keeper answers until it has become one.
+                // One of the two has to live: a supervisor without a keeper answers until it has become one. Whoever
+                // has become keeper signs before it starts a supervisor; a status comes from there.
                 let keeper = eventually("there is a keeper", || instance.signed().filter(|keeper| *keeper != dead));
                 if victim == "keeper" {
                     dead = keeper;
                 }
             }
+            let rows = eventually("the supervisor answers", || instance.status().ok());
             match victim {
                 "keeper" => signal(dead, Signal::KILL),
                 name => match rows.iter().find(|row| row.service == name).unwrap().pid {
@@ -344,11 +344,40 @@ fn a_storm_of_kills_leaves_one_of_each_on_the_same_sockets() {
         }
     }
     assert!(!instance.wait_for_keeper(), "the first keeper was killed");
+    eventually("there is a keeper", || instance.signed().filter(|keeper| *keeper != dead));
     eventually("all are ready", || instance.status().ok()?.iter().all(|row| row.state == State::Ready).then_some(()));
     assert_eq!(inodes, ["supervisor", "one", "two"].map(|name| instance.inode(name)));
     // One keeper, one supervisor, two services.
     assert_eq!(instance.processes().len(), 4);
     for name in ["one", "two"] {
         assert_eq!(instance.talk(name).0, instance.row(name).pid);
+    }
+}
+
+#[test]
+fn a_keeper_that_dies_while_a_supervisor_starts_is_succeeded() {
+    let instance = Instance::start(&["one"]);
+    for round in 0..8 {
+        let keeper = instance.keeper();
+        let old = instance.row("supervisor").pid;
+        signal(old, Signal::KILL);
+        let starting = eventually("the next supervisor is started", || {
+            let children = fs::read_to_string(format!("/proc/{keeper}/task/{keeper}/children")).ok()?;
+            // Services whose supervisor was killed are its children, too, until they have ended.
+            let supervises = |pid: &i32| {
+                let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+                *pid != old && words.split(|byte| *byte == 0).any(|word| word == b"supervise")
+            };
+            children.split_whitespace().filter_map(|pid| pid.parse().ok()).find(supervises)
+        });
+        // From its first instruction to the middle of its start.
+        std::thread::sleep(Duration::from_millis(round));
+        signal(starting, Signal::STOP);
+        signal(keeper, Signal::KILL);
+        signal(starting, Signal::CONT);
+        eventually("it becomes the keeper", || instance.signed().filter(|keeper| *keeper == starting));
+        eventually("all are ready", || {
+            instance.status().ok()?.iter().all(|row| row.state == State::Ready).then_some(())
+        });
     }
 }
