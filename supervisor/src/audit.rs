@@ -14,6 +14,9 @@ use std::path::{Path, PathBuf};
 /// Namespaces that a process may have of its own.
 const NAMESPACES: [&str; 7] = ["cgroup", "ipc", "mnt", "net", "pid", "user", "uts"];
 
+/// The mode of seccomp(2) in which there is a filter.
+const FILTERED: &str = "2";
+
 /// What the manifest leaves to a service.
 #[derive(Clone, Debug)]
 pub(crate) struct Grant {
@@ -22,6 +25,8 @@ pub(crate) struct Grant {
     /// None: all.
     capabilities: Option<u64>,
     new_privileges: bool,
+    /// Whether its system calls are filtered.
+    filtered: bool,
     /// Namespaces that have to be its own.
     own: Vec<&'static str>,
 }
@@ -36,6 +41,7 @@ impl Grant {
             user: user.unwrap_or(User::ROOT),
             capabilities: (!definition.capabilities.are_all()).then_some(definition.capabilities.0),
             new_privileges: definition.new_privileges,
+            filtered: definition.calls().is_some(),
             own: own.into_iter().filter_map(|(kind, own)| own.then_some(kind)).collect(),
         }
     }
@@ -53,6 +59,9 @@ impl Grant {
         }
         if !held.no_new_privileges && !self.new_privileges {
             excess.push("it may gain privileges by executing a program".to_owned());
+        }
+        if !held.seccomp && self.filtered {
+            excess.push("its system calls are not filtered".to_owned());
         }
         for kind in &self.own {
             if !held.namespaces.iter().any(|namespace| namespace == kind) {
@@ -175,7 +184,7 @@ impl Thread {
         // Root gets what is in its bounding set when it executes a program.
         let capabilities = own | if uid == 0 { set("CapBnd")? } else { set("CapInh")? };
         let no_new_privileges = field("NoNewPrivs")?.trim() == "1";
-        let seccomp = field("Seccomp").is_some_and(|mode| mode.trim() != "0");
+        let seccomp = field("Seccomp").is_some_and(|mode| mode.trim() == FILTERED);
         Some(Self { uid, gid, capabilities, no_new_privileges, seccomp })
     }
 }
@@ -255,12 +264,19 @@ mod tests {
     #[test]
     fn whatever_is_more_than_granted_is_told() {
         let user = User { uid: 7, gid: 8 };
-        let grant =
-            Grant { service: "a".into(), user, capabilities: Some(0), new_privileges: false, own: vec!["mnt", "net"] };
+        let grant = Grant {
+            service: "a".into(),
+            user,
+            capabilities: Some(0),
+            new_privileges: false,
+            filtered: true,
+            own: vec!["mnt", "net"],
+        };
         let held = Held {
             uid: 7,
             gid: 8,
             no_new_privileges: true,
+            seccomp: true,
             namespaces: vec!["mnt".into(), "net".into()],
             listens: vec!["a.sock".into()],
             ..Held::default()
@@ -268,10 +284,11 @@ mod tests {
         assert_eq!(grant.excess(&held, 0), [""; 0]);
         let much = Held { uid: 0, gid: 0, listens: vec!["tcp 80".into()], ..Held::default() };
         let told = grant.excess(&much, 1 << 21).join("\n");
-        for part in ["0:0, not as 7:8", "SYS_ADMIN", "gain", "mnt", "net", "tcp 80"] {
+        for part in ["0:0, not as 7:8", "SYS_ADMIN", "gain", "filtered", "mnt", "net", "tcp 80"] {
             assert!(told.contains(part), "{part}: {told}");
         }
-        let root = Grant { user: User::ROOT, capabilities: None, new_privileges: true, own: Vec::new(), ..grant };
+        let all = Grant { user: User::ROOT, capabilities: None, new_privileges: true, filtered: false, ..grant };
+        let root = Grant { own: Vec::new(), ..all };
         assert_eq!(root.excess(&much, u64::MAX), [""; 0]);
     }
 }

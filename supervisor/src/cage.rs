@@ -3,7 +3,7 @@
 //! Where the host has no controller for a limit, or refuses one, that is said in the log, and the service runs
 //! without it.
 
-use crate::limits::Limits;
+use crate::limits::{Limits, PERIOD};
 use kit::cgroup::{Controller, Hierarchy, Layout};
 use rustix::process::Pid;
 use schema::Instance;
@@ -65,12 +65,19 @@ impl Cages {
                 _ => {}
             }
         }
-        let file = match (controller, hierarchy.unified) {
-            (Controller::Memory, true) => "memory.max",
-            (Controller::Memory, false) => "memory.limit_in_bytes",
-            _ => "pids.max",
+        let period = PERIOD.as_micros();
+        let settings = match (controller, hierarchy.unified) {
+            (Controller::Memory, true) => vec![("memory.max", value.to_string())],
+            (Controller::Memory, false) => vec![("memory.limit_in_bytes", value.to_string())],
+            (Controller::Cpu, true) => vec![("cpu.max", format!("{value} {period}"))],
+            (Controller::Cpu, false) => {
+                vec![("cpu.cfs_period_us", period.to_string()), ("cpu.cfs_quota_us", value.to_string())]
+            }
+            _ => vec![("pids.max", value.to_string())],
         };
-        fs::write(directory.join(file), value.to_string())?;
+        for (file, setting) in settings {
+            fs::write(directory.join(file), setting)?;
+        }
         Ok(directory)
     }
 
@@ -115,8 +122,8 @@ impl Cage {
 
 /// The limits that cgroups put in force.
 fn wanted(limits: &Limits) -> impl Iterator<Item = (Controller, u64)> {
-    let Limits { memory, pids, files: _ } = *limits;
-    [(Controller::Memory, memory), (Controller::Pids, pids)]
+    let Limits { memory, pids, cpus, files: _ } = *limits;
+    [(Controller::Memory, memory), (Controller::Cpu, cpus), (Controller::Pids, pids)]
         .into_iter()
         .filter_map(|(controller, limit)| Some((controller, limit?)))
 }

@@ -17,6 +17,7 @@ use rustix::thread::{
     set_capabilities, set_keep_capabilities, set_no_new_privs, set_thread_groups, set_thread_res_gid,
     set_thread_res_uid,
 };
+use seccomp::Filter;
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 
@@ -35,6 +36,8 @@ pub(crate) struct Confinement {
     pub(crate) no_new_privileges: bool,
     /// Descriptors that it may have open.
     pub(crate) files: Option<u64>,
+    /// What it may call; none: whatever there is.
+    pub(crate) filter: Option<Filter>,
 }
 
 /// What could not be done, for the service's log.
@@ -45,9 +48,9 @@ fn doing<T>(what: &'static [u8], done: Result<T, Errno>) -> Result<T, Failed> {
 }
 
 impl Confinement {
-    /// Confines this process.
+    /// Confines this process, but for its system calls.
     pub(crate) fn apply(&self) -> Result<(), Failed> {
-        let Self { view, network, user, capabilities, no_new_privileges, files } = self;
+        let Self { view, network, user, capabilities, no_new_privileges, files, filter: _ } = self;
         if let Some(network) = network {
             let kind = Some(LinkNameSpaceType::Network);
             doing(b"entering the empty network", move_into_link_name_space(network.as_fd(), kind))?;
@@ -75,6 +78,13 @@ impl Confinement {
             doing(b"forbidding new privileges", set_no_new_privs(true))?;
         }
         Ok(())
+    }
+
+    /// Filters its system calls. After everything else: what that calls is not for the service.
+    pub(crate) fn filter(&self) -> Result<(), Failed> {
+        let Some(filter) = &self.filter else { return Ok(()) };
+        let installed = filter.install().map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO));
+        doing(b"filtering system calls", installed)
     }
 }
 

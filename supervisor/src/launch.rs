@@ -3,7 +3,7 @@
 use crate::cage::{Cage, Cages};
 use crate::confine::Confinement;
 use crate::manifest::Definition;
-use crate::privileges::Network;
+use crate::privileges::{Calls, Network};
 use crate::program::{Bond, Child, Program};
 use crate::{libexec, ownership, predecessor, sockets, view};
 use kit::shelf::{IN, OUT};
@@ -106,6 +106,7 @@ impl Launcher {
         let Self { plan: Plan { definition, .. }, nowhere, .. } = self;
         let user = self.user();
         let capabilities = (!definition.capabilities.are_all()).then_some(definition.capabilities.0);
+        let filter = definition.calls().map(Calls::filter).transpose().map_err(io::Error::other)?;
         Ok(Confinement {
             view: if user.is_some() { Some(view::of(self, executable)?) } else { None },
             network: (definition.network == Network::None).then(|| Rc::clone(nowhere)),
@@ -113,6 +114,7 @@ impl Launcher {
             capabilities,
             no_new_privileges: !definition.new_privileges,
             files: definition.limits.files,
+            filter,
         })
     }
 }

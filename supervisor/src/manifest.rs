@@ -3,7 +3,7 @@
 use crate::drop_ins::DropIn;
 use crate::duration;
 use crate::limits::Limits;
-use crate::privileges::{Capabilities, Network};
+use crate::privileges::{Calls, Capabilities, Network};
 use crate::restart::Policy;
 use schema::Failure;
 use serde::Deserialize;
@@ -53,6 +53,8 @@ pub(crate) struct Definition {
     pub(crate) network: Network,
     #[serde(default)]
     pub(crate) new_privileges: bool,
+    #[serde(default)]
+    pub(crate) seccomp: Calls,
     #[serde(default)]
     pub(crate) sees: Vec<String>,
     #[serde(default)]
@@ -171,6 +173,11 @@ impl Manifest {
 }
 
 impl Definition {
+    /// The name of the list of system calls that holds for it; none: it may call whatever there is.
+    pub(crate) fn calls(&self) -> Option<&str> {
+        self.seccomp.list(self.new_privileges)
+    }
+
     fn check(&self, where_from: Executable) -> Result<(), String> {
         let Self { name, interface, executable, restart: Policy { backoff, .. }, .. } = self;
         if !is_name(name) {
@@ -197,7 +204,7 @@ impl Definition {
     }
 
     fn check_privileges(&self) -> Result<(), String> {
-        let Self { name, user, capabilities, sees, shares, .. } = self;
+        let Self { name, user, capabilities, sees, shares, new_privileges, seccomp, .. } = self;
         if user.as_deref().is_some_and(|user| user.is_empty() || user.contains([':', '\n', '\0'])) {
             return Err(format!("service {name:?}: user {user:?} is not a name"));
         }
@@ -206,6 +213,11 @@ impl Definition {
         }
         if user.is_none() && !(sees.is_empty() && shares.is_empty()) {
             return Err(format!("service {name:?}: it runs as root and sees everything: sees and shares need a user"));
+        }
+        if *new_privileges && matches!(seccomp, Calls::Listed(_)) {
+            return Err(format!(
+                "service {name:?}: a filter holds for whatever it executes, too, which new-privileges is for: leave seccomp out"
+            ));
         }
         match sees.iter().chain(shares).find(|path| !path.starts_with(['/', '$']) || path.contains("..")) {
             Some(path) => Err(format!("service {name:?}: {path:?} is not an absolute path")),

@@ -1,6 +1,7 @@
 //! What a service may do and see, as the manifest says it. `deploy/services.toml` explains the keys.
 
 use kit::capability;
+use seccomp::{Filter, Machine};
 use serde::{Deserialize, Deserializer, de::Error};
 
 /// The capabilities of a service; by default none.
@@ -26,6 +27,48 @@ pub(crate) enum Network {
     Host,
     /// An empty one.
     None,
+}
+
+/// Which list of system calls holds for a service.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Calls {
+    /// That for programs of others; none for a service that may gain privileges.
+    #[default]
+    Usual,
+    /// None: it may call whatever there is.
+    All,
+    /// The one of this name.
+    Listed(String),
+}
+
+impl Calls {
+    /// The list of a service whose definition names none.
+    const USUAL: &str = "plugin";
+
+    /// The name of the list; none: there is none. `inherited`: whatever a filter forbids, it forbids to containers, too.
+    pub(crate) fn list(&self, inherited: bool) -> Option<&str> {
+        match self {
+            Self::Usual => (!inherited).then_some(Self::USUAL),
+            Self::All => None,
+            Self::Listed(name) => Some(name),
+        }
+    }
+
+    /// The filter of a list.
+    pub(crate) fn filter(name: &str) -> Result<Filter, String> {
+        Filter::built_in(name, Machine::CURRENT)
+    }
+}
+
+impl<'de> Deserialize<'de> for Calls {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        if name == "none" {
+            return Ok(Self::All);
+        }
+        Self::filter(&name).map_err(|error| D::Error::custom(format!("{error}, none")))?;
+        Ok(Self::Listed(name))
+    }
 }
 
 #[derive(Deserialize)]

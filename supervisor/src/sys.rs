@@ -1,7 +1,7 @@
 //! The one place of this crate with `unsafe`: executing a program with prepared descriptors and environment.
 #![allow(unsafe_code)]
 
-use crate::confine::Confinement;
+use crate::confine::{self, Confinement};
 use crate::program::Bond;
 use nix::sys::signal::SigSet;
 use rustix::fd::AsRawFd;
@@ -86,15 +86,7 @@ impl Image {
     }
 
     fn prepare(&mut self) -> io::Result<()> {
-        if let Some(confinement) = &self.confinement
-            && let Err((doing, error)) = confinement.apply()
-        {
-            // The standard streams are those of the program by now: this goes to its log.
-            for part in [doing, b": failed before the program was executed\n"] {
-                let _ = rustix::io::write(rustix::stdio::stderr(), part);
-            }
-            return Err(error.into());
-        }
+        self.confine(Confinement::apply)?;
         // After the change of the user, which undoes it.
         if let Some(parent) = self.parent {
             set_parent_process_death_signal(Some(Signal::KILL))?;
@@ -120,7 +112,16 @@ impl Image {
             return Err(io::Error::last_os_error());
         }
         write_digits(&mut self.listen_pid[LISTEN_PID.len()..], getpid().as_raw_nonzero().get().unsigned_abs());
-        Ok(())
+        self.confine(Confinement::filter)
+    }
+
+    fn confine(&self, how: impl Fn(&Confinement) -> Result<(), confine::Failed>) -> io::Result<()> {
+        let Some(Err((doing, error))) = self.confinement.as_ref().map(how) else { return Ok(()) };
+        // The standard streams are those of the program by now: this goes to its log.
+        for part in [doing, b": failed before the program was executed\n"] {
+            let _ = rustix::io::write(rustix::stdio::stderr(), part);
+        }
+        Err(error.into())
     }
 }
 

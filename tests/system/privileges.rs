@@ -63,12 +63,14 @@ fn each_process_holds_what_the_manifest_says_and_no_more() {
         let uid = row["uid"].to_string();
         assert!(uids.split('\t').all(|field| field == uid), "{name}: {uids}");
         assert_eq!(row["no_new_privileges"] == true, status(pid, "NoNewPrivs") == "1", "{name}");
+        assert_eq!(row["seccomp"] == true, status(pid, "Seccomp") == "2", "{name}");
         let held = row["capabilities"].as_array().unwrap();
         assert_eq!(held.len(), capabilities(pid, "CapPrm").count_ones() as usize, "{name}");
         if !["image-store", "filesystem", "network", "executor", "log-collector", "containers"].contains(&name) {
             assert_eq!(uid, "0");
             continue;
         }
+        assert_eq!(row["seccomp"] == true, key(name, "seccomp") != Some("\"none\""), "{row}");
         match key(name, "capabilities") {
             Some("\"all\"") => assert_eq!(name, "executor"),
             None => assert!(held.is_empty(), "{row}"),

@@ -1,12 +1,13 @@
 //! What this program finds out about itself and its host when it starts.
 
 use crate::cgroup::Cgroups;
+use crate::plan;
 use crate::program::Program;
 use crate::sandbox::keep::Keep;
-use crate::{plan, seccomp};
 use kit::users::User;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use schema::{ContainerId, Failure, Instance};
+use seccomp::{Filter, Machine};
 use std::fs;
 use std::path::PathBuf;
 
@@ -34,7 +35,7 @@ impl Host {
         let plan = plan::Host {
             capabilities: own_capabilities()?,
             known_capabilities: number("/proc/sys/kernel/cap_last_cap")? + 1,
-            seccomp: seccomp::default_program(seccomp::Machine::CURRENT)?,
+            seccomp: Filter::built_in("container", Machine::CURRENT).map_err(Failure::internal)?.bytes(),
             pure_cgroups: cgroups.is_pure(),
             oom_protected: read("/proc/self/oom_score_adj")?.trim().starts_with('-'),
         };

@@ -4,7 +4,7 @@
 //! until it is destroyed, whatever happens to this service: at its start the service lists the directories,
 //! asks every monitor, and knows everything again.
 //!
-//! * `plan`, `seccomp`, `users` and the plan of `cgroup` decide, and are pure.
+//! * `plan`, `users` and the plan of `cgroup` decide, and are pure.
 //! * `sandbox` carries out: an actor owns each sandbox, and `registry` knows the actors.
 
 mod api;
@@ -18,7 +18,6 @@ mod procfs;
 mod program;
 mod registry;
 mod sandbox;
-mod seccomp;
 mod survey;
 mod sys;
 mod users;

@@ -22,6 +22,7 @@ fn new() -> Lifecycle {
         capabilities: crate::privileges::Capabilities::default(),
         network: crate::privileges::Network::default(),
         new_privileges: false,
+        seccomp: crate::privileges::Calls::All,
         sees: vec![],
         shares: vec![],
         restart: Policy {

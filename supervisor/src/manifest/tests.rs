@@ -76,6 +76,26 @@ fn wrong_values_are_named() {
     }
 }
 
+#[test]
+fn lists_of_system_calls_are_named_or_the_usual_one() {
+    let manifest = Manifest::load(None).unwrap();
+    for service in &manifest.services {
+        let expected = (service.name != "executor").then_some(service.name.as_str());
+        assert_eq!(service.calls(), expected);
+    }
+    let parse = |more: &str| Manifest::parse("m.toml", &format!("{}\n{more}", entry("a", &[])));
+    let calls = |more: &str| parse(more).unwrap().services[0].calls().map(str::to_owned);
+    assert_eq!(calls("").as_deref(), Some("plugin"));
+    assert_eq!(calls("seccomp = \"network\"").as_deref(), Some("network"));
+    for none in ["seccomp = \"none\"", "new-privileges = true", "new-privileges = true\nseccomp = \"none\""] {
+        assert_eq!(calls(none), None);
+    }
+    let wrong = |more: &str| parse(more).unwrap_err().message;
+    let unknown = wrong("seccomp = \"netwrk\"");
+    assert!(unknown.contains("line 11") && unknown.contains("\"netwrk\"") && unknown.contains("plugin"), "{unknown}");
+    assert!(wrong("new-privileges = true\nseccomp = \"plugin\"").contains("leave seccomp out"));
+}
+
 proptest! {
     /// Needs that point only at earlier services never make a circle; one edge back does.
     #[test]

@@ -167,3 +167,33 @@ fn a_definition_that_does_not_serve_is_taken_back() {
     }
     assert_eq!(instance.row("two").restarts, 0);
 }
+
+/// A drop-in that tries things before it serves: what became of them is in its log.
+#[test]
+fn a_drop_in_is_refused_what_its_list_does_not_name() {
+    let tries = "echo \"mode $(sed -n 's/^Seccomp:.//p' /proc/self/status)\"\n\
+        for how in --user --mount --net; do unshare $how true; echo \"unshare $how $?\"; done\n\
+        chroot / true; echo \"chroot $?\"\n";
+    let outcome = |more: &str| {
+        let instance = Instance::start(&["one"]);
+        let text = fs::read_to_string(instance.path("libexec/one")).unwrap().replacen('\n', &format!("\n{tries}"), 1);
+        let program = program(&instance, "tries", &text);
+        write(&instance, "one.toml", &(entry("one", &program) + more));
+        restart(&instance, "one").unwrap();
+        let log = fs::read_to_string(instance.path("root/logs/one.log")).unwrap();
+        ["mode", "unshare --user", "unshare --mount", "unshare --net", "chroot"].map(|what| {
+            let said = log.lines().find_map(|line| line.strip_prefix(what)?.strip_prefix(' '));
+            said.unwrap_or_else(|| panic!("{what}: {log}")).to_owned()
+        })
+    };
+    let capabilities = "capabilities = [\"SYS_ADMIN\", \"SYS_CHROOT\"]\n";
+    // The usual list, whatever capabilities it has.
+    let [mode, user, mount, network, chroot] = outcome(capabilities);
+    assert_eq!((mode.as_str(), chroot.as_str()), ("2", "0"));
+    for refused in [user, mount, network] {
+        assert_ne!(refused, "0");
+    }
+    // Another one, and none at all: no capability is needed for the namespace of a user.
+    assert_eq!(outcome(&format!("{capabilities}seccomp = \"filesystem\"\n"))[..2], ["2", "0"]);
+    assert_eq!(outcome("seccomp = \"none\"\n")[..2], ["0", "0"]);
+}

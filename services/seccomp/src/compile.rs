@@ -1,8 +1,9 @@
 //! From a list of rules to a program: neighbours with the same rule become a range, and the range of a call is
 //! found by binary search.
 
-use super::bpf::{self, Instruction};
-use super::list::{Machine, Rule};
+use crate::bpf::{self, Instruction};
+use crate::calls::Machine;
+use crate::list::Rule;
 use std::collections::BTreeMap;
 
 const EPERM: u32 = 1;
@@ -14,20 +15,29 @@ struct Range {
     rule: Rule,
 }
 
-/// The program.
-pub(super) fn compile(machine: Machine, rules: &BTreeMap<u32, Rule>) -> Vec<Instruction> {
+/// The program that rules on calls as this list does. What is between them is refused; what comes after the newest of
+/// them does not exist.
+pub(crate) fn compile(machine: Machine, rules: &BTreeMap<u32, Rule>) -> Vec<Instruction> {
+    program(machine, &ranges(rules, &Rule::Refuse, &Rule::Enosys))
+}
+
+/// The program that rules on these calls, and lets all others be.
+pub(crate) fn compile_only(machine: Machine, rules: &BTreeMap<u32, Rule>) -> Vec<Instruction> {
+    program(machine, &ranges(rules, &Rule::Allow, &Rule::Allow))
+}
+
+fn program(machine: Machine, ranges: &[Range]) -> Vec<Instruction> {
     let mut program = vec![
         Instruction::plain(bpf::LOAD, bpf::MACHINE),
         Instruction { code: bpf::EQUAL, if_true: 1, if_false: 0, value: machine.audit() },
         Instruction::plain(bpf::RETURN, bpf::KILL),
         Instruction::plain(bpf::LOAD, bpf::NUMBER),
     ];
-    program.extend(search(&ranges(rules)));
+    program.extend(search(ranges));
     program
 }
 
-/// Gaps are refused; what comes after the newest known call does not exist.
-fn ranges(rules: &BTreeMap<u32, Rule>) -> Vec<Range> {
+fn ranges(rules: &BTreeMap<u32, Rule>, between: &Rule, after: &Rule) -> Vec<Range> {
     let mut ranges: Vec<Range> = Vec::new();
     let mut push = |first, rule: &Rule| {
         if ranges.last().is_none_or(|last| last.rule != *rule) {
@@ -37,12 +47,12 @@ fn ranges(rules: &BTreeMap<u32, Rule>) -> Vec<Range> {
     let mut next = 0;
     for (number, rule) in rules {
         if next < *number {
-            push(next, &Rule::Refuse);
+            push(next, between);
         }
         push(*number, rule);
         next = number + 1;
     }
-    push(next, &Rule::Enosys);
+    push(next, after);
     ranges
 }
 

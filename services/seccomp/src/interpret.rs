@@ -1,24 +1,24 @@
 //! Runs a filter as the kernel does, for tests.
 
-use super::bpf::{self, Instruction};
+use crate::bpf::{self, Instruction};
 
 /// A system call, as a filter sees it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Call {
-    pub(super) machine: u32,
-    pub(super) number: u32,
-    pub(super) argument: u32,
+pub(crate) struct Call {
+    pub(crate) machine: u32,
+    pub(crate) number: u32,
+    pub(crate) argument: u32,
 }
 
 /// What becomes of it.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(crate) enum Verdict {
     Allow,
     Errno(u16),
     Kill,
 }
 
-pub(super) fn run(program: &[Instruction], call: Call) -> Verdict {
+pub(crate) fn run(program: &[Instruction], call: Call) -> Verdict {
     let (mut at, mut loaded) = (0, 0);
     loop {
         let Instruction { code, if_true, if_false, value } = program[at];
