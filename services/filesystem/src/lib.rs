@@ -39,6 +39,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::Notify;
 use trash::Trash;
+use unpack::Unpacker;
 
 /// Who this service is.
 pub const IDENTITY: kit::Identity =
@@ -56,23 +57,26 @@ pub struct Host {
     pub mechanism: Mechanism,
     /// Files that name the host's name servers, resolv.conf(5): the first that names one of use counts.
     pub resolver_files: Vec<PathBuf>,
+    /// Unpacks archives.
+    pub unpacker: Unpacker,
 }
 
 impl Host {
     fn detect() -> Result<Self, Failure> {
-        Ok(Self { mechanism: Mechanism::detect()?, resolver_files: names::HOST_FILES.map(PathBuf::from).into() })
+        let resolver_files = names::HOST_FILES.map(PathBuf::from).into();
+        Ok(Self { mechanism: Mechanism::detect()?, resolver_files, unpacker: Unpacker::own() })
     }
 }
 
 /// The same, on a host of which this is known.
 pub fn start_with(context: kit::Context, host: Host) -> Result<bootstrap::Client, Failure> {
     tracing::info!(?host, "started");
-    let Host { mechanism, resolver_files } = host;
+    let Host { mechanism, resolver_files, unpacker } = host;
     let layout = Layout::open(context.state()?)?;
     chain::recover(&layout)?;
     let trash = Arc::new(Trash::open(layout.trash())?);
     let images = schema::image_store::Client::new(&context.instance);
-    let layers = Layers::recover(layout.clone(), Arc::clone(&trash), images.clone())?.start();
+    let layers = Layers::recover(layout.clone(), Arc::clone(&trash), images.clone(), unpacker.clone())?.start();
     empty(&trash)?;
     let released = Arc::new(Notify::new());
     let sweeper = Sweeper {
@@ -83,7 +87,8 @@ pub fn start_with(context: kit::Context, host: Host) -> Result<bootstrap::Client
         released: Arc::clone(&released),
     };
     actix::spawn(sweeper.clone().run());
-    let containers = Containers::new(layout, trash, mechanism, layers, images, released, resolver_files).start();
+    let containers =
+        Containers::new(layout, trash, mechanism, layers, images, released, resolver_files, unpacker).start();
     Ok(schema::filesystem::serve(context.about(), Api { containers, sweeper }))
 }
 

@@ -1,5 +1,5 @@
 //! The filesystem service: layers, root filesystems, volumes.
 
 fn main() -> std::process::ExitCode {
-    kit::boot::run(filesystem::IDENTITY, filesystem::start)
+    filesystem::unpack::work().unwrap_or_else(|| kit::boot::run(filesystem::IDENTITY, filesystem::start))
 }

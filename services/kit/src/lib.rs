@@ -14,6 +14,7 @@ pub mod file;
 mod format;
 pub mod log;
 pub mod notify;
+pub mod passing;
 pub mod peer;
 pub mod process;
 pub mod serve;

@@ -4,13 +4,10 @@
 //! there is a message in the kernel's queue, with descriptors: it is there whole or not at all, and as long as anybody
 //! holds the sockets. A successor finds all of it. One process at a time uses a shelf.
 
+use crate::passing::{self, MOST};
 use rustix::io::Errno;
-use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
-    recvmsg, sendmsg,
-};
-use std::io::{self, IoSlice, IoSliceMut};
-use std::mem::MaybeUninit;
+use rustix::net::{RecvFlags, SendFlags};
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Mutex, PoisonError};
 
@@ -19,8 +16,6 @@ pub const IN: &str = "shelf.in";
 /// How the one is called out of which it takes.
 pub const OUT: &str = "shelf.out";
 
-/// Descriptors of one thing, at most.
-const MOST: usize = 8;
 /// Bytes of a note, at most.
 pub const LONGEST_NOTE: usize = 512;
 const STAMP: usize = size_of::<u64>();
@@ -105,29 +100,13 @@ impl Shelf {
     }
 
     fn send(&self, stamp: u64, note: &[u8], descriptors: &[impl AsFd]) -> Result<(), Errno> {
-        let (stamp, descriptors) = (stamp.to_ne_bytes(), descriptors.iter().map(AsFd::as_fd).collect::<Vec<_>>());
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST))];
-        let mut control = SendAncillaryBuffer::new(&mut space);
-        if !control.push(SendAncillaryMessage::ScmRights(&descriptors)) {
-            return Err(Errno::TOOBIG);
-        }
-        let parts = [IoSlice::new(&stamp), IoSlice::new(note)];
-        sendmsg(&self.into, &parts, &mut control, SendFlags::NOSIGNAL | SendFlags::DONTWAIT).map(drop)
+        let descriptors: Vec<_> = descriptors.iter().map(AsFd::as_fd).collect();
+        passing::send(&self.into, &[&stamp.to_ne_bytes(), note], &descriptors, SendFlags::DONTWAIT)
     }
 
     fn receive(&self, flags: RecvFlags) -> Result<(u64, Vec<u8>, Vec<OwnedFd>), Errno> {
         let mut message = [0; STAMP + LONGEST_NOTE];
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST))];
-        let mut control = RecvAncillaryBuffer::new(&mut space);
-        let flags = flags | RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
-        let received = recvmsg(&self.out, &mut [IoSliceMut::new(&mut message)], &mut control, flags)?;
-        let mut descriptors = Vec::new();
-        for message in control.drain() {
-            if let RecvAncillaryMessage::ScmRights(some) = message {
-                descriptors.extend(some);
-            }
-        }
-        let message = message.get(..received.bytes).unwrap_or_default();
+        let (message, descriptors) = passing::receive(&self.out, &mut message, flags | RecvFlags::DONTWAIT)?;
         let (stamp, note) = message
             .split_first_chunk::<STAMP>()
             .map_or((0, message), |(stamp, note)| (u64::from_ne_bytes(*stamp), note));

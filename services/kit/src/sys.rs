@@ -23,7 +23,12 @@ pub(crate) fn passed() -> Option<Vec<(String, OwnedFd)>> {
     // SAFETY: the starter says that it passed these descriptors, to this very process; they are taken only here,
     // and this function is called once, so nobody else owns them.
     let passed = (FIRST_PASSED..).zip(names).map(|(number, name)| (name, unsafe { OwnedFd::from_raw_fd(number) }));
-    Some(passed.take(count as usize).collect())
+    let passed: Vec<(String, OwnedFd)> = passed.take(count as usize).collect();
+    for (_, descriptor) in &passed {
+        // What this process executes is not meant. It can fail only if the starter has passed nothing there.
+        let _ = rustix::io::fcntl_setfd(descriptor, rustix::io::FdFlags::CLOEXEC);
+    }
+    Some(passed)
 }
 
 /// A descriptor that is watched by the runtime: open, and the same, as long as this lives.

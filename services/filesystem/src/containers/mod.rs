@@ -14,6 +14,7 @@ use crate::mount::{self, Mechanism};
 use crate::names;
 use crate::pack::Archives;
 use crate::trash::Trash;
+use crate::unpack::Unpacker;
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, ResponseFuture};
 use futures::future::try_join_all;
 use kit::actor::{ask, on_thread};
@@ -41,6 +42,7 @@ pub(crate) struct Containers {
     released: Arc<Notify>,
     /// What tells the host's name servers.
     host_files: Arc<[PathBuf]>,
+    unpacker: Unpacker,
     /// Numbers the parts of archives.
     count: u64,
 }
@@ -84,6 +86,7 @@ pub(crate) struct Release(pub(crate) ContainerId);
 pub(crate) struct Reconcile(pub(crate) Vec<ContainerId>);
 
 impl Containers {
+    #[allow(clippy::too_many_arguments)] // what it is made of
     pub(crate) fn new(
         layout: Layout,
         trash: Arc<Trash>,
@@ -92,11 +95,12 @@ impl Containers {
         images: schema::image_store::Client,
         released: Arc<Notify>,
         host_files: Vec<PathBuf>,
+        unpacker: Unpacker,
     ) -> Self {
         let host_files = host_files.into();
         // Cursors of a process before this one name no archive of this one.
         let (turns, archives, count) = (HashMap::new(), Archives::default(), schema::call::RequestId::random().0);
-        Self { layout, trash, mechanism, layers, images, turns, archives, released, host_files, count }
+        Self { layout, trash, mechanism, layers, images, turns, archives, released, host_files, unpacker, count }
     }
 
     /// The lock of a container. Locks that nobody holds or waits for are forgotten.

@@ -2,7 +2,6 @@
 
 use super::{Containers, finished};
 use crate::mount::View;
-use crate::unpack::unpack_files;
 use actix::{Handler, Message, ResponseFuture};
 use kit::actor::on_thread;
 use schema::filesystem::{ExtractRequest, Place};
@@ -24,6 +23,7 @@ impl Handler<Extract> for Containers {
     fn handle(&mut self, Extract { call, place, request }: Extract, _: &mut Self::Context) -> Self::Result {
         self.archives.forget(&place.id);
         let (turn, opener, images) = (self.turn(&place.id), self.opener(), self.images.clone());
+        let unpacker = self.unpacker.clone();
         let span = call.span("extract");
         let work = async move {
             let ExtractRequest { path, upload, keep_owner } = request;
@@ -31,7 +31,7 @@ impl Handler<Extract> for Containers {
             let _turn = turn.write_owned().await;
             let archive = images.upload_file(&call, &upload).await?;
             let (root, _pins) = opener.open(call, &place, View::Writable).await?;
-            on_thread(move || unpack_files(root, &path, &archive.path, keep_owner)).await
+            on_thread(move || unpacker.unpack_files(&root, &path, &archive.path, keep_owner)).await
         };
         finished(work.instrument(span))
     }

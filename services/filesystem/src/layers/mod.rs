@@ -7,7 +7,7 @@ pub(crate) use sweep::Sweeper;
 
 use crate::layout::{Layout, make_directory};
 use crate::trash::Trash;
-use crate::unpack::unpack;
+use crate::unpack::Unpacker;
 use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, ResponseFuture, WrapFuture};
 use kit::actor::on_thread;
 use kit::store::{Durability, Store};
@@ -33,6 +33,7 @@ pub(crate) struct Layers {
     layout: Layout,
     trash: Arc<Trash>,
     images: Client,
+    unpacker: Unpacker,
     records: Store<Record>,
     table: HashMap<Digest, State>,
     users: HashMap<Digest, Users>,
@@ -83,7 +84,12 @@ pub(crate) struct Ensure {
 
 impl Layers {
     /// Reads which layers are there, and moves away what a killed process left half unpacked.
-    pub(crate) fn recover(layout: Layout, trash: Arc<Trash>, images: Client) -> Result<Self, Failure> {
+    pub(crate) fn recover(
+        layout: Layout,
+        trash: Arc<Trash>,
+        images: Client,
+        unpacker: Unpacker,
+    ) -> Result<Self, Failure> {
         let failed = |error| Failure::io(format_args!("reading {}", layout.layers().display()), &error);
         let mut table = HashMap::new();
         for entry in fs::read_dir(layout.layers()).map_err(failed)? {
@@ -106,6 +112,7 @@ impl Layers {
             layout,
             trash,
             images,
+            unpacker,
             records,
             table,
             users: HashMap::new(),
@@ -133,13 +140,13 @@ impl Layers {
         let target = self.layout.layer(&layer.diff_id);
         let unfinished = self.layout.layers().join(format!("{}{UNFINISHED}{}", layer.diff_id.hex(), self.attempts));
         let (images, slots, trash) = (self.images.clone(), Arc::clone(&self.slots), Arc::clone(&self.trash));
-        let layout = self.layout.clone();
+        let (layout, unpacker) = (self.layout.clone(), self.unpacker.clone());
         let diff_id = layer.diff_id.clone();
         let work = async move {
             let _slot = slots.acquire_owned().await.map_err(Failure::internal)?;
             let blob = images.blob(&call.limited(PATIENCE), &layer.digest).await?;
             on_thread(move || {
-                complete(&layout, &layer, &blob.path, &unfinished, &target)
+                complete(&layout, &unpacker, &layer, &blob.path, [&unfinished, &target])
                     .inspect_err(|_| discard(&trash, &unfinished))
             })
             .await
@@ -217,14 +224,20 @@ impl Handler<Unpin> for Layers {
 }
 
 /// Unpacks under a temporary name; the layer has its own name once it is whole and on the disk.
-fn complete(layout: &Layout, layer: &Layer, blob: &Path, unfinished: &Path, target: &Path) -> Result<(), Failure> {
+fn complete(
+    layout: &Layout,
+    unpacker: &Unpacker,
+    layer: &Layer,
+    blob: &Path,
+    [unfinished, target]: [&Path; 2],
+) -> Result<(), Failure> {
     let started = std::time::Instant::now();
     make_directory(unfinished)?;
     let failed = |error: std::io::Error| Failure::io(format_args!("storing {}", target.display()), &error);
     // Opened first: it hears of every write that fails from now on.
     let directory = rustix::fs::open(unfinished, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
         .map_err(|error| failed(error.into()))?;
-    unpack(layer, blob, unfinished)?;
+    unpacker.unpack(layer, blob, unfinished)?;
     records(layout)?.put(layer.diff_id.hex(), &Record::of(unfinished)?, Durability::Process)?;
     rustix::fs::syncfs(&directory).map_err(|error| failed(error.into()))?;
     fs::rename(unfinished, target).and_then(|()| kit::file::sync_parent(target)).map_err(failed)?;

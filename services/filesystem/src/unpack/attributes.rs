@@ -1,46 +1,65 @@
 //! Owner, mode, extended attributes and times of what was unpacked, in the order in which they must be set:
 //! a change of owner clears set-user-id and capabilities.
 
-use crate::xattrs::through_descriptor;
+use super::service::Service;
 use layer_archive::Member;
 use rustix::fs::{AtFlags, Gid, Mode, OFlags, Timespec, Timestamps, Uid, XattrFlags};
 use rustix::io::{Errno, Result};
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::PathBuf;
 
 /// The attribute with which overlayfs hides what lower layers have in a directory.
-const OPAQUE: &str = "trusted.overlay.opaque";
+pub(super) const OPAQUE: &str = "trusted.overlay.opaque";
 
 /// Sets all attributes of an open file or directory but a directory's time, which its content would change.
-pub(super) fn set(file: impl AsFd, member: &Member) -> Result<()> {
+pub(super) fn set(file: impl AsFd, member: &Member, service: &Service) -> Result<()> {
     let file = file.as_fd();
     rustix::fs::fchown(file, Some(Uid::from_raw(member.uid)), Some(Gid::from_raw(member.gid)))?;
     rustix::fs::fchmod(file, Mode::from_raw_mode(member.mode))?;
     for (name, value) in &member.xattrs {
-        tolerate(member, name, rustix::fs::fsetxattr(file, OsStr::from_bytes(name), value, XattrFlags::empty()))?;
+        let result = match rustix::fs::fsetxattr(file, OsStr::from_bytes(name), value, XattrFlags::empty()) {
+            Err(Errno::PERM) => service.set_attribute(file, name, value),
+            other => other,
+        };
+        tolerate(member, name, result, service)?;
     }
     Ok(())
 }
 
 /// Sets all attributes of what cannot be opened: links, devices, FIFOs. A link has no mode.
-pub(super) fn set_at(parent: BorrowedFd<'_>, name: &OsStr, member: &Member, is_link: bool) -> Result<()> {
+pub(super) fn set_at(
+    parent: BorrowedFd<'_>,
+    name: &OsStr,
+    member: &Member,
+    is_link: bool,
+    service: &Service,
+) -> Result<()> {
     let owner = (Some(Uid::from_raw(member.uid)), Some(Gid::from_raw(member.gid)));
     rustix::fs::chownat(parent, name, owner.0, owner.1, AtFlags::SYMLINK_NOFOLLOW)?;
-    if !is_link {
+    if !is_link || !member.xattrs.is_empty() {
         // Not by name: a container may have put a link in its place meanwhile, which would be followed.
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let node = rustix::fs::openat(parent, name, flags, Mode::empty())?;
-        let itself = Path::new("/proc/self/fd").join(node.as_raw_fd().to_string());
-        rustix::fs::chmod(itself, Mode::from_raw_mode(member.mode))?;
-    }
-    for (attribute, value) in &member.xattrs {
-        let path = through_descriptor(parent, name);
-        let result = rustix::fs::lsetxattr(path, OsStr::from_bytes(attribute), value, XattrFlags::empty());
-        tolerate(member, attribute, result)?;
+        let itself = by_descriptor(&node);
+        if !is_link {
+            rustix::fs::chmod(&itself, Mode::from_raw_mode(member.mode))?;
+        }
+        for (attribute, value) in &member.xattrs {
+            let result = match rustix::fs::setxattr(&itself, OsStr::from_bytes(attribute), value, XattrFlags::empty()) {
+                Err(Errno::PERM) => service.set_attribute(node.as_fd(), attribute, value),
+                other => other,
+            };
+            tolerate(member, attribute, result, service)?;
+        }
     }
     set_time(parent, name, member.mtime)
+}
+
+/// The name of what is open, whatever it is: the working directory of a process that unpacks shows its descriptors.
+fn by_descriptor(descriptor: impl AsFd) -> PathBuf {
+    descriptor.as_fd().as_raw_fd().to_string().into()
 }
 
 /// Sets the time of last change.
@@ -54,8 +73,8 @@ pub(super) fn set_time_of(file: impl AsFd, mtime: (i64, u32)) -> Result<()> {
 }
 
 /// Hides what lower layers have in this directory.
-pub(super) fn make_opaque(directory: impl AsFd) -> Result<()> {
-    rustix::fs::fsetxattr(directory, OPAQUE, b"y", XattrFlags::empty())
+pub(super) fn make_opaque(directory: impl AsFd, service: &Service) -> Result<()> {
+    service.set_attribute(directory.as_fd(), OPAQUE.as_bytes(), b"y")
 }
 
 fn times((seconds, nanoseconds): (i64, u32)) -> Timestamps {
@@ -65,11 +84,11 @@ fn times((seconds, nanoseconds): (i64, u32)) -> Timestamps {
 
 /// An attribute that the filesystem does not have, or not for this kind of file, is left out with a warning,
 /// as every tar does.
-fn tolerate(member: &Member, attribute: &[u8], result: Result<()>) -> Result<()> {
+fn tolerate(member: &Member, attribute: &[u8], result: Result<()>, service: &Service) -> Result<()> {
     match result {
         Err(error @ (Errno::NOTSUP | Errno::PERM)) => {
             let attribute = OsString::from(OsStr::from_bytes(attribute));
-            tracing::warn!(member = %member.path, ?attribute, %error, "an extended attribute is left out");
+            service.warn(format!("member {}: the extended attribute {attribute:?} is left out: {error}", member.path));
             Ok(())
         }
         // What does not fit is told in as many ways as there are filesystems: ext4 says that there is no space.

@@ -1,11 +1,12 @@
 //! Making what an archive describes.
 
 use super::attributes::{make_opaque, set, set_at, set_time, set_time_of};
+use super::service::Service;
 use super::unreadable;
 use crate::beneath::{self, is_directory, lookup};
 use crate::{trash, walk};
 use layer_archive::{Kind, Member, MemberPath, Members, Piece, Whiteout};
-use rustix::fs::{AtFlags, CWD, Dev, FileType, Mode, OFlags, Stat, makedev};
+use rustix::fs::{AtFlags, Dev, FileType, Mode, OFlags, Stat, makedev};
 use rustix::io::{Errno, Result as OsResult};
 use schema::Failure;
 use std::collections::HashMap;
@@ -14,7 +15,6 @@ use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
-use std::path::Path;
 
 const CHUNK: usize = 256 << 10;
 
@@ -33,8 +33,10 @@ pub(super) enum Purpose {
 }
 
 /// A directory that is being filled.
-pub(super) struct Extractor {
+pub(super) struct Extractor<'s> {
     root: OwnedFd,
+    /// Whom to ask for what it cannot do.
+    service: &'s Service,
     purpose: Purpose,
     /// The directory that the last member was put in: the next one is likely to go there too.
     last: Option<(MemberPath, OwnedFd)>,
@@ -43,25 +45,21 @@ pub(super) struct Extractor {
     buffer: Vec<u8>,
 }
 
-impl Extractor {
+impl<'s> Extractor<'s> {
     /// Fills this directory, which is empty, with a layer.
-    pub(super) fn layer(target: &Path) -> Result<Self, Failure> {
-        let open = || -> OsResult<OwnedFd> {
-            let root = rustix::fs::openat(CWD, target, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
-            rustix::fs::fchmod(&root, Mode::from_raw_mode(0o755))?;
-            Ok(root)
-        };
-        let root = open().map_err(|error| Failure::io(format_args!("opening {}", target.display()), &error.into()))?;
-        Ok(Self::new(root, Purpose::Layer))
+    pub(super) fn layer(root: OwnedFd, service: &'s Service) -> Result<Self, Failure> {
+        rustix::fs::fchmod(&root, Mode::from_raw_mode(0o755))
+            .map_err(|error| Failure::io("preparing the layer's directory", &error.into()))?;
+        Ok(Self::new(root, Purpose::Layer, service))
     }
 
     /// Adds to the tree beneath this root.
-    pub(super) fn files(root: OwnedFd, below: MemberPath, keep_owner: bool) -> Self {
-        Self::new(root, Purpose::Files { below, keep_owner })
+    pub(super) fn files(root: OwnedFd, below: MemberPath, keep_owner: bool, service: &'s Service) -> Self {
+        Self::new(root, Purpose::Files { below, keep_owner }, service)
     }
 
-    fn new(root: OwnedFd, purpose: Purpose) -> Self {
-        Self { root, purpose, last: None, times: HashMap::new(), buffer: vec![0; CHUNK] }
+    fn new(root: OwnedFd, purpose: Purpose, service: &'s Service) -> Self {
+        Self { root, service, purpose, last: None, times: HashMap::new(), buffer: vec![0; CHUNK] }
     }
 
     /// Makes a member. Its data is read from `members`.
@@ -134,7 +132,7 @@ impl Extractor {
         if matches!(member.kind, Kind::Sparse(_)) {
             rustix::fs::ftruncate(&file, member.size).map_err(of_member)?;
         }
-        set(&file, member).and_then(|()| set_time_of(&file, member.mtime)).map_err(of_member)
+        set(&file, member, self.service).and_then(|()| set_time_of(&file, member.mtime)).map_err(of_member)
     }
 
     fn special(&mut self, member: &Member) -> OsResult<()> {
@@ -145,7 +143,7 @@ impl Extractor {
             Kind::Symlink(target) => {
                 let (parent, name) = self.place(path)?;
                 rustix::fs::symlinkat(target.as_slice(), &parent, &name)?;
-                set_at(parent.as_fd(), &name, member, true)
+                set_at(parent.as_fd(), &name, member, true, self.service)
             }
             Kind::Character(major, minor) => self.node(member, FileType::CharacterDevice, makedev(*major, *minor)),
             Kind::Block(major, minor) => self.node(member, FileType::BlockDevice, makedev(*major, *minor)),
@@ -158,15 +156,15 @@ impl Extractor {
     fn directory(&mut self, member: &Member) -> OsResult<()> {
         let Some((parent, name)) = member.path.split() else {
             self.times.insert(member.path.clone(), member.mtime);
-            return set(&self.root, member);
+            return set(&self.root, member, self.service);
         };
         let parent = self.parent(&parent)?;
         let found = lookup(parent.as_fd(), name)?;
         if !found.as_ref().is_some_and(is_directory) {
             self.last = None;
-            make_directory(parent.as_fd(), name, found.as_ref(), self.purpose == Purpose::Layer)?;
+            make_directory(parent.as_fd(), name, found.as_ref(), self.purpose == Purpose::Layer, self.service)?;
         }
-        set(&open_to_change(parent.as_fd(), name)?, member)?;
+        set(&open_to_change(parent.as_fd(), name)?, member, self.service)?;
         self.times.insert(member.path.clone(), member.mtime);
         Ok(())
     }
@@ -174,7 +172,7 @@ impl Extractor {
     fn node(&mut self, member: &Member, kind: FileType, device: Dev) -> OsResult<()> {
         let (parent, name) = self.place(&member.path)?;
         rustix::fs::mknodat(&parent, &name, kind, Mode::from_raw_mode(0o600), device)?;
-        set_at(parent.as_fd(), &name, member, false)
+        set_at(parent.as_fd(), &name, member, false, self.service)
     }
 
     /// Attributes belong to what is linked, and were set with it.
@@ -201,17 +199,17 @@ impl Extractor {
         let parent = self.parent(&parent)?;
         match lookup(parent.as_fd(), name)? {
             None => rustix::fs::mknodat(&parent, name, FileType::CharacterDevice, Mode::empty(), 0),
-            Some(stat) if is_directory(&stat) => make_opaque(open_to_change(parent.as_fd(), name)?),
+            Some(stat) if is_directory(&stat) => make_opaque(open_to_change(parent.as_fd(), name)?, self.service),
             Some(_) => Ok(()),
         }
     }
 
     fn opaque(&mut self, path: &MemberPath) -> OsResult<()> {
-        let Some((parent, name)) = path.split() else { return make_opaque(&self.root) };
+        let Some((parent, name)) = path.split() else { return make_opaque(&self.root, self.service) };
         // Makes the directory if this is the first that is said of it.
         self.parent(path)?;
         let parent = self.parent(&parent)?;
-        make_opaque(open_to_change(parent.as_fd(), name)?)
+        make_opaque(open_to_change(parent.as_fd(), name)?, self.service)
     }
 
     /// Where a member that is no directory is to be made: nothing is there any more.
@@ -244,8 +242,9 @@ impl Extractor {
         match &self.last {
             Some((known, directory)) if known == path => copy(directory),
             _ => {
+                let service = self.service;
                 let mut make = |parent: BorrowedFd<'_>, name: &OsStr, found: Option<&Stat>| {
-                    make_directory(parent, name, found, false)
+                    make_directory(parent, name, found, false, service)
                 };
                 let directory = beneath::make_directories(self.root.as_fd(), path.as_os_str(), &mut make)?;
                 if self.purpose != Purpose::Layer && walk::is_kernels(directory.as_fd())? {
@@ -260,7 +259,13 @@ impl Extractor {
 
 /// Makes a directory in the place of nothing, or of a whiteout, which makes it opaque: the lower layers'
 /// directory of this name stays hidden. In the place of anything else only if `replace` says so.
-fn make_directory(parent: BorrowedFd<'_>, name: &OsStr, found: Option<&Stat>, replace: bool) -> OsResult<()> {
+fn make_directory(
+    parent: BorrowedFd<'_>,
+    name: &OsStr,
+    found: Option<&Stat>,
+    replace: bool,
+    service: &Service,
+) -> OsResult<()> {
     let hidden = found.is_some_and(is_whiteout);
     if found.is_some() {
         if !hidden && !replace {
@@ -269,7 +274,7 @@ fn make_directory(parent: BorrowedFd<'_>, name: &OsStr, found: Option<&Stat>, re
         rustix::fs::unlinkat(parent, name, AtFlags::empty())?;
     }
     beneath::plain_directory(parent, name, None)?;
-    if hidden { make_opaque(open_to_change(parent, name)?) } else { Ok(()) }
+    if hidden { make_opaque(open_to_change(parent, name)?, service) } else { Ok(()) }
 }
 
 /// A directory, opened so that its attributes can be set.

@@ -1,6 +1,6 @@
 //! Archives to unpack.
 
-use filesystem::unpack::unpack;
+use filesystem::unpack::Unpacker;
 use schema::common::Layer;
 use schema::{Digest, Failure};
 use sha2::Digest as _;
@@ -102,6 +102,11 @@ impl Unpacked {
     }
 }
 
+/// By the service's program.
+pub(crate) fn unpacker() -> Unpacker {
+    Unpacker::new(env!("CARGO_BIN_EXE_filesystem"))
+}
+
 pub(crate) fn unpack_bytes(bytes: &[u8]) -> Unpacked {
     unpack_as(&layer(bytes), bytes)
 }
@@ -114,7 +119,7 @@ pub(crate) fn unpack_as(layer: &Layer, bytes: &[u8]) -> Unpacked {
     fs::create_dir(outer.path().join("secret")).unwrap();
     fs::write(outer.path().join("secret/file"), "secret").unwrap();
     fs::write(&blob, bytes).unwrap();
-    let result = unpack(layer, &blob, &target);
+    let result = unpacker().unpack(layer, &blob, &target);
     Unpacked { outer, result }
 }
 

@@ -4,9 +4,8 @@
 //! What is decided here, as today's engines do: device nodes of a layer are made, and mean nothing, since all that
 //! is mounted is mounted `nodev`; set-user-id is kept; names are of any bytes but zero and `/`.
 
-use crate::archive::{Archive, layer};
+use crate::archive::{Archive, layer, unpacker};
 use crate::engine::{call, run};
-use filesystem::unpack::{unpack, unpack_files};
 use flate2::write::GzEncoder;
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use schema::{Code, Failure};
@@ -294,7 +293,7 @@ fn hostile_layers_are_refused_or_contained() {
         let before = place.facts();
         let blob = tempfile::NamedTempFile::new().unwrap();
         fs::write(blob.path(), &bytes).unwrap();
-        let result = unpack(&layer(&bytes), blob.path(), &place.target());
+        let result = unpacker().unpack(&layer(&bytes), blob.path(), &place.target());
         judge(case, "as a layer", case.as_layer, &result);
         assert_eq!(place.facts(), before, "{}", case.name);
         assert!(!Path::new("/etc/cctl-was-here").exists() && !Path::new("/cctl-was-here").exists(), "{}", case.name);
@@ -317,7 +316,7 @@ fn hostile_archives_for_a_tree_are_refused_or_contained() {
         let archive = tempfile::NamedTempFile::new().unwrap();
         fs::write(archive.path(), &bytes).unwrap();
         let root = openat(CWD, &target, OFlags::PATH | OFlags::DIRECTORY, Mode::empty()).unwrap();
-        let result = unpack_files(root, "/existing/below", archive.path(), true);
+        let result = unpacker().unpack_files(&root, "/existing/below", archive.path(), true);
         judge(case, "as files", case.as_files, &result);
         assert_eq!(place.facts(), before, "{}", case.name);
         assert!(!Path::new("/etc/cctl-was-here").exists() && !Path::new("/cctl-was-here").exists(), "{}", case.name);
@@ -393,7 +392,7 @@ fn an_archive_is_not_what_its_label_says() {
         fs::write(blob.path(), &bytes).unwrap();
         let mut layer = layer(&bytes);
         layer.media_type.push_str(label);
-        let failure = unpack(&layer, blob.path(), &place.target()).unwrap_err();
+        let failure = unpacker().unpack(&layer, blob.path(), &place.target()).unwrap_err();
         assert_eq!(failure.code, Code::InvalidArgument, "{label}: {failure}");
     }
 }
@@ -410,7 +409,7 @@ fn an_archive_that_grows_without_end_is_refused() {
     let archive = tempfile::NamedTempFile::new().unwrap();
     fs::write(archive.path(), &bomb).unwrap();
     let root = openat(CWD, place.target(), OFlags::PATH | OFlags::DIRECTORY, Mode::empty()).unwrap();
-    let failure = unpack_files(root, "/", archive.path(), true).unwrap_err();
+    let failure = unpacker().unpack_files(&root, "/", archive.path(), true).unwrap_err();
     assert_eq!(failure.code, Code::InvalidArgument);
     assert!(failure.message.contains("does not justify"), "{failure}");
     assert_eq!(fs::read_dir(place.target()).unwrap().count(), 0);

@@ -1,6 +1,6 @@
 //! The two services on their sockets, as the supervisor runs them.
 
-use crate::archive::Archive;
+use crate::archive::{Archive, unpacker};
 use filesystem::{Host, Mechanism};
 use kit::Context;
 use schema::common::{Layer, Volume};
@@ -44,7 +44,7 @@ pub(crate) fn run(test: impl AsyncFn(&Engine)) {
 
 /// A host whose /etc/resolv.conf is a file of the test.
 fn host(instance: &Instance, mechanism: Mechanism) -> Host {
-    Host { mechanism, resolver_files: vec![instance.run().join("resolv.conf")] }
+    Host { mechanism, resolver_files: vec![instance.run().join("resolv.conf")], unpacker: unpacker() }
 }
 
 pub(crate) fn host_mounts() -> Vec<String> {

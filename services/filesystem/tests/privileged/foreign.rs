@@ -1,12 +1,11 @@
 //! Archives that other programs make, and other programs on archives that we make.
 
-use crate::archive::layer;
+use crate::archive::{layer, unpacker};
 use crate::changes::make_everything;
 use crate::copying::Files;
 use crate::engine::{call, run};
 use crate::sandbox::Sandbox;
 use crate::tools::{assert_same, tree};
-use filesystem::unpack::unpack;
 use schema::filesystem::{ChangeKind, FileKind};
 use std::collections::BTreeMap;
 use std::fs;
@@ -54,7 +53,7 @@ fn whole_seconds(facts: BTreeMap<String, String>) -> BTreeMap<String, String> {
 fn unpacked(archive: &[u8]) -> tempfile::TempDir {
     let (target, blob) = (tempfile::tempdir().unwrap(), tempfile::NamedTempFile::new().unwrap());
     fs::write(blob.path(), archive).unwrap();
-    unpack(&layer(archive), blob.path(), target.path()).unwrap();
+    unpacker().unpack(&layer(archive), blob.path(), target.path()).unwrap();
     target
 }
 

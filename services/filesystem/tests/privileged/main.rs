@@ -15,3 +15,4 @@ mod sandbox;
 mod tools;
 mod unpacking;
 mod volumes;
+mod worker;
