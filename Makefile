@@ -50,10 +50,12 @@ BIN ?= target/release
 SERVICES = image-store filesystem network executor log-collector containers
 install:
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/cctl $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/cctl/schema \
+		$(DESTDIR)$(PREFIX)/share/cctl/apparmor \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/zsh/site-functions \
 		$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 	install $(BIN)/cctl $(BIN)/cctl-conformance $(DESTDIR)$(PREFIX)/bin/
 	install -m 644 schema/*.capnp $(DESTDIR)$(PREFIX)/share/cctl/schema/
+	install -m 644 deploy/apparmor/cctl-default $(DESTDIR)$(PREFIX)/share/cctl/apparmor/
 	install $(BIN)/cctl-supervisor $(BIN)/cctl-shim $(SERVICES:%=$(BIN)/%) $(DESTDIR)$(PREFIX)/libexec/cctl/
 	$(BIN)/cctl man $(DESTDIR)$(PREFIX)/share/man/man1
 	$(BIN)/cctl completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/cctl

@@ -93,6 +93,50 @@ struct Limits {
   cpuShares @4 :UInt64; # relative weight where CPUs are contended, 2 to 262144; 1024 is what everybody else has
 }
 
+struct Security {
+  # What the processes of a container may do, beyond or short of what those of each container may. Every field's
+  # default is what a container has if nothing is said.
+  privileged @0 :Bool;           # all capabilities and devices, no filter of system calls, nothing hidden: as good as
+                                 # root on the host, where it shares the host's user namespace
+  capAdd @1 :List(Text);         # "CAP_NET_ADMIN", with or without CAP_, in any case; or "ALL"
+  capDrop @2 :List(Text);        # likewise. With ALL among the added, the dropped are left out; with ALL among the
+                                 # dropped, only the added are left; else an added one wins over a dropped one
+  readOnlyRoot @3 :Bool;         # the root filesystem cannot be written; volumes and tmpfs can
+  newPrivileges @4 :NewPrivileges;
+  seccomp :union {
+    usual @5 :Void;              # the default list, which depends on the capabilities; none if privileged
+    unconfined @6 :Void;
+    profile @7 :Text;            # JSON as Docker and OCI have it, at most 256 KiB
+  }
+  appArmor @8 :Text;             # a profile that is loaded; "unconfined"; empty: "cctl-default" where it is loaded
+  labels @9 :List(Text);         # SELinux: "user:U", "role:R", "type:T", "level:L", or "disable"
+  systemPaths @10 :Bool;         # nothing of /proc and /sys is hidden or made read-only
+  devices @11 :List(Device);
+  groups @12 :List(Text);        # further groups of its processes: names of the image, or numbers
+  sysctls @13 :List(Text);       # "net.core.somaxconn=1024": those that its own namespaces have
+  ulimits @14 :List(Ulimit);
+  shmSize @15 :UInt64;           # bytes of /dev/shm; 0: 64 MiB
+}
+
+enum NewPrivileges {
+  usual @0;      # denied; allowed if privileged
+  denied @1;     # no program gives more rights than its user has, whatever its set-user-id bit or capabilities
+  allowed @2;
+}
+
+struct Device {
+  source @0 :Text;  # absolute path of a device node on the host, or of a directory of such
+  target @1 :Text;  # absolute path in the container, below /dev
+  access @2 :Text;  # of r (read), w (write), m (make its node): at least one
+}
+
+struct Ulimit {
+  # A limit of each process; see setrlimit(2).
+  resource @0 :Text; # without RLIMIT_, in lower case: "nofile"
+  soft @1 :UInt64;   # 0xffffffffffffffff: none
+  hard @2 :UInt64;
+}
+
 enum Protocol {
   tcp @0;
   udp @1;

@@ -135,6 +135,7 @@ struct ExecSpec {
   openStdin @5 :Bool;
   rows @6 :UInt16;
   columns @7 :UInt16;
+  privileged @8 :Bool;        # it has every capability, and no AppArmor profile
 }
 
 struct Exec {
@@ -207,6 +208,8 @@ struct ContainerSpec {
   extraHosts @25 :List(Filesystem.HostEntry); # lines of /etc/hosts
   nameservers @26 :List(Text); # addresses; empty: the host's
   searchDomains @27 :List(Text); # empty: the host's
+  security @28 :Common.Security;
+  tmpfs @29 :List(Filesystem.Tmpfs);
 }
 
 struct Entrypoint {

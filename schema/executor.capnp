@@ -10,7 +10,8 @@ interface Executor extends(Common.Service) {
   prepare @0 (call :Common.Call, id :Text, spec :SandboxSpec) -> (outcome :Common.Outcome(Prepared));
   # Makes a sandbox: fresh namespaces, its cgroup, a parked monitor, stdio FIFOs. It lives until `destroy`,
   # whatever happens to the executor. Again with the same spec: the same sandbox.
-  # Fails: conflict (another spec), resourceExhausted, invalidArgument (a limit the kernel refuses), sandboxLost
+  # Fails: conflict (another spec), resourceExhausted, invalidArgument (a limit the kernel refuses, a device that is none,
+  # a profile that is not loaded), notFound (a device), unimplemented (what this host cannot confine), sandboxLost
   # (its monitor was killed before anything was to be executed: `destroy` it, and prepare it again).
 
   start @1 (call :Common.Call, id :Text, process :ProcessSpec) -> (outcome :Common.Outcome(Started));
@@ -62,6 +63,7 @@ interface Executor extends(Common.Service) {
 struct ExecSpec {
   terminal @0 :Bool;  # stdio is a pseudo-terminal
   openStdin @1 :Bool; # stdin is a FIFO; else /dev/null
+  privileged @2 :Bool; # it has every capability, and no AppArmor profile
 }
 
 struct Stats {
@@ -101,12 +103,13 @@ struct SandboxSpec {
   terminal @2 :Bool;    # stdio is a pseudo-terminal
   openStdin @3 :Bool;   # stdin is a FIFO; else /dev/null
   limits @4 :Common.Limits;
+  security @5 :Common.Security; # holds for execs, too
 }
 
 struct Prepared {
   sandbox @0 :Common.SandboxRef;
   directory @1 :Text;        # holds the FIFOs stdin, stdout, stderr (services/executor/shim describes all files)
-  warnings @2 :List(Text);   # limits that this host cannot enforce, a line each
+  warnings @2 :List(Text);   # what this host cannot do of it, a line each
 }
 
 struct ProcessSpec {

@@ -128,7 +128,23 @@ struct PathStat {
 
 struct MountSpec {
   layers @0 :List(Common.Layer); # base first, at least one
-  volumes @1 :List(Common.Volume);
+  volumes @1 :List(Common.Volume); # and tmpfs: those higher up in the tree are mounted first
+  readOnly @2 :Bool; # the files of setNames cannot be written. The executor makes the root read-only, when all that it
+                     # makes there is made.
+  tmpfs @3 :List(Tmpfs);
+}
+
+struct Tmpfs {
+  # An empty filesystem in memory. It goes when the container ends.
+  target @0 :Text;   # absolute path in the container, resolved beneath its root
+  size @1 :UInt64;   # bytes, at most; 0: as the kernel has it, half of the memory
+  mode @2 :UInt32;   # permission bits of its root
+  uid @3 :UInt32;    # owner of its root
+  gid @4 :UInt32;
+  readOnly @5 :Bool;
+  exec @6 :Bool;     # programs can be executed
+  suid @7 :Bool;     # set-user-id bits count
+  dev @8 :Bool;      # device nodes can be opened
 }
 
 struct Names {

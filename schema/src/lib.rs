@@ -10,6 +10,7 @@
 
 pub mod bindings;
 pub mod call;
+pub mod capability;
 pub mod common;
 pub mod containers;
 pub mod executor;
@@ -22,6 +23,7 @@ pub mod link;
 pub mod log_collector;
 pub mod network;
 mod rpc;
+pub mod security;
 pub mod supervisor;
 pub mod wire;
 

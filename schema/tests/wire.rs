@@ -3,12 +3,14 @@
 use capnp::message::{Builder, ReaderOptions};
 use proptest::prelude::*;
 use schema::bindings::{common_capnp, containers_capnp, image_store_capnp, log_collector_capnp};
+use schema::capability::Choice;
 use schema::common::{ExitRecord, Layer, Limits, PortBinding, Protocol, Volume};
 use schema::containers::{AutoRemove, Container, ContainerSpec, RestartKind, RestartPolicy, StartError, State};
-use schema::filesystem::HostEntry;
+use schema::filesystem::{HostEntry, Tmpfs};
 use schema::image_store::{Image, ImageConfig};
 use schema::log_collector::{Chunk, LogMode, Record, Stream};
 use schema::network::{Attachment, Mode};
+use schema::security::{Access, Device, Seccomp, Security, Ulimit};
 use schema::wire::Wire;
 use schema::{Code, ContainerId, Digest, Failure};
 
@@ -46,6 +48,28 @@ prop_compose! {
 }
 
 prop_compose! {
+    fn security()(
+        flags: [bool; 4],
+        add in prop::collection::vec(0u8..41, 0..4),
+        new_privileges: Option<bool>,
+        seccomp in prop_oneof![
+            Just(Seccomp::Usual), Just(Seccomp::Unconfined), ".{0,9}".prop_map(Seccomp::Profile)
+        ],
+        lists in (words(), words(), words()),
+        app_armor in ".{0,9}",
+        numbers: [u64; 3],
+    ) -> Security {
+        Security {
+            privileged: flags[0], cap_add: add.into_iter().map(Choice::One).collect(), cap_drop: vec![Choice::All],
+            read_only_root: flags[1], new_privileges, seccomp, app_armor, labels: lists.0, system_paths: flags[2],
+            devices: vec![Device { source: "/dev/a".into(), target: "/dev/b".into(), access: Access { make: flags[3], ..Access::ALL } }],
+            groups: lists.1, sysctls: lists.2, shm_size: numbers[0],
+            ulimits: vec![Ulimit { resource: "nofile".into(), soft: numbers[1], hard: numbers[2] }],
+        }
+    }
+}
+
+prop_compose! {
     fn spec()(
         texts in prop::collection::vec(".{0,8}", 5),
         lists in (words(), prop::option::of(words()), words()),
@@ -57,6 +81,7 @@ prop_compose! {
         auto_remove in prop::sample::select(vec![AutoRemove::Never, AutoRemove::OnExit, AutoRemove::AfterClient]),
         numbers in (any::<u64>(), any::<u32>(), any::<u16>(), any::<u16>()),
         more in (words(), words()),
+        security in security(),
     ) -> ContainerSpec {
         ContainerSpec {
             image: texts[0].clone(), name: texts[1].clone(), user: texts[2].clone(), hostname: texts[3].clone(),
@@ -71,6 +96,11 @@ prop_compose! {
             restart: RestartPolicy { kind: RestartKind::OnFailure, maximum: numbers.1 },
             stop_signal: texts[0].clone(), stop_timeout_ms: numbers.1,
             extra_hosts: vec![HostEntry { address: "fd00::1".into(), hostname: texts[1].clone() }],
+            security,
+            tmpfs: vec![Tmpfs {
+                target: "/t".into(), size: numbers.0, mode: numbers.1, uid: 1, gid: 2, read_only: flags[0], exec: flags[1],
+                suid: flags[2], dev: flags[0],
+            }],
         }
     }
 }

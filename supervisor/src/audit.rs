@@ -2,9 +2,9 @@
 
 use crate::launch::Launcher;
 use crate::privileges::Network;
-use kit::capability;
 use kit::users::User;
 use schema::Instance;
+use schema::capability;
 use schema::supervisor::Held;
 use std::collections::HashMap;
 use std::fs;

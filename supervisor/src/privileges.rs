@@ -1,6 +1,6 @@
 //! What a service may do and see, as the manifest says it. `deploy/services.toml` explains the keys.
 
-use kit::capability;
+use schema::capability;
 use seccomp::{Filter, Machine};
 use serde::{Deserialize, Deserializer, de::Error};
 

@@ -45,6 +45,74 @@ fn run_refuses_what_it_cannot_do() {
 }
 
 #[test]
+fn run_refuses_what_it_cannot_confine() {
+    let cctl = Instance::start();
+    let scratch = cctl.scratch();
+    let file = |name: &str, content: &str| {
+        fs::write(scratch.join(name), content).unwrap();
+        format!("seccomp={}", scratch.join(name).display())
+    };
+    let typing_error = file(
+        "typo.json",
+        r#"{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["mkdri"], "action": "SCMP_ACT_ERRNO"}]}"#,
+    );
+    let no_json = file("no.json", "defaultAction: SCMP_ACT_ALLOW");
+    let unknown_key = file("key.json", r#"{"defaultAction": "SCMP_ACT_ALLOW", "sycalls": []}"#);
+    let huge = file("huge.json", &" ".repeat(300_000));
+    let missing = format!("seccomp={}", scratch.join("missing.json").display());
+    let plain = scratch.join("no.json").display().to_string();
+    let cases: [(&[&str], &[&str]); 41] = [
+        (&["--cap-add", "FLY"], &["FLY", "NET_ADMIN"]),
+        (&["--cap-drop", "CAP_FLY"], &["CAP_FLY"]),
+        (&["--cap-add", ""], &["--cap-add"]),
+        (&["--privileged=maybe"], &["--privileged"]),
+        (&["--read-only=no"], &["--read-only"]),
+        (&["--security-opt", "no-such=x"], &["no-such", "seccomp="]),
+        (&["--security-opt", "no-new-privileges=perhaps"], &["perhaps"]),
+        (&["--security-opt", "seccomp="], &["seccomp"]),
+        (&["--security-opt", &missing], &["missing.json"]),
+        (&["--security-opt", &no_json], &["seccomp profile"]),
+        (&["--security-opt", &typing_error], &["mkdri"]),
+        (&["--security-opt", &unknown_key], &["sycalls"]),
+        (&["--security-opt", &huge], &["256 KiB"]),
+        (&["--security-opt", "label=colour:red"], &["colour:red"]),
+        (&["--security-opt", "apparmor=a b"], &["apparmor"]),
+        (&["--security-opt", "systempaths=none"], &["systempaths"]),
+        (&["--device", "/dev/no-such-device"], &["/dev/no-such-device"]),
+        (&["--device", "/etc/passwd:/dev/x"], &["/etc/passwd", "no device"]),
+        (&["--device", &format!("{plain}:/dev/x")], &["no.json", "no device"]),
+        (&["--device", "/dev/fuse:/etc/fuse"], &["/etc/fuse", "/dev"]),
+        (&["--device", "/dev/fuse:/dev/../etc/fuse"], &["/dev/../etc/fuse"]),
+        (&["--device", "/dev/fuse:rwx"], &["rwx"]),
+        (&["--device", "/dev/fuse:/dev/pts/0"], &["/dev/pts/0"]),
+        (&["--device", "/dev/fuse:/dev/null"], &["/dev/null"]),
+        (&["--device", "/dev/fuse:/dev/a", "--device", "/dev/fuse:/dev//a"], &["/dev//a"]),
+        (&["--device", "fuse"], &["fuse"]),
+        (&["--tmpfs", "tmp"], &["tmp"]),
+        (&["--tmpfs", "/"], &["\"/\""]),
+        (&["--tmpfs", "/tmp:size=big"], &["big"]),
+        (&["--tmpfs", "/tmp:mode=999"], &["999"]),
+        (&["--tmpfs", "/tmp", "--tmpfs", "/tmp/"], &["/tmp/"]),
+        (&["--tmpfs", "/etc/passwd"], &["/etc/passwd"]),
+        (&["--shm-size", "some"], &["some"]),
+        (&["--shm-size", "1"], &["1 bytes"]),
+        (&["--group-add", "strangers"], &["strangers"]),
+        (&["--sysctl", "kernel.panic=1"], &["kernel.panic"]),
+        (&["--sysctl", "net.no.such=1"], &["net.no.such"]),
+        (&["--sysctl", "net.core.somaxconn=many"], &["net.core.somaxconn", "many"]),
+        (&["--network", "host", "--sysctl", "net.core.somaxconn=1"], &["net.core.somaxconn", "host"]),
+        (&["--ulimit", "files=1"], &["files"]),
+        (&["--ulimit", "nofile=2:1"], &["nofile"]),
+    ];
+    for (arguments, words) in cases {
+        let output = cctl.cctl(&[&["run", "--rm"], arguments, &["base", "true"]].concat());
+        assert!(output.stderr.lines().count() <= 6, "{arguments:?}: {output:?}");
+        output.fails(125, words);
+        assert_eq!(cctl.cctl(&["ps", "-aq"]).ok(), "", "{arguments:?} left a container");
+    }
+}
+
+#[test]
 fn commands_that_cannot_be_run_have_dockers_codes() {
     let cctl = Instance::start();
     cctl.cctl(&["run", "--rm", "base", "no-such-command"]).fails(127, &["no-such-command"]);

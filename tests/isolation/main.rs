@@ -1,6 +1,9 @@
 //! What a container can see and do.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod devices;
+mod flags;
+
 use harness::{Instance, eventually};
 use std::fs;
 

@@ -85,6 +85,9 @@ pub(crate) struct Exec {
     /// Keep stdin open, and copy ours to it
     #[arg(short, long)]
     pub(crate) interactive: bool,
+    /// Give the process every capability
+    #[arg(long)]
+    pub(crate) privileged: bool,
     /// Give the process a terminal
     #[arg(short, long)]
     pub(crate) tty: bool,

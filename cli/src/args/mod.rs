@@ -7,6 +7,7 @@ mod image;
 mod inspect;
 mod options;
 mod run;
+mod security;
 mod system;
 mod usage;
 
@@ -19,6 +20,7 @@ pub(crate) use image::{Import, Load, Login, Logout, PullImage, PushImage, Remove
 pub(crate) use inspect::{Events, History, Images, Inspect, Kind, Ps, Stats, Summary, Top};
 pub(crate) use options::{Options, Pull, StreamName};
 pub(crate) use run::{Create, Run};
+pub(crate) use security::Confined;
 pub(crate) use system::System;
 pub(crate) use usage::Usage;
 

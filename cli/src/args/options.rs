@@ -1,5 +1,6 @@
 //! The options of a container that is to be: `run` and `create`.
 
+use super::security::Confined;
 use crate::parse::env::{Variable, variable};
 use crate::parse::host::host;
 use crate::parse::label::label;
@@ -119,6 +120,9 @@ pub(crate) struct Options {
     /// Replace the image's entrypoint; empty: none
     #[arg(long, value_name = "COMMAND")]
     pub(crate) entrypoint: Option<String>,
+    /// What its processes may do.
+    #[command(flatten)]
+    pub(crate) confined: Confined,
     /// Option of the log: max-size=SIZE of a file, max-file=COUNT, mode=block|drop
     #[arg(long, value_name = "KEY=VALUE", value_parser = log_opt)]
     pub(crate) log_opt: Vec<LogOpt>,

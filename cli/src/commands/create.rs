@@ -18,6 +18,11 @@ use std::fs::File;
 use std::io::Write;
 use std::path::PathBuf;
 
+/// What is said of a container that may do everything.
+const PRIVILEGED: &str = "warning: --privileged: this container has every capability and every device of the host, its \
+    system calls are not filtered, and nothing of /proc and /sys is hidden or read-only: whoever is root in it is as good as \
+    root on the host";
+
 /// Records a container, and prints its id.
 pub(crate) async fn run(engine: &Engine, arguments: &Create) -> Result<u8> {
     let options = &arguments.options;
@@ -39,6 +44,9 @@ pub(super) async fn create(
 ) -> Result<Container> {
     if discards_ports(options) {
         console::note("warning: published ports are discarded: they need `--network bridge`");
+    }
+    if spec.security.privileged {
+        console::note(PRIVILEGED);
     }
     if options.pull == Pull::Always {
         fetch(engine, options).await?;

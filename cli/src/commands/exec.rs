@@ -43,7 +43,7 @@ pub(crate) async fn run(engine: &Engine, arguments: &Exec) -> Result<u8> {
 }
 
 fn specification(arguments: &Exec) -> Result<ExecSpec, Failure> {
-    let Exec { detach, interactive, tty, user, workdir, command, .. } = arguments;
+    let Exec { detach, interactive, tty, user, workdir, command, privileged, .. } = arguments;
     if *tty && *interactive && !detach && !terminal::on_stdin() {
         return Err(Failure::invalid("the input device is not a TTY")
             .hint("leave out -t to pipe into the container, or run cctl in a terminal"));
@@ -58,5 +58,6 @@ fn specification(arguments: &Exec) -> Result<ExecSpec, Failure> {
         open_stdin: *interactive && !detach,
         rows: size.rows,
         columns: size.columns,
+        privileged: *privileged,
     })
 }

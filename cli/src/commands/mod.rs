@@ -22,6 +22,7 @@ mod ps;
 mod pull;
 mod push;
 mod run;
+mod security;
 mod sink;
 mod spec;
 mod start;

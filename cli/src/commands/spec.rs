@@ -1,5 +1,6 @@
 //! From the arguments of `run` and `create` to what is asked of the engine: pure, but for the files that they name.
 
+use super::security;
 use crate::args::{Options, StreamName};
 use crate::parse::Parsed;
 use crate::parse::env::{Variable, variable};
@@ -96,6 +97,8 @@ pub(crate) fn specification(arguments: &Options, detach: bool, from: &Surroundin
         extra_hosts: arguments.add_host.clone(),
         nameservers: arguments.dns.iter().map(ToString::to_string).collect(),
         search_domains: arguments.dns_search.clone(),
+        security: security::security(&arguments.confined, &from.working_directory)?,
+        tmpfs: arguments.confined.tmpfs.clone(),
     };
     for volume in arguments.volume.iter().chain(&arguments.mount) {
         spec.volumes.push(volume.resolve(&from.working_directory).map_err(Failure::invalid)?);

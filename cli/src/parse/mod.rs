@@ -13,6 +13,7 @@ pub(crate) mod number;
 pub(crate) mod port;
 pub(crate) mod reference;
 pub(crate) mod restart;
+pub(crate) mod security;
 pub(crate) mod signal;
 pub(crate) mod time;
 pub(crate) mod volume;

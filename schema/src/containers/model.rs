@@ -2,9 +2,10 @@
 
 use crate::common::{ExitRecord, Limits, PortBinding, Volume};
 use crate::failure::CodeNumber;
-use crate::filesystem::HostEntry;
+use crate::filesystem::{HostEntry, Tmpfs};
 use crate::log_collector::LogMode;
 use crate::network::{Attachment, Mode, NetworkInfo};
+use crate::security::Security;
 use crate::{ContainerId, Digest};
 use serde::{Deserialize, Serialize};
 
@@ -75,6 +76,12 @@ pub struct ContainerSpec {
     /// Domains that names are looked up in; empty: the host's.
     #[serde(default)]
     pub search_domains: Vec<String>,
+    /// What its processes may do.
+    #[serde(default)]
+    pub security: Security,
+    /// Filesystems in memory.
+    #[serde(default)]
+    pub tmpfs: Vec<Tmpfs>,
 }
 
 /// When a container is removed by itself.
@@ -212,6 +219,9 @@ pub struct ExecSpec {
     pub rows: u16,
     /// Initial columns of the terminal; 0: unknown.
     pub columns: u16,
+    /// Whether it has every capability, and no AppArmor profile.
+    #[serde(default)]
+    pub privileged: bool,
 }
 
 /// A further process of a container.

@@ -8,6 +8,7 @@ use crate::Failure;
 use crate::bindings::containers_capnp::{self, container, container_spec, entrypoint, info};
 use crate::common::{ExitRecord, Limits};
 use crate::network::{Attachment, NetworkInfo};
+use crate::security::Security;
 use crate::wire::{Wire, ids, length, list, set_ids, set_list, set_texts, text, texts};
 
 impl Wire for ContainerSpec {
@@ -50,6 +51,8 @@ impl Wire for ContainerSpec {
             extra_hosts: list(reader.get_extra_hosts())?,
             nameservers: texts(reader.get_nameservers())?,
             search_domains: texts(reader.get_search_domains())?,
+            security: Security::read(reader.get_security()?)?,
+            tmpfs: list(reader.get_tmpfs())?,
         })
     }
 
@@ -83,6 +86,8 @@ impl Wire for ContainerSpec {
             extra_hosts,
             nameservers,
             search_domains,
+            security,
+            tmpfs,
         } = self;
         builder.set_image(image);
         builder.set_container_name(name);
@@ -118,7 +123,9 @@ impl Wire for ContainerSpec {
         builder.set_stop_timeout_ms(*stop_timeout_ms);
         set_list(builder.reborrow().init_extra_hosts(length(extra_hosts)), extra_hosts);
         set_texts(builder.reborrow().init_nameservers(length(nameservers)), nameservers);
-        set_texts(builder.init_search_domains(length(search_domains)), search_domains);
+        set_texts(builder.reborrow().init_search_domains(length(search_domains)), search_domains);
+        security.write(builder.reborrow().init_security());
+        set_list(builder.init_tmpfs(length(tmpfs)), tmpfs);
     }
 }
 
@@ -280,11 +287,13 @@ impl Wire for ExecSpec {
             open_stdin: reader.get_open_stdin(),
             rows: reader.get_rows(),
             columns: reader.get_columns(),
+            privileged: reader.get_privileged(),
         })
     }
 
     fn write(&self, mut builder: containers_capnp::exec_spec::Builder<'_>) {
-        let Self { arguments, environment, user, working_directory, terminal, open_stdin, rows, columns } = self;
+        let Self { arguments, environment, user, working_directory, terminal, open_stdin, rows, columns, privileged } =
+            self;
         set_texts(builder.reborrow().init_arguments(length(arguments)), arguments);
         set_texts(builder.reborrow().init_environment(length(environment)), environment);
         builder.set_user(user);
@@ -293,6 +302,7 @@ impl Wire for ExecSpec {
         builder.set_open_stdin(*open_stdin);
         builder.set_rows(*rows);
         builder.set_columns(*columns);
+        builder.set_privileged(*privileged);
     }
 }
 

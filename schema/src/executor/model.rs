@@ -2,6 +2,7 @@
 
 use crate::ContainerId;
 use crate::common::{ExitRecord, Limits, SandboxRef};
+use crate::security::Security;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -18,6 +19,9 @@ pub struct SandboxSpec {
     pub open_stdin: bool,
     /// Of its cgroup.
     pub limits: Limits,
+    /// What its processes may do.
+    #[serde(default)]
+    pub security: Box<Security>,
 }
 
 /// A sandbox that is ready to be filled.
@@ -27,7 +31,7 @@ pub struct Prepared {
     pub sandbox: SandboxRef,
     /// Holds its FIFOs.
     pub directory: PathBuf,
-    /// Limits that this host cannot enforce.
+    /// What this host cannot do of it.
     pub warnings: Vec<String>,
 }
 
@@ -88,6 +92,9 @@ pub struct ExecSpec {
     pub terminal: bool,
     /// Whether its stdin can be written; else it is /dev/null.
     pub open_stdin: bool,
+    /// Whether it has every capability, and no AppArmor profile.
+    #[serde(default)]
+    pub privileged: bool,
 }
 
 /// What a sandbox has used and uses.

@@ -4,6 +4,7 @@ use super::model::{ExecSpec, Phase, Prepared, Process, ProcessSpec, SandboxSpec,
 use crate::Failure;
 use crate::bindings::executor_capnp::{self, prepared, process_spec, sandbox_spec, sandbox_state, started};
 use crate::common::{ExitRecord, Limits, SandboxRef};
+use crate::security::Security;
 use crate::wire::{Wire, length, optional, set_texts, text, texts};
 
 impl Wire for SandboxSpec {
@@ -16,16 +17,18 @@ impl Wire for SandboxSpec {
             terminal: reader.get_terminal(),
             open_stdin: reader.get_open_stdin(),
             limits: Limits::read(reader.get_limits()?)?,
+            security: Box::new(Security::read(reader.get_security()?)?),
         })
     }
 
     fn write(&self, mut builder: sandbox_spec::Builder<'_>) {
-        let Self { hostname, host_network, terminal, open_stdin, limits } = self;
+        let Self { hostname, host_network, terminal, open_stdin, limits, security } = self;
         builder.set_hostname(hostname);
         builder.set_host_network(*host_network);
         builder.set_terminal(*terminal);
         builder.set_open_stdin(*open_stdin);
-        limits.write(builder.init_limits());
+        limits.write(builder.reborrow().init_limits());
+        security.write(builder.init_security());
     }
 }
 
@@ -131,13 +134,18 @@ impl Wire for ExecSpec {
     type Owned = executor_capnp::exec_spec::Owned;
 
     fn read(reader: executor_capnp::exec_spec::Reader<'_>) -> Result<Self, Failure> {
-        Ok(Self { terminal: reader.get_terminal(), open_stdin: reader.get_open_stdin() })
+        Ok(Self {
+            terminal: reader.get_terminal(),
+            open_stdin: reader.get_open_stdin(),
+            privileged: reader.get_privileged(),
+        })
     }
 
     fn write(&self, mut builder: executor_capnp::exec_spec::Builder<'_>) {
-        let Self { terminal, open_stdin } = self;
+        let Self { terminal, open_stdin, privileged } = self;
         builder.set_terminal(*terminal);
         builder.set_open_stdin(*open_stdin);
+        builder.set_privileged(*privileged);
     }
 }
 

@@ -9,8 +9,35 @@ use serde::{Deserialize, Serialize};
 pub struct MountSpec {
     /// Base first, at least one.
     pub layers: Vec<Layer>,
-    /// Mounted over it, in this order.
+    /// Mounted over it, with `tmpfs`: those higher up in the tree first.
     pub volumes: Vec<Volume>,
+    /// Whether the files of /etc that belong to the engine cannot be written.
+    pub read_only: bool,
+    /// Filesystems in memory.
+    pub tmpfs: Vec<Tmpfs>,
+}
+
+/// An empty filesystem in memory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tmpfs {
+    /// Absolute path in the container.
+    pub target: String,
+    /// Bytes, at most; 0: as the kernel has it.
+    pub size: u64,
+    /// Permission bits of its root.
+    pub mode: u32,
+    /// Owner of its root.
+    pub uid: u32,
+    /// Group of its root.
+    pub gid: u32,
+    /// Whether it cannot be written.
+    pub read_only: bool,
+    /// Whether programs can be executed.
+    pub exec: bool,
+    /// Whether set-user-id bits count.
+    pub suid: bool,
+    /// Whether device nodes can be opened.
+    pub dev: bool,
 }
 
 /// The contents of /etc/hostname and /etc/hosts.

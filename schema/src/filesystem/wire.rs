@@ -2,10 +2,10 @@
 
 use super::model::{
     ArchiveChunk, ArchiveRequest, Change, ChangeKind, ChangeList, ExtractRequest, FileKind, HostEntry, MountSpec,
-    Names, PathStat, Place, Usage,
+    Names, PathStat, Place, Tmpfs, Usage,
 };
 use crate::Failure;
-use crate::bindings::filesystem_capnp::{self, host_entry, mount_spec, names};
+use crate::bindings::filesystem_capnp::{self, host_entry, mount_spec, names, tmpfs};
 use crate::common::SandboxRef;
 use crate::wire::{Wire, length, list, set_list, set_texts, text, texts};
 
@@ -17,13 +17,56 @@ impl Wire for MountSpec {
         if layers.is_empty() {
             return Err(Failure::invalid("a root filesystem needs at least one layer"));
         }
-        Ok(Self { layers, volumes: list(reader.get_volumes())? })
+        Ok(Self {
+            layers,
+            volumes: list(reader.get_volumes())?,
+            read_only: reader.get_read_only(),
+            tmpfs: list(reader.get_tmpfs())?,
+        })
     }
 
     fn write(&self, mut builder: mount_spec::Builder<'_>) {
-        let Self { layers, volumes } = self;
+        let Self { layers, volumes, read_only, tmpfs } = self;
         set_list(builder.reborrow().init_layers(length(layers)), layers);
-        set_list(builder.init_volumes(length(volumes)), volumes);
+        set_list(builder.reborrow().init_volumes(length(volumes)), volumes);
+        builder.set_read_only(*read_only);
+        set_list(builder.init_tmpfs(length(tmpfs)), tmpfs);
+    }
+}
+
+impl Wire for Tmpfs {
+    type Owned = tmpfs::Owned;
+
+    fn read(reader: tmpfs::Reader<'_>) -> Result<Self, Failure> {
+        let target = text(reader.get_target())?;
+        if !target.starts_with('/') || target.contains('\0') {
+            return Err(Failure::invalid(format_args!("the path of a tmpfs {target:?} is not absolute"))
+                .hint("write --tmpfs /CONTAINER[:OPTIONS]"));
+        }
+        Ok(Self {
+            target,
+            size: reader.get_size(),
+            mode: reader.get_mode(),
+            uid: reader.get_uid(),
+            gid: reader.get_gid(),
+            read_only: reader.get_read_only(),
+            exec: reader.get_exec(),
+            suid: reader.get_suid(),
+            dev: reader.get_dev(),
+        })
+    }
+
+    fn write(&self, mut builder: tmpfs::Builder<'_>) {
+        let Self { target, size, mode, uid, gid, read_only, exec, suid, dev } = self;
+        builder.set_target(target);
+        builder.set_size(*size);
+        builder.set_mode(*mode);
+        builder.set_uid(*uid);
+        builder.set_gid(*gid);
+        builder.set_read_only(*read_only);
+        builder.set_exec(*exec);
+        builder.set_suid(*suid);
+        builder.set_dev(*dev);
     }
 }
 

@@ -50,7 +50,13 @@ pub(crate) async fn name(workers: &Workers, call: &Call, record: &Record) -> Res
 }
 
 async fn mount(workers: &Workers, request: RequestId, record: &Record, prepared: &Prepared) -> Result<(), Failure> {
-    let spec = MountSpec { layers: record.image.layers.clone(), volumes: record.container.spec.volumes.clone() };
+    let spec = &record.container.spec;
+    let spec = MountSpec {
+        layers: record.image.layers.clone(),
+        volumes: spec.volumes.clone(),
+        read_only: spec.security.read_only_root,
+        tmpfs: spec.tmpfs.clone(),
+    };
     let call = step(request).limited(MOUNT);
     let mounted = workers.filesystem.mount(&call, record.id(), &prepared.sandbox, &spec).await;
     mounted.map_err(|failure| failure.context("mounting the root filesystem"))

@@ -3,11 +3,13 @@
 
 mod limits;
 mod resolution;
+mod security;
 
 use crate::{compose, names, signals};
 use schema::Failure;
 use schema::common::{PortBinding, Volume};
 use schema::containers::{AutoRemove, ContainerSpec, ExecSpec, RestartKind};
+use schema::filesystem::Tmpfs;
 use schema::network::Mode;
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -31,7 +33,8 @@ pub(crate) fn check(spec: &ContainerSpec, processors: Option<u32>) -> Result<Vec
     environment(&spec.environment)?;
     hostname(&spec.hostname)?;
     working_directory(&spec.working_directory)?;
-    volumes(&spec.volumes)?;
+    volumes(&spec.volumes, &spec.tmpfs)?;
+    security::check(spec)?;
     limits::check(&spec.limits, processors)?;
     resolution::check(spec)?;
     labels(&spec.labels)?;
@@ -127,9 +130,9 @@ fn working_directory(path: &str) -> Result<(), Failure> {
     Err(Failure::invalid(format_args!("the working directory {path:?} is not absolute")).hint("begin it with `/`"))
 }
 
-fn volumes(volumes: &[Volume]) -> Result<(), Failure> {
+fn volumes(volumes: &[Volume], tmpfs: &[Tmpfs]) -> Result<(), Failure> {
     let mut targets = HashSet::new();
-    for Volume { source: _, target, read_only: _ } in volumes {
+    for target in volumes.iter().map(|volume| &volume.target).chain(tmpfs.iter().map(|tmpfs| &tmpfs.target)) {
         let clean = cleaned(target);
         if clean.is_empty() {
             return Err(Failure::invalid(format_args!("a volume cannot be mounted at {target:?}, the root itself"))
@@ -137,7 +140,7 @@ fn volumes(volumes: &[Volume]) -> Result<(), Failure> {
         }
         if !targets.insert(clean) {
             return Err(Failure::invalid(format_args!("two volumes are to be mounted at {target:?}"))
-                .hint("give each volume a place of its own"));
+                .hint("give each volume, or tmpfs, a place of its own"));
         }
     }
     Ok(())
@@ -315,6 +318,7 @@ mod tests {
             open_stdin: false,
             rows: 0,
             columns: 0,
+            privileged: false,
         };
         assert_eq!(exec(&good), Ok(()));
         for bad in [

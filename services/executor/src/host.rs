@@ -1,6 +1,7 @@
 //! What this program finds out about itself and its host when it starts.
 
 use crate::cgroup::Cgroups;
+use crate::lsm::Modules;
 use crate::plan;
 use crate::program::Program;
 use crate::sandbox::keep::Keep;
@@ -36,6 +37,8 @@ impl Host {
             capabilities: own_capabilities()?,
             known_capabilities: number("/proc/sys/kernel/cap_last_cap")? + 1,
             seccomp: Filter::built_in("container", Machine::CURRENT).map_err(Failure::internal)?.bytes(),
+            kernel: kernel_version(&read("/proc/sys/kernel/osrelease")?)?,
+            modules: Modules::detect(),
             pure_cgroups: cgroups.is_pure(),
             oom_protected: read("/proc/self/oom_score_adj")?.trim().starts_with('-'),
         };
@@ -69,6 +72,15 @@ fn raise_descriptors() -> Rlimit {
     before
 }
 
+/// `6.1.0-13-amd64` is 6.1.
+fn kernel_version(release: &str) -> Result<(u32, u32), Failure> {
+    let mut numbers = release.trim().split(|letter: char| !letter.is_ascii_digit()).map(str::parse);
+    match (numbers.next(), numbers.next()) {
+        (Some(Ok(one)), Some(Ok(two))) => Ok((one, two)),
+        _ => Err(Failure::internal(format_args!("{release:?} is no release of a kernel"))),
+    }
+}
+
 /// The capabilities that this process has and may hand down.
 fn own_capabilities() -> Result<u64, Failure> {
     let path = "/proc/self/status";
@@ -81,4 +93,17 @@ fn own_capabilities() -> Result<u64, Failure> {
             .ok_or_else(|| Failure::internal(format_args!("{path} has no {name}")))
     };
     Ok(set("CapPrm:")? & set("CapBnd:")?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kernels_have_versions() {
+        for (release, version) in [("6.1.0-13-amd64\n", (6, 1)), ("5.10", (5, 10)), ("6.18-rc1", (6, 18))] {
+            assert_eq!(kernel_version(release), Ok(version));
+        }
+        assert!(kernel_version("new").is_err());
+    }
 }

@@ -4,20 +4,23 @@
 //! until it is destroyed, whatever happens to this service: at its start the service lists the directories,
 //! asks every monitor, and knows everything again.
 //!
-//! * `plan`, `users` and the plan of `cgroup` decide, and are pure.
+//! * `plan`, `security`, `users` and the plan of `cgroup` decide, and are pure.
 //! * `sandbox` carries out: an actor owns each sandbox, and `registry` knows the actors.
 
 mod api;
 mod cgroup;
 mod clock;
 mod control;
+mod devices;
 mod host;
+mod lsm;
 mod plan;
 mod process;
 mod procfs;
 mod program;
 mod registry;
 mod sandbox;
+mod security;
 mod survey;
 mod sys;
 mod users;

@@ -4,10 +4,11 @@
 mod command;
 mod describe;
 mod filesystem;
-mod limits;
 
 pub(crate) use describe::failure;
 
+use crate::lsm::Modules;
+use crate::security::Confinement;
 use crate::users::User;
 use schema::Failure;
 use schema::executor::ProcessSpec;
@@ -25,8 +26,12 @@ pub(crate) struct Host {
     pub(crate) capabilities: u64,
     /// How many capabilities the kernel knows.
     pub(crate) known_capabilities: u32,
-    /// The program that filters system calls.
+    /// The program that filters the system calls of a container about which nothing was said.
     pub(crate) seccomp: Vec<u8>,
+    /// The kernel's version, as far as it counts: 6.1.
+    pub(crate) kernel: (u32, u32),
+    /// Its security modules.
+    pub(crate) modules: Modules,
     /// Whether the host has the unified cgroup hierarchy alone.
     pub(crate) pure_cgroups: bool,
     /// Whether the processes of this program are spared by the OOM killer, which those of containers shall not be.
@@ -34,21 +39,35 @@ pub(crate) struct Host {
 }
 
 /// The plan of a sandbox's first process.
-pub(crate) fn build(host: &Host, terminal: bool, process: &ProcessSpec, user: &User) -> Result<Vec<u8>, Failure> {
+pub(crate) fn build(
+    host: &Host,
+    confinement: &Confinement,
+    terminal: bool,
+    process: &ProcessSpec,
+    user: &User,
+) -> Result<Vec<u8>, Failure> {
     let mut plan = Plan::new();
     plan.add(&Step::Unshare { flags: libc::CLONE_NEWCGROUP as u32 });
     plan.add(&Step::Pivot {});
-    filesystem::add(&mut plan, host);
+    filesystem::add(&mut plan, host, confinement)?;
     let stdio = if terminal {
         Step::Terminal { uid: user.uid, rows: process.rows, columns: process.columns }
     } else {
         Step::Streams {}
     };
-    finish(plan, host, &stdio, process, user)
+    start(&mut plan, host, &stdio, process, user)?;
+    filesystem::seal(&mut plan, &confinement.surroundings);
+    finish(plan, host, confinement, process, user)
 }
 
 /// The plan of a further process in a sandbox.
-pub(crate) fn build_exec(host: &Host, terminal: bool, process: &ProcessSpec, user: &User) -> Result<Vec<u8>, Failure> {
+pub(crate) fn build_exec(
+    host: &Host,
+    confinement: &Confinement,
+    terminal: bool,
+    process: &ProcessSpec,
+    user: &User,
+) -> Result<Vec<u8>, Failure> {
     let mut plan = Plan::new();
     plan.add(&Step::Join { namespaces: JOINED });
     let stdio = if terminal {
@@ -56,17 +75,12 @@ pub(crate) fn build_exec(host: &Host, terminal: bool, process: &ProcessSpec, use
     } else {
         Step::Pipes { uid: user.uid }
     };
-    finish(plan, host, &stdio, process, user)
+    start(&mut plan, host, &stdio, process, user)?;
+    finish(plan, host, confinement, process, user)
 }
 
-/// What every process of a sandbox has in common, from where it is in its namespaces.
-fn finish(
-    mut plan: Plan,
-    host: &Host,
-    stdio: &Step<'_>,
-    process: &ProcessSpec,
-    user: &User,
-) -> Result<Vec<u8>, Failure> {
+/// What every process of a sandbox has in common, from where it is in its namespaces: streams, and where it runs.
+fn start(plan: &mut Plan, host: &Host, stdio: &Step<'_>, process: &ProcessSpec, user: &User) -> Result<(), Failure> {
     if host.oom_protected {
         plan.add(&Step::Write { path: c"/proc/self/oom_score_adj", content: b"0" });
     }
@@ -74,15 +88,36 @@ fn finish(
     plan.add(stdio);
     let directory = command::working_directory(&process.working_directory)?;
     plan.add(&Step::WorkingDirectory { path: &directory, uid: user.uid, gid: user.gid });
+    Ok(())
+}
+
+/// What it gives up, and what it executes.
+fn finish(
+    mut plan: Plan,
+    host: &Host,
+    confinement: &Confinement,
+    process: &ProcessSpec,
+    user: &User,
+) -> Result<Vec<u8>, Failure> {
+    let Confinement { capabilities, may_gain, seccomp, taken_on, sysctls: _, limits, surroundings: _ } = confinement;
+    for (resource, soft, hard) in limits {
+        plan.add(&Step::Limit { resource: *resource, soft: *soft, hard: *hard });
+    }
+    for label in taken_on {
+        plan.add(&Step::Write { path: label.path, content: label.content.as_bytes() });
+    }
     let groups: Vec<u8> = user.groups.iter().flat_map(|group| group.to_le_bytes()).collect();
-    plan.add(&Step::Credentials {
-        uid: user.uid,
-        gid: user.gid,
-        groups: Numbers::new(&groups).map_err(malformed)?,
-        capabilities: limits::DEFAULT_CAPABILITIES & host.capabilities,
-        known_capabilities: host.known_capabilities,
-    });
-    plan.add(&Step::Seccomp { program: &host.seccomp });
+    let groups = Numbers::new(&groups).map_err(malformed)?;
+    let (uid, gid, capabilities, known_capabilities) = (user.uid, user.gid, *capabilities, host.known_capabilities);
+    let filter = seccomp.as_ref().map(|program| Step::Seccomp { program });
+    if *may_gain {
+        // Whoever may gain privileges may only set a filter while he has CAP_SYS_ADMIN.
+        filter.iter().for_each(|filter| plan.add(filter));
+        plan.add(&Step::Identity { uid, gid, groups, capabilities, known_capabilities });
+    } else {
+        plan.add(&Step::Credentials { uid, gid, groups, capabilities, known_capabilities });
+        filter.iter().for_each(|filter| plan.add(filter));
+    }
     command::add(&mut plan, process, user)?;
     Ok(plan.bytes)
 }
@@ -114,8 +149,12 @@ impl Plan {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+    use crate::devices::Node;
+    use crate::lsm::TakenOn;
+    use crate::security::confine;
+    use schema::security::Security;
     use shim_protocol::plan::Steps;
 
     fn process() -> ProcessSpec {
@@ -133,14 +172,21 @@ mod tests {
         User { uid: 5, gid: 6, groups: vec![7, 8], home: "/home/x".to_owned() }
     }
 
-    fn host() -> Host {
+    /// A host that can do all.
+    pub(crate) fn host() -> Host {
         Host {
             capabilities: u64::MAX,
             known_capabilities: 41,
             seccomp: vec![1; 8],
+            kernel: (6, 1),
+            modules: Modules::default(),
             pure_cgroups: true,
             oom_protected: false,
         }
+    }
+
+    fn usual() -> Confinement {
+        confine(&host(), &Security::default(), Vec::new(), false).unwrap()
     }
 
     fn place(steps: &[Step<'_>], wanted: impl Fn(&Step<'_>) -> bool) -> usize {
@@ -150,7 +196,7 @@ mod tests {
     #[test]
     fn power_is_given_up_after_all_that_needs_it_and_before_the_program() {
         for terminal in [false, true] {
-            let bytes = build(&host(), terminal, &process(), &user()).unwrap();
+            let bytes = build(&host(), &usual(), terminal, &process(), &user()).unwrap();
             let steps: Vec<Step<'_>> = Steps::new(&bytes).unwrap().map(Result::unwrap).collect();
             let credentials = place(&steps, |step| matches!(step, Step::Credentials { .. }));
             let seccomp = place(&steps, |step| matches!(step, Step::Seccomp { .. }));
@@ -178,11 +224,11 @@ mod tests {
                 };
                 steps.filter(restricts).map(|step| format!("{step:?}")).collect::<Vec<_>>()
             };
-            let first = build(&host, false, &process(), &user()).unwrap();
-            let further = build_exec(&host, false, &process(), &user()).unwrap();
+            let first = build(&host, &usual(), false, &process(), &user()).unwrap();
+            let further = build_exec(&host, &usual(), false, &process(), &user()).unwrap();
             assert_eq!(restrictions(&further), restrictions(&first));
             assert_eq!(restrictions(&further).len(), 5 + usize::from(oom_protected));
-            let terminal = build_exec(&host, true, &process(), &user()).unwrap();
+            let terminal = build_exec(&host, &usual(), true, &process(), &user()).unwrap();
             for (bytes, stdio) in [
                 (&further, Step::Pipes { uid: 5 }),
                 (&terminal, Step::FurtherTerminal { uid: 5, rows: 24, columns: 80 }),
@@ -196,16 +242,92 @@ mod tests {
         }
     }
 
+    fn planned(confinement: &Confinement, exec: bool, check: impl FnOnce(&[Step<'_>])) {
+        let build = if exec { build_exec } else { build };
+        let bytes = build(&host(), confinement, false, &process(), &user()).unwrap();
+        check(&Steps::new(&bytes).unwrap().map(Result::unwrap).collect::<Vec<_>>());
+    }
+
     #[test]
-    fn only_default_capabilities_that_we_have_are_given() {
-        let few = Host { capabilities: 0b11, ..host() };
-        for (host, wanted) in [(host(), 0xa004_25fb), (few, 0b11)] {
-            let bytes = build(&host, false, &process(), &user()).unwrap();
-            let given = Steps::new(&bytes).unwrap().find_map(|step| match step {
-                Ok(Step::Credentials { capabilities, .. }) => Some(capabilities),
-                _ => None,
+    fn who_may_gain_privileges_is_filtered_while_he_has_them() {
+        let may_gain = Confinement { may_gain: true, ..usual() };
+        for exec in [false, true] {
+            planned(&may_gain, exec, |steps| {
+                let filter = place(steps, |step| matches!(step, Step::Seccomp { .. }));
+                assert!(matches!(steps[filter + 1], Step::Identity { .. }));
+                assert!(!steps.iter().any(|step| matches!(step, Step::Credentials { .. })));
             });
-            assert_eq!(given, Some(wanted & !(1 << 27)));
         }
+        let unconfined = Confinement { seccomp: None, ..usual() };
+        planned(&unconfined, false, |steps| assert!(!steps.iter().any(|step| matches!(step, Step::Seccomp { .. }))));
+    }
+
+    #[test]
+    fn a_root_becomes_read_only_when_all_in_it_is_made() {
+        let confinement = |privileged, read_only_root| {
+            let mut confinement = usual();
+            (confinement.surroundings.privileged, confinement.surroundings.read_only_root) =
+                (privileged, read_only_root);
+            confinement
+        };
+        let remount = |step: &Step<'_>| match step {
+            Step::Mount { target, flags, .. } if *target == c"/" => Some(*flags),
+            _ => None,
+        };
+        let bind = libc::MS_REMOUNT | libc::MS_BIND;
+        for (privileged, read_only, flags) in [
+            (false, false, None),
+            (false, true, Some(bind | libc::MS_NODEV | libc::MS_RDONLY)),
+            (true, false, Some(bind)),
+            (true, true, Some(bind | libc::MS_RDONLY)),
+        ] {
+            planned(&confinement(privileged, read_only), false, |steps| {
+                assert_eq!(steps.iter().find_map(remount), flags);
+                let directory = place(steps, |step| matches!(step, Step::WorkingDirectory { .. }));
+                assert!(
+                    steps.iter().position(|step| remount(step).is_some()).is_none_or(|place| place == directory + 1)
+                );
+            });
+        }
+        planned(&confinement(true, true), true, |steps| assert_eq!(steps.iter().find_map(remount), None));
+    }
+
+    #[test]
+    fn labels_and_limits_come_before_rights_are_given_up() {
+        let path = c"/proc/self/attr/exec";
+        let taken_on = vec![TakenOn { path, content: "exec mine".to_owned() }];
+        let confinement = Confinement { taken_on, limits: vec![(7, 1, 2)], ..usual() };
+        for exec in [false, true] {
+            planned(&confinement, exec, |steps| {
+                let label = place(steps, |step| *step == Step::Write { path, content: b"exec mine" });
+                let limit = place(steps, |step| *step == Step::Limit { resource: 7, soft: 1, hard: 2 });
+                let credentials = place(steps, |step| matches!(step, Step::Credentials { .. }));
+                assert!(limit < credentials && label < credentials);
+            });
+        }
+    }
+
+    #[test]
+    fn what_was_asked_for_is_made_and_not_hidden() {
+        let mut confinement = Confinement { sysctls: vec![("net.a.b".into(), "1".into())], ..usual() };
+        let names = vec!["snd".to_owned(), "x".to_owned()];
+        let access = schema::security::Access::ALL;
+        confinement.surroundings.devices = vec![Node { names, mode: 0o20600, uid: 1, gid: 2, device: 9, access }];
+        confinement.surroundings.shm_size = 4096;
+        planned(&confinement, false, |steps| {
+            let parameter = place(steps, |step| *step == Step::Write { path: c"/proc/sys/net/a/b", content: b"1" });
+            let sealed = place(steps, |step| matches!(step, Step::ReadOnly { path, .. } if *path == c"/proc/sys"));
+            assert!(parameter < sealed);
+            let directory = place(steps, |step| *step == Step::Directory { path: c"/dev/snd", mode: 0o755 });
+            assert_eq!(steps[directory + 1], Step::Node { path: c"/dev/snd/x", mode: 0o20600, device: 9 });
+            assert_eq!(steps[directory + 2], Step::Give { path: c"/dev/snd/x", uid: 1, gid: 2 });
+            assert!(
+                steps.iter().any(|step| matches!(step, Step::Mount { data, .. } if *data == c"mode=1777,size=4096"))
+            );
+        });
+        confinement.surroundings.system_paths = true;
+        planned(&confinement, false, |steps| {
+            assert!(!steps.iter().any(|step| matches!(step, Step::Mask { .. } | Step::ReadOnly { .. })));
+        });
     }
 }

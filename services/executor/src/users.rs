@@ -49,6 +49,17 @@ pub(crate) fn resolve(user: &str, passwd: &str, group: &str) -> Result<User, Fai
     Ok(User { uid, gid, groups, home: home.to_owned() })
 }
 
+/// Makes a user a member of further groups, names or numbers.
+pub(crate) fn join(user: &mut User, wanted: &[String], group: &str) -> Result<(), Failure> {
+    for name in wanted {
+        let gid = find_group(name, group)?;
+        if gid != user.gid && !user.groups.contains(&gid) {
+            user.groups.push(gid);
+        }
+    }
+    Ok(())
+}
+
 /// The name of each user of a passwd file; the first, if there are several.
 pub(crate) fn names(passwd: &str) -> HashMap<u32, String> {
     let mut names = HashMap::new();
@@ -126,6 +137,14 @@ mod tests {
         assert_eq!(resolve("1234:5"), user(1234, 5, &[], "/"));
         assert_eq!(resolve(":5"), user(0, 5, &[], "/root"));
         assert_eq!(resolve("nohome"), user(5, 5, &[], "/"));
+    }
+
+    #[test]
+    fn further_groups_are_joined_once() {
+        let mut user = user(33, 34, &[29], "/");
+        join(&mut user, &["video".into(), "29".into(), "34".into(), "77".into(), "video".into()], GROUP).unwrap();
+        assert_eq!(user.groups, [29, 44, 77]);
+        assert!(join(&mut user, &["wheel".into()], GROUP).unwrap_err().message.contains("wheel"));
     }
 
     #[test]

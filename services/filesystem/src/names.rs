@@ -9,7 +9,6 @@ use crate::mount::{Tree, of_file};
 use kit::store::{Durability, Store};
 use resolver::Resolver;
 use schema::Failure;
-use schema::common::Volume;
 use schema::filesystem::{HostEntry, Names};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, OpenOptions};
@@ -27,16 +26,16 @@ const RESOLVER: &str = "resolver";
 /// The host's own, and what systemd-resolved forwards to when the first names only its stub on loopback.
 pub(crate) const HOST_FILES: [&str; 2] = ["/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"];
 
-/// The three files, to be mounted. They are made if they are missing. One whose place a volume takes is left
+/// The three files, to be mounted. They are made if they are missing. One whose place is taken by a volume is left
 /// out: the user's word counts.
-pub(crate) fn trees(container: &Path, volumes: &[Volume]) -> Result<Vec<Tree>, Failure> {
+pub(crate) fn trees(container: &Path, taken: &[&str], read_only: bool) -> Result<Vec<Tree>, Failure> {
     let mut trees = Vec::new();
     for name in FILES {
         let target = format!("/etc/{name}");
         let path = container.join(DIRECTORY).join(name);
         open(&path).map_err(|error| writing(&path, &error))?;
-        if !volumes.iter().any(|volume| is_path(&volume.target, &target)) {
-            trees.push(of_file(&path, target)?);
+        if !taken.iter().any(|taken| is_path(taken, &target)) {
+            trees.push(of_file(&path, target, read_only)?);
         }
     }
     Ok(trees)

@@ -8,7 +8,6 @@
 
 pub mod actor;
 pub mod boot;
-pub mod capability;
 pub mod cgroup;
 pub mod file;
 mod format;

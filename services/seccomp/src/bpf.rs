@@ -24,6 +24,10 @@ pub(crate) const EQUAL: u16 = 0x15;
 pub(crate) const AT_LEAST: u16 = 0x35;
 /// Has it any of these bits?
 pub(crate) const ANY_BIT: u16 = 0x45;
+/// Is it greater?
+pub(crate) const MORE: u16 = 0x25;
+/// Keep these bits.
+pub(crate) const AND: u16 = 0x54;
 /// The verdict.
 pub(crate) const RETURN: u16 = 0x06;
 

@@ -25,6 +25,14 @@ impl Machine {
         }
     }
 
+    /// How profiles name it in their conditions.
+    pub(crate) fn go_name(self) -> &'static str {
+        match self {
+            Self::X86_64 => "amd64",
+            Self::Aarch64 => "arm64",
+        }
+    }
+
     /// The column of its numbers in the table.
     fn column(self) -> usize {
         match self {

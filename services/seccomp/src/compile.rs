@@ -3,6 +3,7 @@
 
 use crate::bpf::{self, Instruction};
 use crate::calls::Machine;
+use crate::case;
 use crate::list::Rule;
 use std::collections::BTreeMap;
 
@@ -25,6 +26,23 @@ pub(crate) fn compile(machine: Machine, rules: &BTreeMap<u32, Rule>) -> Vec<Inst
 pub(crate) fn compile_only(machine: Machine, rules: &BTreeMap<u32, Rule>) -> Vec<Instruction> {
     program(machine, &ranges(rules, &Rule::Allow, &Rule::Allow))
 }
+
+/// The program, with rules for calls between those that have one, and after the newest.
+pub(crate) fn with_defaults(
+    machine: Machine,
+    rules: &BTreeMap<u32, Rule>,
+    between: &Rule,
+    after: &Rule,
+) -> Vec<Instruction> {
+    let mut ranges = ranges(rules, between, after);
+    if *after != Rule::Enosys {
+        ranges.push(Range { first: OTHER_CALLS, rule: Rule::Enosys });
+    }
+    program(machine, &ranges)
+}
+
+/// Numbers from here on are those of another way to call the same (x32 on x86_64), which would evade the rules.
+const OTHER_CALLS: u32 = 0x4000_0000;
 
 fn program(machine: Machine, ranges: &[Range]) -> Vec<Instruction> {
     let mut program = vec![
@@ -90,6 +108,7 @@ fn verdict(rule: &Rule) -> Vec<Instruction> {
     let load = Instruction::plain(bpf::LOAD, bpf::ARGUMENT);
     let compare = |code, value, if_true, if_false| Instruction { code, if_true, if_false, value };
     match rule {
+        Rule::Cases(cases, otherwise) => case::compile(cases, *otherwise),
         Rule::Allow => vec![allow],
         Rule::Refuse => vec![refuse],
         Rule::Enosys => vec![end(bpf::ERRNO | ENOSYS)],

@@ -19,7 +19,16 @@ pub(crate) enum Verdict {
 }
 
 pub(crate) fn run(program: &[Instruction], call: Call) -> Verdict {
-    let (mut at, mut loaded) = (0, 0);
+    match verdict(program, call.machine, call.number, [call.argument.into(), 0, 0, 0, 0, 0]) {
+        bpf::ALLOW => Verdict::Allow,
+        bpf::KILL => Verdict::Kill,
+        value => Verdict::Errno(u16::try_from(value & !bpf::ERRNO).unwrap()),
+    }
+}
+
+/// What the kernel is told.
+pub(crate) fn verdict(program: &[Instruction], machine: u32, call: u32, arguments: [u64; 6]) -> u32 {
+    let (mut at, mut loaded) = (0, 0u32);
     loop {
         let Instruction { code, if_true, if_false, value } = program[at];
         at += 1;
@@ -27,19 +36,22 @@ pub(crate) fn run(program: &[Instruction], call: Call) -> Verdict {
         match code {
             bpf::LOAD => {
                 loaded = match value {
-                    bpf::NUMBER => call.number,
-                    bpf::MACHINE => call.machine,
-                    bpf::ARGUMENT => call.argument,
-                    _ => panic!("load of {value}"),
+                    bpf::NUMBER => call,
+                    bpf::MACHINE => machine,
+                    _ => {
+                        let place = value.checked_sub(bpf::ARGUMENT).filter(|place| place % 4 == 0).unwrap();
+                        let argument = arguments[place as usize / 8];
+                        if place % 8 == 0 { argument as u32 } else { (argument >> 32) as u32 }
+                    }
                 }
             }
+            bpf::AND => loaded &= value,
             bpf::EQUAL => skip(loaded == value),
             bpf::AT_LEAST => skip(loaded >= value),
+            bpf::MORE => skip(loaded > value),
             bpf::ANY_BIT => skip(loaded & value != 0),
             bpf::JUMP => at += value as usize,
-            bpf::RETURN if value == bpf::ALLOW => return Verdict::Allow,
-            bpf::RETURN if value == bpf::KILL => return Verdict::Kill,
-            bpf::RETURN => return Verdict::Errno(u16::try_from(value & !bpf::ERRNO).unwrap()),
+            bpf::RETURN => return value,
             _ => panic!("instruction {code}"),
         }
     }

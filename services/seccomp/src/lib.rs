@@ -5,16 +5,21 @@
 
 mod bpf;
 mod calls;
+mod capabilities;
+mod case;
 mod compile;
 #[cfg(test)]
 mod interpret;
 mod list;
+mod profile;
 mod sys;
 
 pub use calls::Machine;
+pub use profile::{Given, LONGEST_PROFILE, Profile};
 
 use bpf::Instruction;
 use list::Rule;
+use std::collections::BTreeMap;
 use std::io;
 
 /// The lists that this program has built in, by their names.
@@ -45,13 +50,24 @@ impl Filter {
         Self::parse(text, machine).map_err(|error| format!("the list of system calls {name}: {error}"))
     }
 
+    /// That of a container which has these capabilities, each named without `CAP_`.
+    pub fn of_container(machine: Machine, has: &dyn Fn(&str) -> bool) -> Result<Self, String> {
+        let text = text("container").unwrap_or_default();
+        let mut rules = list::parse(text, &self::text).map_err(|error| format!("the list of containers: {error}"))?;
+        capabilities::allow(&mut rules, has).map_err(|error| format!("the list of capabilities: {error}"))?;
+        Ok(Self::of_rules(machine, &list::numbered(&rules, machine)))
+    }
+
     /// That of a list. It may include those that are built in. Fails with what is wrong in which line.
     pub fn parse(list: &str, machine: Machine) -> Result<Self, String> {
         let rules = list::parse(list, &text)?;
-        let rules = list::numbered(&rules, machine);
+        Ok(Self::of_rules(machine, &list::numbered(&rules, machine)))
+    }
+
+    fn of_rules(machine: Machine, rules: &BTreeMap<u32, Rule>) -> Self {
         let absent = rules.iter().filter(|(_, rule)| **rule == Rule::Enosys).map(|(call, rule)| (*call, rule.clone()));
         let absent = compile::compile_only(machine, &absent.collect());
-        Ok(Self { program: compile::compile(machine, &rules), absent })
+        Self { program: compile::compile(machine, rules), absent }
     }
 
     /// In the kernel's form: `struct sock_filter` one behind the other.

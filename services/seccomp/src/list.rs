@@ -1,6 +1,7 @@
 //! A list of system calls: what may be called, and how. `deploy/seccomp/base.txt` says how one is written.
 
 use crate::calls::{Machine, numbers};
+use crate::case::{Action, Case};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What becomes of a call.
@@ -18,6 +19,8 @@ pub(crate) enum Rule {
     Refuse,
     /// ENOSYS.
     Enosys,
+    /// What the first of these cases says that holds; else this. No list says so, but profiles do.
+    Cases(Vec<Case>, Action),
 }
 
 /// The rules of a list, by the names of the calls.

@@ -17,6 +17,7 @@ fn verdict(rule: Option<&Rule>, number: u32, newest: u32, argument: u32) -> Verd
         Some(Rule::AllowUnless(value)) => when(argument != *value),
         Some(Rule::Refuse) => Verdict::Errno(EPERM),
         Some(Rule::Enosys) => Verdict::Errno(ENOSYS),
+        Some(Rule::Cases(..)) => panic!("no list has cases"),
         None => Verdict::Errno(if number > newest { ENOSYS } else { EPERM }),
     }
 }

@@ -4,6 +4,7 @@ use super::super::port;
 use super::super::time::{rfc3339, rfc3339_or_never};
 use super::image::labels;
 use super::network;
+use super::security::Security;
 use schema::common::PortBinding;
 use schema::containers::{AutoRemove, Container, RestartKind, State};
 use schema::filesystem::Usage;
@@ -93,6 +94,8 @@ struct HostConfig<'a> {
     dns_search: &'a [String],
     extra_hosts: Vec<String>,
     log_config: LogConfig<'a>,
+    #[serde(flatten)]
+    security: Security<'a>,
 }
 
 #[derive(Serialize)]
@@ -249,6 +252,7 @@ impl<'a> From<&'a Container> for HostConfig<'a> {
             dns_search: &spec.search_domains,
             extra_hosts: spec.extra_hosts.iter().map(|entry| format!("{}:{}", entry.hostname, entry.address)).collect(),
             log_config: LogConfig { config: log },
+            security: spec.into(),
         }
     }
 }
@@ -274,5 +278,7 @@ mod tests {
         assert_eq!(object["NetworkSettings"]["Ports"]["80/tcp"][0]["HostIp"], "0.0.0.0");
         assert_eq!(object["HostConfig"]["NetworkMode"], "bridge");
         assert_eq!(object["Image"], container.image_id.as_str());
+        assert_eq!(object["HostConfig"]["Privileged"], false);
+        assert_eq!(object["HostConfig"]["SecurityOpt"].as_array().map(Vec::len), Some(0));
     }
 }

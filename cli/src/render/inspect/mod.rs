@@ -2,6 +2,7 @@
 
 mod container;
 mod image;
+mod security;
 
 pub(crate) use container::InspectedContainer;
 pub(crate) use image::InspectedImage;

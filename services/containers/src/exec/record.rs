@@ -68,7 +68,8 @@ impl ExecRecord {
 
     /// Its sandbox.
     pub(crate) fn sandbox(&self) -> executor::ExecSpec {
-        executor::ExecSpec { terminal: self.requested.terminal, open_stdin: self.requested.open_stdin }
+        let ExecSpec { terminal, open_stdin, privileged, .. } = self.requested;
+        executor::ExecSpec { terminal, open_stdin, privileged }
     }
 
     /// As its client sees it.

@@ -19,6 +19,7 @@ impl Record {
             terminal: spec.terminal,
             open_stdin: spec.open_stdin,
             limits: spec.limits,
+            security: Box::new(spec.security.clone()),
         }
     }
 

@@ -178,6 +178,38 @@ steps! {
         /// Columns.
         columns: u16,
     }
+    /// As `Credentials`, but programs may give more rights than their user has, as by a set-user-id bit. A filter of
+    /// system calls is to be set before.
+    23 Identity {
+        /// User.
+        uid: u32,
+        /// Group.
+        gid: u32,
+        /// Supplementary groups.
+        groups: Numbers<'a>,
+        /// Bit set.
+        capabilities: u64,
+        /// Number of capabilities that the kernel knows.
+        known_capabilities: u32,
+    }
+    /// Gives a file to a user and group; a symbolic link is not followed.
+    24 Give {
+        /// Which.
+        path: &'a CStr,
+        /// User.
+        uid: u32,
+        /// Group.
+        gid: u32,
+    }
+    /// Limits what a process may use (setrlimit(2)).
+    25 Limit {
+        /// `RLIMIT_…`.
+        resource: u32,
+        /// What counts.
+        soft: u64,
+        /// What it may be raised to.
+        hard: u64,
+    }
     /// As `Streams`, in a sandbox that is joined: stdout and stderr are pipes, which the monitor relays to the
     /// FIFOs. So it can end the output when the process has ended, whoever else still holds the pipes.
     19 Pipes {

@@ -77,6 +77,15 @@ impl Parts {
                 capabilities: self.long,
                 known_capabilities: mode,
             },
+            Step::Identity {
+                uid,
+                gid,
+                groups: Numbers::new(&self.numbers).unwrap(),
+                capabilities: self.long,
+                known_capabilities: mode,
+            },
+            Step::Give { path: self.text(0), uid, gid },
+            Step::Limit { resource: mode, soft: self.long, hard: self.long / 2 },
             Step::Seccomp { program: &self.bytes },
             Step::Execute { candidates: strings, arguments: strings, environment: Strings::EMPTY },
         ]

@@ -5,7 +5,7 @@ use crate::streams::Streams;
 use crate::sys::{self, At, Errno, Fd, PointerList, Received, Result, flag, mounting, terminal};
 use core::ffi::CStr;
 use shim_protocol::layout;
-use shim_protocol::plan::{STEP_CGROUP, STEP_JOIN, STEP_READ, Step, Steps, Strings};
+use shim_protocol::plan::{Numbers, STEP_CGROUP, STEP_JOIN, STEP_READ, Step, Steps, Strings};
 
 /// What the child has to do, and with what.
 pub struct Child<'a> {
@@ -104,11 +104,14 @@ impl Child<'_> {
                 Ok(())
             }
             Step::Credentials { uid, gid, groups, capabilities, known_capabilities } => {
-                restrict(capabilities, known_capabilities)?;
-                sys::become_user(uid, gid, groups.bytes())?;
-                sys::set_capabilities(if uid == 0 { capabilities } else { 0 })?;
+                become_user(uid, gid, groups, capabilities, known_capabilities)?;
                 sys::no_new_privileges()
             }
+            Step::Identity { uid, gid, groups, capabilities, known_capabilities } => {
+                become_user(uid, gid, groups, capabilities, known_capabilities)
+            }
+            Step::Give { path, uid, gid } => sys::change_owner(path, uid, gid),
+            Step::Limit { resource, soft, hard } => sys::limit(resource, soft, hard),
             Step::Seccomp { program } => sys::filter_calls(program),
             Step::Execute { candidates, arguments, environment } => execute(candidates, arguments, environment),
         }
@@ -211,6 +214,13 @@ fn enter(path: &CStr, uid: u32, gid: u32) -> Result<()> {
         }
     }
     sys::change_directory(path)
+}
+
+/// Becomes a user who has, and can get, no capabilities but these.
+fn become_user(uid: u32, gid: u32, groups: Numbers<'_>, capabilities: u64, known: u32) -> Result<()> {
+    restrict(capabilities, known)?;
+    sys::become_user(uid, gid, groups.bytes())?;
+    sys::set_capabilities(if uid == 0 { capabilities } else { 0 })
 }
 
 /// Gives up all capabilities but some, for whatever is executed from here on.

@@ -2,6 +2,7 @@
 
 use super::layout::{Hierarchy, Layout};
 use super::plan::{self, Place, Setting};
+use crate::sys;
 use schema::common::Limits;
 use schema::{ContainerId, Failure};
 use std::fs::{self, File, OpenOptions};
@@ -57,6 +58,22 @@ impl Cgroups {
             }
         }
         Ok(warnings)
+    }
+
+    /// Has the kernel ask a program which devices a container's processes may use. Fails with `unimplemented` if the
+    /// host cannot.
+    pub(crate) fn guard_devices(&self, id: &ContainerId, program: &[[u8; 8]]) -> Result<(), Failure> {
+        let cannot = |why: &dyn std::fmt::Display| {
+            Failure::unimplemented(format_args!("this host cannot confine a container's devices: {why}"))
+                .hint("leave out --device, and the capabilities MKNOD and SYS_ADMIN; or use --privileged")
+        };
+        let Some(home) = self.layout.home().filter(|home| home.unified) else {
+            return Err(cannot(&"it has no cgroup v2"));
+        };
+        let directory = home.root.join(&self.name).join(id.as_str());
+        let cgroup = File::open(&directory)
+            .map_err(|error| Failure::io(format_args!("opening {}", directory.display()), &error))?;
+        sys::guard_devices(&cgroup, program).map_err(|error| cannot(&error))
     }
 
     fn make(&self, place: &Place, leaf: &str) -> Result<PathBuf, Failure> {

@@ -1,6 +1,7 @@
 //! What it means that a step of a plan has failed.
 
 use schema::Failure;
+use schema::security::resource_name;
 use shim_protocol::plan::{STEP_CGROUP, STEP_CLONE, STEP_JOIN, STEP_READ, Step, Steps, Strings};
 use std::ffi::CStr;
 use std::io;
@@ -34,6 +35,10 @@ fn of_step(step: &Step<'_>, errno: i32, error: &io::Error) -> Failure {
             Failure::invalid(format_args!("{} is not an ordinary directory in the image", text(path)))
                 .hint("use an image in which it is one, or is missing")
         }
+        Step::Node { path, .. } if errno == libc::EEXIST => {
+            Failure::invalid(format_args!("the device {} is there already", text(path)))
+                .hint("choose another path below /dev")
+        }
         Step::WorkingDirectory { path, .. } => of_working_directory(path, errno, error),
         Step::Unshare { .. } => io("making namespaces".to_owned()),
         Step::Pivot {} => io("changing the root".to_owned()),
@@ -43,14 +48,37 @@ fn of_step(step: &Step<'_>, errno: i32, error: &io::Error) -> Failure {
         Step::Link { path, .. } => io(format!("making the link {}", text(path))),
         Step::Mask { path } => io(format!("hiding {}", text(path))),
         Step::ReadOnly { path, .. } => io(format!("making {} read-only", text(path))),
-        Step::Write { path, .. } => io(format!("writing to {}", text(path))),
+        Step::Write { path, content } => of_write(&text(path), &String::from_utf8_lossy(content), error),
+        Step::Give { path, .. } => io(format!("giving away {}", text(path))),
+        Step::Limit { resource, soft, hard } => Failure::invalid(format_args!(
+            "the limits {soft}:{hard} of {} cannot be set: {error}",
+            resource_name(*resource)
+        ))
+        .hint("a limit cannot be above that of the executor, if the host does not give it CAP_SYS_RESOURCE"),
         Step::Join { .. } => io("joining the container's namespaces".to_owned()),
         Step::Terminal { .. } | Step::FurtherTerminal { .. } => io("making the terminal".to_owned()),
         Step::Streams {} | Step::Pipes { .. } => io("connecting the standard streams".to_owned()),
         Step::Mask022 {} => io("setting the file mode creation mask".to_owned()),
-        Step::Credentials { uid, gid, .. } => io(format!("becoming user {uid} and group {gid}")),
+        Step::Credentials { uid, gid, .. } | Step::Identity { uid, gid, .. } => {
+            io(format!("becoming user {uid} and group {gid}"))
+        }
         Step::Seccomp { .. } => io("filtering system calls".to_owned()),
     }
+}
+
+/// A kernel parameter, a security profile, or something of ours.
+fn of_write(path: &str, content: &str, error: &io::Error) -> Failure {
+    if let Some(parameter) = path.strip_prefix("/proc/sys/") {
+        let name = parameter.replace('/', ".");
+        return Failure::invalid(format_args!("the kernel parameter {name} cannot be set to {content}: {error}"))
+            .hint("`sysctl` on the host shows which there are, and their values");
+    }
+    if path.starts_with("/proc/self/attr/") {
+        let label = content.trim_start_matches("exec ");
+        return Failure::invalid(format_args!("the security label or profile {label:?} cannot be taken on: {error}"))
+            .hint("see that it is loaded, and that the host's policy lets the executor take it on");
+    }
+    Failure::io(format_args!("writing to {path}"), error)
 }
 
 fn text(path: &CStr) -> String {

@@ -2,10 +2,12 @@
 
 use super::record::{Record, Spec};
 use super::{destroy, directory, monitor};
-use crate::cgroup;
 use crate::host::Host;
 use crate::process::Process;
+use crate::security::Confinement;
+use crate::{cgroup, devices, security};
 use schema::executor::SandboxSpec;
+use schema::security::Security;
 use schema::{ContainerId, Failure};
 use std::io;
 
@@ -22,12 +24,23 @@ pub(super) struct Made {
 pub(super) fn prepare(host: &Host, id: &ContainerId, spec: Spec) -> Result<Made, Failure> {
     if let Spec::Sandbox(spec) = &spec {
         check(spec)?;
+        // What cannot be is told before anything is made.
+        confinement(host, &spec.security)?;
     }
     make(host, id, spec).inspect_err(|_| {
         if let Err(failure) = destroy::clear(host, id) {
             tracing::error!(%id, %failure, "cannot remove what was made of a sandbox");
         }
     })
+}
+
+/// What the first process of a sandbox may do, on this host as it is now.
+pub(super) fn confinement(host: &Host, security: &Security) -> Result<Confinement, Failure> {
+    let mut nodes = if security.privileged { devices::all()? } else { Vec::new() };
+    let given = devices::find(&security.devices)?;
+    nodes.retain(|node| !given.iter().any(|other| other.names == node.names));
+    nodes.extend(given);
+    security::confine(&host.plan, security, nodes, false)
 }
 
 fn check(spec: &SandboxSpec) -> Result<(), Failure> {
@@ -46,7 +59,15 @@ fn make(host: &Host, id: &ContainerId, spec: Spec) -> Result<Made, Failure> {
     directory::make(&path)?;
     let (opened, listener) = directory::fill(&path, &spec, host.collector)?;
     let warnings = match &spec {
-        Spec::Sandbox(spec) => host.cgroups.create(id, &spec.limits)?,
+        Spec::Sandbox(spec) => {
+            let mut warnings = host.cgroups.create(id, &spec.limits)?;
+            if security::needs_device_filter(&spec.security) {
+                let nodes = devices::find(&spec.security.devices)?;
+                host.cgroups.guard_devices(id, &devices::program(&nodes))?;
+            }
+            warnings.extend(security::warnings(&host.plan, &spec.security));
+            warnings
+        }
         // It joins those of its sandbox.
         Spec::Exec { .. } => Vec::new(),
     };
@@ -79,6 +100,7 @@ mod tests {
             terminal: false,
             open_stdin: false,
             limits: Limits::default(),
+            security: Box::default(),
         };
         assert_eq!(check(&spec("box.example")), Ok(()));
         assert_eq!(check(&spec(&"x".repeat(65))).unwrap_err().code, Code::InvalidArgument);

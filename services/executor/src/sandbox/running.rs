@@ -1,7 +1,9 @@
 //! A sandbox that runs, as others than its owner see it.
 
 use crate::process::Process;
+use schema::security::Security;
 use schema::{ContainerId, Failure};
+use std::sync::Arc;
 
 /// A sandbox whose PID 1 has not ended when this was made.
 #[derive(Clone)]
@@ -15,6 +17,8 @@ pub(crate) struct Running {
     pub(super) witness: Process,
     /// Whether it shares the host's network namespace.
     pub(crate) host_network: bool,
+    /// What its processes may do.
+    pub(crate) security: Arc<Security>,
 }
 
 impl Running {

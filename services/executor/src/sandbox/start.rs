@@ -1,12 +1,14 @@
 //! Prepares the start of a process: resolves in advance all that can be resolved, and writes the plan. Blocks.
 
-use super::directory;
 use super::record::{Record, Spec};
 use super::rootfs::Rootfs;
 use super::running::Running;
+use super::{directory, prepare};
 use crate::host::Host;
 use crate::process::Process;
-use crate::{plan, users};
+use crate::security::Confinement;
+use crate::users::User;
+use crate::{plan, security, users};
 use schema::common::SandboxRef;
 use schema::executor::{ProcessSpec, Started};
 use schema::{ContainerId, Failure};
@@ -24,12 +26,22 @@ pub(super) fn plan(
     joined: Option<&Running>,
 ) -> Result<Vec<OwnedFd>, Failure> {
     let rootfs = joined.map_or_else(|| Rootfs::of_parked(record.monitor), Rootfs::of_running)?;
-    let user = users::resolve(&process.user, &rootfs.read("etc/passwd")?, &rootfs.read("etc/group")?)?;
-    let build = match record.spec {
-        Spec::Sandbox(_) => plan::build,
-        Spec::Exec { .. } => plan::build_exec,
+    let group = rootfs.read("etc/group")?;
+    let mut user = users::resolve(&process.user, &rootfs.read("etc/passwd")?, &group)?;
+    let build = |confinement: &Confinement, user: &User| match record.spec {
+        Spec::Sandbox(_) => plan::build(&host.plan, confinement, record.spec.terminal(), process, user),
+        Spec::Exec { .. } => plan::build_exec(&host.plan, confinement, record.spec.terminal(), process, user),
     };
-    let plan = build(&host.plan, record.spec.terminal(), process, &user)?;
+    let (groups, confinement) = match (&record.spec, joined) {
+        (Spec::Sandbox(spec), _) => (&spec.security.groups, prepare::confinement(host, &spec.security)?),
+        // The container's devices are there already, or gone.
+        (Spec::Exec { exec, .. }, Some(Running { security, .. })) => {
+            (&security.groups, security::confine(&host.plan, security, Vec::new(), exec.privileged)?)
+        }
+        (Spec::Exec { .. }, None) => return Err(Failure::internal("an exec without a sandbox")),
+    };
+    users::join(&mut user, groups, &group)?;
+    let plan = build(&confinement, &user)?;
     let path = host.directory(id);
     directory::give_streams(&path, &record.spec, user.uid)?;
     let file = directory::file(&path, layout::PLAN);

@@ -283,6 +283,7 @@ pub(crate) fn spec() -> SandboxSpec {
         terminal: false,
         open_stdin: false,
         limits: Limits::default(),
+        security: Box::default(),
     }
 }
 
@@ -310,7 +311,7 @@ pub(crate) async fn until(what: &str, condition: impl Fn() -> bool) {
     }
 }
 
-pub(crate) const EXEC: ExecSpec = ExecSpec { terminal: false, open_stdin: false };
+pub(crate) const EXEC: ExecSpec = ExecSpec { terminal: false, open_stdin: false, privileged: false };
 
 impl Bench {
     /// A container that does nothing.

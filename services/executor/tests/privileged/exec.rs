@@ -8,7 +8,7 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-const TERMINAL: ExecSpec = ExecSpec { terminal: true, open_stdin: true };
+const TERMINAL: ExecSpec = ExecSpec { terminal: true, open_stdin: true, privileged: false };
 
 #[test]
 fn it_joins_everything_that_the_container_has() {

@@ -11,7 +11,7 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::time::Duration;
 
-const TERMINAL: ExecSpec = ExecSpec { terminal: true, open_stdin: true };
+const TERMINAL: ExecSpec = ExecSpec { terminal: true, open_stdin: true, privileged: false };
 
 fn terminal() -> SandboxSpec {
     SandboxSpec { terminal: true, open_stdin: true, ..spec() }

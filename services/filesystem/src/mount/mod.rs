@@ -7,6 +7,7 @@
 
 mod attach;
 mod holder;
+mod memory;
 mod mountinfo;
 mod overlay;
 mod sandbox;
@@ -43,8 +44,16 @@ pub(crate) fn mount(
     holder::take(&directory, sandbox.reference())?;
     attach::leave_shared_state()?;
     let overlay = overlay::build(layout, mechanism, id, &spec.layers)?;
-    let mut trees: Vec<Tree> = spec.volumes.iter().map(tree::of_volume).collect::<Result<_, _>>()?;
-    trees.extend(names::trees(&directory, &spec.volumes)?);
+    let MountSpec { layers: _, volumes, read_only, tmpfs } = spec;
+    let mut trees: Vec<Tree> = volumes.iter().map(tree::of_volume).collect::<Result<_, _>>()?;
+    for tmpfs in tmpfs {
+        trees.push(memory::tree(tmpfs)?);
+    }
+    // What is higher up would hide what is below.
+    trees.sort_by_key(Tree::depth);
+    let taken =
+        volumes.iter().map(|volume| volume.target.as_str()).chain(tmpfs.iter().map(|tmpfs| tmpfs.target.as_str()));
+    trees.extend(names::trees(&directory, &taken.collect::<Vec<_>>(), *read_only)?);
     attach::attach(&sandbox, overlay, &trees)
 }
 

@@ -48,9 +48,15 @@ pub(super) fn of_volume(volume: &Volume) -> Result<Tree, Failure> {
     Ok(Tree { mount, is_directory, target: target.clone(), purpose: Purpose::Volume })
 }
 
+/// A filesystem that was made for the container.
+pub(super) fn of_filesystem(mount: OwnedFd, target: String) -> Tree {
+    Tree { mount, is_directory: true, target, purpose: Purpose::Volume }
+}
+
 /// One of our own files, for a place in the container.
-pub(crate) fn of_file(path: &Path, target: String) -> Result<Tree, Failure> {
-    let mount = copy(path, ATTRIBUTES).map_err(|error| Failure::io(path.display(), &error))?;
+pub(crate) fn of_file(path: &Path, target: String, read_only: bool) -> Result<Tree, Failure> {
+    let read_only = if read_only { MountAttrFlags::MOUNT_ATTR_RDONLY } else { MountAttrFlags::empty() };
+    let mount = copy(path, ATTRIBUTES | read_only).map_err(|error| Failure::io(path.display(), &error))?;
     Ok(Tree { mount, is_directory: false, target, purpose: Purpose::Names })
 }
 
@@ -62,6 +68,11 @@ fn copy(path: &Path, attributes: MountAttrFlags) -> io::Result<OwnedFd> {
 }
 
 impl Tree {
+    /// How many names lead to its place.
+    pub(super) fn depth(&self) -> usize {
+        Path::new(&self.target).components().count()
+    }
+
     /// Mounts it beneath a root, in the namespace that the thread is in. What is missing on the way is made.
     pub(super) fn attach(&self, root: BorrowedFd<'_>) -> Result<(), Failure> {
         let failed = |error: Errno| self.failed(error);

@@ -200,7 +200,7 @@ impl Engine {
         layers: &[Layer],
         volumes: &[Volume],
     ) -> Result<(), Failure> {
-        let spec = MountSpec { layers: layers.to_vec(), volumes: volumes.to_vec() };
+        let spec = MountSpec { layers: layers.to_vec(), volumes: volumes.to_vec(), read_only: false, tmpfs: vec![] };
         self.filesystem.mount(&call(), &id(number), &sandbox.reference, &spec).await
     }
 }

@@ -184,7 +184,7 @@ fn an_unfinished_attempt_is_cleared() {
 fn only_the_sandbox_that_was_meant_is_entered() {
     run(async |engine| {
         let layers = vec![engine.layer(Archive::new().file("a", "1")).await];
-        let spec = MountSpec { layers, volumes: vec![] };
+        let spec = MountSpec { layers, volumes: vec![], read_only: false, tmpfs: vec![] };
         let mount = async |reference: SandboxRef| engine.filesystem.mount(&call(), &id(1), &reference, &spec).await;
         let sandbox = Sandbox::new();
         let SandboxRef { pid, start_time } = sandbox.reference;

@@ -88,6 +88,13 @@ pub fn no_new_privileges() -> Result<()> {
     kernel!(PRCTL, operation::SET_NO_NEW_PRIVS, 1usize, 0usize, 0usize, 0usize).map(drop)
 }
 
+/// Limits what this process may use; see setrlimit(2).
+pub fn limit(resource: u32, soft: u64, hard: u64) -> Result<()> {
+    const SELF: usize = 0;
+    let limits = [soft, hard];
+    kernel!(PRLIMIT64, SELF, resource, limits.as_ptr(), 0usize).map(drop)
+}
+
 /// Becomes a user and group. `groups` are 32-bit numbers one behind the other.
 pub fn become_user(uid: u32, gid: u32, groups: &[u8]) -> Result<()> {
     kernel!(SETGROUPS, groups.len() / size_of::<u32>(), groups.as_ptr())?;

@@ -5,6 +5,7 @@ use crate::sandbox::record::Spec;
 use crate::sandbox::running::{Running, not_running};
 use actix::prelude::*;
 use schema::Failure;
+use schema::security::Security;
 use std::sync::Arc;
 
 /// The sandbox, if it runs. Fails with `conflict` if not, or if it is an exec.
@@ -32,6 +33,7 @@ impl Sandbox {
                 first: first.clone(),
                 witness: made.monitor.clone().unwrap_or_else(|| first.clone()),
                 host_network: spec.host_network,
+                security: Arc::new(Security::clone(&spec.security)),
             }),
             _ => Err(not_running(&self.id)),
         }
