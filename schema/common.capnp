@@ -3,7 +3,10 @@
 #
 # Rules that hold for every method of every service:
 #
-# * A connection is refused unless the kernel says (SO_PEERCRED) that the peer may speak to this service.
+# * The kernel says who connects (SO_PEERCRED, SO_PEERGROUPS), and the bootstrap capability is made for that role: an admin
+#   (root, a member of the group `cctl`) has all methods, a service those that are called by services, a viewer and the
+#   user of a project those that were granted to them. Every other method answers `permissionDenied`; so does every
+#   method but `hello` to a peer without any role, if it can connect at all.
 # * A connection over which nothing is called for 10 seconds is closed, one of too many is closed at once, and so is one
 #   over which a message of more than 8 MiB comes. Calls beyond 16384 that wait for their answers, or beyond 64 MiB of
 #   parameters, are answered by the exception `overloaded`: try again later.
@@ -20,6 +23,12 @@ interface Service {
   hello @0 (features :UInt64) -> (about :About);
   # Says who answers. `features` is a bit set of optional protocol features that the caller knows; none are
   # defined yet. Unknown bits are ignored.
+
+  auditRecords @1 (call :Call, after :UInt64, since :Int64, until :Int64, maxCount :UInt32) -> (outcome :Outcome(AuditPage));
+  # Who has changed something at this service, and who was refused: records, oldest first, from the place `after`
+  # on (0: the oldest kept; else `next` of an earlier page), of `since` or later and before `until` (nanoseconds since
+  # the Unix epoch; 0: without bound), at most `maxCount` (0: 1,000) of them. Caller: an admin. Idempotent.
+  # Fails: unimplemented, if the service keeps no such records (a plugin need not).
 }
 
 struct About {
@@ -28,6 +37,30 @@ struct About {
   protocol @2 :UInt32; # of the contract. A client refuses a service whose protocol it does not know.
   epoch @3 :UInt64;    # differs for every start of the service
   features @4 :UInt64; # optional features that both sides know
+}
+
+struct AuditPage {
+  records @0 :List(AuditRecord);
+  next @1 :UInt64; # pass as `after` of the next call; the same as was passed: there is nothing newer yet
+  damaged @2 :UInt64; # records in this part that could not be read
+}
+
+struct AuditRecord {
+  # One call that changes something, written before it was answered, or one that was refused.
+  at @0 :Int64;               # when it was answered, nanoseconds since the Unix epoch
+  service @1 :Text;           # that was called
+  method @2 :Text;            # "containers.stop"; of an interface that is unknown: its id and ordinal
+  uid @3 :UInt32;             # of the caller, by the kernel's word
+  gid @4 :UInt32;
+  pid @5 :Int32;
+  role @6 :Text;              # "admin", "viewer", "project web", "none"; several: with commas between them
+  object @7 :Text;            # what was named: a container, an image, a service; may be empty
+  details @8 :List(Text);     # "key=value": parameters that matter. No environment, no arguments of commands, no credentials
+  request @9 :UInt64;         # `Call.request`
+  outcome @10 :Text;          # "ok"; the code of the failure, as `Code` names it; "begun": a transfer that goes on;
+                              # "unknown": the caller went before there was an answer
+  message @11 :Text;          # of the failure
+  missing @12 :UInt64;        # calls just before this one that could not be recorded, or were too many refused ones
 }
 
 struct Call {

@@ -57,6 +57,7 @@ struct LogSpec {
   maxSize @3 :UInt64;    # bytes of a segment; 0: 20 MiB
   maxFiles @4 :UInt32;   # segments kept; 0: 5
   mode @5 :LogMode;
+  labels @6 :List(Text); # of the container: whoever may read or write where one of them is. Of the first `open` of a run.
 }
 
 enum LogMode {

@@ -82,7 +82,15 @@ impl Logs {
     async fn open_as(&self, id: ContainerId, change: impl FnOnce(&mut LogSpec)) -> Result<Sandbox, String> {
         let directory = self.place.join(id.as_str());
         let mut spec =
-            LogSpec { directory, terminal: false, open_stdin: false, max_size: 0, max_files: 0, mode: LogMode::Block };
+            LogSpec {
+            directory,
+            terminal: false,
+            open_stdin: false,
+            max_size: 0,
+            max_files: 0,
+            mode: LogMode::Block,
+            labels: Vec::new(),
+        };
         change(&mut spec);
         let sandbox = Sandbox::make(id, spec).map_err(|error| format!("making a sandbox: {error}"))?;
         self.client.open(&call(), &sandbox.id, &sandbox.spec).await.map_err(words)?;

@@ -74,6 +74,16 @@ impl Instance {
         self.run.join("sandboxes")
     }
 
+    /// Who may do what, as the supervisor has resolved it: [`crate::access::Policy`] as JSON.
+    pub fn policy(&self) -> PathBuf {
+        self.access().join("policy.json")
+    }
+
+    /// The directory of [`Self::policy`], which every service sees.
+    pub fn access(&self) -> PathBuf {
+        self.run.join("access")
+    }
+
     /// A short name for what this instance makes in the kernel (bridge, table, cgroup): `cctl0` for the
     /// default state directory, else `cctl-` and six digits that depend on it. At most 11 bytes, so that it
     /// fits an interface name.

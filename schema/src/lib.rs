@@ -8,6 +8,8 @@
 //! Everything here is `!Send`, as Cap'n Proto's RPC is: use it inside a `tokio::task::LocalSet` or an
 //! actix `System`.
 
+pub mod access;
+pub mod audit;
 pub mod bindings;
 pub mod call;
 pub mod capability;

@@ -19,6 +19,9 @@ pub struct LogSpec {
     /// What becomes of output that is faster than the log.
     #[serde(default)]
     pub mode: LogMode,
+    /// Of the container: they tell who may read, beside admins and viewers.
+    #[serde(default)]
+    pub labels: Vec<String>,
 }
 
 /// Where to begin to read.

@@ -3,7 +3,7 @@
 use super::model::{Chunk, From, LogMode, LogSpec, Record, Stream};
 use crate::Failure;
 use crate::bindings::log_collector_capnp::{self, chunk, from, log_spec, record};
-use crate::wire::{Wire, length, list, set_list, text};
+use crate::wire::{Wire, length, list, set_list, set_texts, text, texts};
 
 impl Wire for LogSpec {
     type Owned = log_spec::Owned;
@@ -16,17 +16,19 @@ impl Wire for LogSpec {
             max_size: reader.get_max_size(),
             max_files: reader.get_max_files(),
             mode: reader.get_mode()?.into(),
+            labels: texts(reader.get_labels())?,
         })
     }
 
     fn write(&self, mut builder: log_spec::Builder<'_>) {
-        let Self { directory, terminal, open_stdin, max_size, max_files, mode } = self;
+        let Self { directory, terminal, open_stdin, max_size, max_files, mode, labels } = self;
         builder.set_directory(directory.to_string_lossy());
         builder.set_terminal(*terminal);
         builder.set_open_stdin(*open_stdin);
         builder.set_max_size(*max_size);
         builder.set_max_files(*max_files);
         builder.set_mode((*mode).into());
+        set_texts(builder.init_labels(length(labels)), labels);
     }
 }
 

@@ -17,7 +17,8 @@ use schema::{Call, Code, ContainerId, Failure};
 use std::rc::Rc;
 use std::time::Duration;
 
-/// What is served to each client.
+/// What is served to each client who may do everything.
+#[derive(Clone)]
 pub(crate) struct Api {
     pub(crate) registry: Addr<Registry>,
     pub(crate) shared: Rc<Shared>,
@@ -60,7 +61,7 @@ impl Api {
         if view.phase().is_running() { Ok(view) } else { Err(decide::not_running(&view.record)) }
     }
 
-    async fn find_exec(&self, id: ContainerId) -> Result<ExecHandle, Failure> {
+    pub(crate) async fn find_exec(&self, id: ContainerId) -> Result<ExecHandle, Failure> {
         ask(&self.shared.execs, exec::Find(id)).await
     }
 

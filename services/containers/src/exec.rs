@@ -23,7 +23,7 @@ use tokio::time::Instant;
 
 pub(crate) use owner::{Execs, Find, Known, New, Of, Sandboxes};
 pub(crate) use record::{ExecPhase, ExecRecord};
-pub(crate) use view::{ExecHandle, ExecStage, ExecView};
+pub(crate) use view::{ExecHandle, ExecStage, ExecView, unknown};
 
 /// How long the output of an exec is left to its client when it, or the client's last lease, is over.
 const GRACE: Duration = Duration::from_secs(10);

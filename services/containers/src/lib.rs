@@ -9,11 +9,13 @@
 //! exec         an actor each: further processes   plan       which worker does what, in which order
 //! journal      records, before their effects      recovery   asks and tells the workers after a start
 //! events       what happened, after its record
+//! confined     the contract, for users who have a part of the containers
 //! ```
 
 mod api;
 mod check;
 mod compose;
+mod confined;
 mod container;
 mod creation;
 mod decide;
@@ -42,7 +44,7 @@ mod watching;
 mod workers;
 
 use actix::Actor;
-use schema::bindings::containers_capnp::containers;
+use kit::serve::Bootstrap;
 use schema::{Failure, containers as contract};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -53,7 +55,7 @@ pub const IDENTITY: kit::Identity =
 
 /// Reads the records and serves them. It is ready before the workers have answered: they may be starting too.
 /// What is asked of a container waits until its own recovery is under way.
-pub async fn start(context: kit::Context) -> Result<containers::Client, Failure> {
+pub async fn start(context: kit::Context) -> Result<Bootstrap, Failure> {
     let boot = kit::process::boot_id().map_err(|error| Failure::io("reading the boot id", &error))?;
     let journal = Arc::new(journal::Journal::open(&context.state()?, &boot)?);
     let loaded = journal.load()?;
@@ -69,5 +71,8 @@ pub async fn start(context: kit::Context) -> Result<containers::Client, Failure>
     let shared = Rc::new(container::Shared { parts, execs });
     let registry = registry::Registry::new(Rc::clone(&shared), loaded, recovered).start();
     actix::spawn(recovery::run(Rc::clone(&shared), registry.clone(), living));
-    Ok(contract::serve(context.about(), api::Api { registry, shared }))
+    let (about, api) = (context.about(), api::Api { registry, shared });
+    let full = contract::serve(about.clone(), api.clone());
+    let confined = move |rights| contract::serve(about.clone(), confined::Confined::new(api.clone(), rights));
+    Ok(Bootstrap::from(full).confined(confined))
 }

@@ -1,10 +1,10 @@
 //! From `main` to serving.
 
+use crate::access::Door;
 use crate::notify::{Notifier, keep_alive};
 use crate::shelf::{self, Shelf};
 use crate::vital::Vital;
 use crate::{format, log, serve, sys};
-use capnp::capability::FromClientHook;
 use schema::common::{About, PROTOCOL};
 use schema::{Failure, Instance};
 use std::fs;
@@ -74,7 +74,7 @@ impl Context {
 /// then is the supervisor told that the service is ready. Peers that connect before wait in the socket.
 pub fn run<C, F, Fut>(identity: Identity, start: F) -> ExitCode
 where
-    C: FromClientHook + Clone + 'static,
+    C: Into<serve::Bootstrap> + 'static,
     F: FnOnce(Context) -> Fut + 'static,
     Fut: Future<Output = Result<C, Failure>> + 'static,
 {
@@ -103,7 +103,7 @@ fn describe(identity: &Identity) -> ExitCode {
 
 fn boot<C, F, Fut>(identity: Identity, start: F) -> Result<(), Failure>
 where
-    C: FromClientHook + Clone + 'static,
+    C: Into<serve::Bootstrap> + 'static,
     F: FnOnce(Context) -> Fut + 'static,
     Fut: Future<Output = Result<C, Failure>> + 'static,
 {
@@ -117,6 +117,7 @@ where
     let context =
         Context { identity, instance, epoch: schema::call::RequestId::random().0, vital: vital.clone(), shelf };
     tracing::info!(service = identity.service, version = identity.version, epoch = context.epoch, "starting");
+    let door = Door::of(&context.instance, identity.service);
     let failed = |doing: &'static str| move |error: io::Error| Failure::io(doing, &error);
     let notifier = Notifier::from_env().map_err(failed("opening the notification socket"))?;
     actix::System::new().block_on(async move {
@@ -127,7 +128,7 @@ where
         notifier.ready();
         tracing::info!("ready");
         actix::spawn(keep_alive(notifier, vital));
-        serve::serve(listener, bootstrap).await;
+        serve::serve_at(listener, bootstrap, door).await;
         Ok(())
     })
 }

@@ -6,7 +6,9 @@
 //!
 //! Nothing here knows what a container is.
 
+pub mod access;
 pub mod actor;
+mod audit;
 pub mod boot;
 pub mod cgroup;
 pub mod file;

@@ -3,16 +3,21 @@
 //! A peer costs little, whatever it does: there are so many connections of one process and of all, a connection that
 //! calls nothing is closed, a message has a bounded size, so many calls wait for their answers, and a peer that does
 //! not read its answers is not read from.
+//!
+//! Each gets a capability of its own, made for the role that it has.
 
+mod bootstrap;
 mod gate;
+mod guard;
 mod limits;
 
+use crate::access::{Door, Role};
 use crate::peer::Peer;
-use crate::users;
-use capnp::capability::FromClientHook;
+use capnp::private::capability::ClientHook;
 use capnp::message::ReaderOptions;
 use capnp_rpc::{RpcSystem, rpc_twoparty_capnp::Side, twoparty::VatNetwork};
 use futures::io::{BufReader, BufWriter};
+use guard::Guard;
 use limits::{Admitted, Crowd, Limited, Load};
 use rustix::process::{Resource, getrlimit};
 use schema::link::{SOCKET_BUFFER, STREAM_WINDOW, reader_options};
@@ -20,6 +25,8 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 use tokio::net::{UnixListener, UnixStream};
 use tokio_util::compat::{TokioAsyncReadCompatExt, TokioAsyncWriteCompatExt};
+
+pub use bootstrap::Bootstrap;
 
 /// How long to wait before accepting again when descriptors have run out.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -30,14 +37,19 @@ const LARGEST_MESSAGE: usize = 1 << 20;
 /// Refusals are told once in so long a time.
 const TOLD: Duration = Duration::from_secs(10);
 
-/// Accepts connections for ever; each permitted peer gets the capability.
-pub async fn serve<C: FromClientHook + Clone + 'static>(listener: UnixListener, bootstrap: C) {
+/// Accepts connections for ever, of root, of its own user, and of the services that need this one.
+pub async fn serve(listener: UnixListener, bootstrap: impl Into<Bootstrap>) {
+    serve_at(listener, bootstrap, Door::open("")).await;
+}
+
+/// Accepts connections for ever; each peer gets the capability that is made for its role.
+pub async fn serve_at(listener: UnixListener, bootstrap: impl Into<Bootstrap>, door: Door) {
     let crowd = Crowd::new(getrlimit(Resource::Nofile).current);
-    let callers = users::callers();
+    let (bootstrap, door) = (bootstrap.into(), Rc::new(door));
     let (mut refused, mut told) = (0_u64, None::<Instant>);
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => refused += u64::from(!admit(stream, bootstrap.clone(), &crowd, &callers)),
+            Ok((stream, _)) => refused += u64::from(!admit(stream, &bootstrap, &crowd, &door)),
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
                 tokio::time::sleep(PAUSE).await;
@@ -50,22 +62,29 @@ pub async fn serve<C: FromClientHook + Clone + 'static>(listener: UnixListener, 
     }
 }
 
-/// Converses with a permitted peer; false if it is one too many. Its connection is closed: a client tries again.
-fn admit<C: FromClientHook + 'static>(stream: UnixStream, bootstrap: C, crowd: &Crowd, callers: &[u32]) -> bool {
+/// Converses with a peer; false if it is one too many. Its connection is closed: a client tries again.
+fn admit(stream: UnixStream, bootstrap: &Bootstrap, crowd: &Crowd, door: &Rc<Door>) -> bool {
     match Peer::of(&stream) {
-        Ok(peer) if peer.may_connect(callers) => match crowd.admit(peer.pid) {
-            Some(admitted) => {
-                actix::spawn(converse(stream, bootstrap, admitted));
-            }
-            None => return false,
-        },
-        Ok(peer) => tracing::warn!(?peer, "refused a peer that has no permission"),
+        Ok(peer) => {
+            let role = door.role(&peer);
+            let user = matches!(role, Role::Limited(_)).then_some(peer.uid);
+            let Some(admitted) = crowd.admit(peer.pid, user) else { return false };
+            let door = Rc::clone(door);
+            let bootstrap = Guard::new(bootstrap.of(&role), peer.clone(), role.clone(), Rc::clone(&door));
+            actix::spawn(async move {
+                tokio::select! {
+                    () = converse(stream, Box::new(bootstrap), admitted) => {}
+                    // What it had was another's to give, and is taken back: it may come again as who it is now.
+                    () = door.changed(&peer, &role) => tracing::info!(?peer, "closed a connection: its role has changed"),
+                }
+            });
+        }
         Err(error) => tracing::warn!(%error, "refused a peer without credentials"),
     }
     true
 }
 
-async fn converse<C: FromClientHook>(stream: UnixStream, bootstrap: C, admitted: Admitted) {
+async fn converse(stream: UnixStream, bootstrap: Box<dyn ClientHook>, admitted: Admitted) {
     let _admitted = admitted;
     let (reader, writer) = stream.into_split();
     let (reader, writer) = gate::gated(reader.compat(), writer.compat_write());
@@ -77,7 +96,7 @@ async fn converse<C: FromClientHook>(stream: UnixStream, bootstrap: C, admitted:
     );
     network.set_window_size(STREAM_WINDOW);
     let load = Rc::new(Load::default());
-    let limited = Limited::new(bootstrap.into_client_hook(), Rc::clone(&load));
+    let limited = Limited::new(bootstrap, Rc::clone(&load));
     let bootstrap = capnp::capability::Client::new(Box::new(limited));
     let mut conversation = Box::pin(RpcSystem::new(Box::new(network), Some(bootstrap)));
     let ended = match tokio::time::timeout(HELLO, &mut conversation).await {

@@ -31,6 +31,36 @@ pub(crate) fn passed() -> Option<Vec<(String, OwnedFd)>> {
     Some(passed)
 }
 
+/// The supplementary groups that the peer of a connected unix socket had when it connected (SO_PEERGROUPS, Linux 4.13).
+pub(crate) fn peer_groups(socket: BorrowedFd<'_>) -> io::Result<Vec<u32>> {
+    let mut groups = vec![0_u32; 64];
+    loop {
+        let mut length = libc::socklen_t::try_from(size_of_val(groups.as_slice())).map_err(io::Error::other)?;
+        let room = length;
+        // SAFETY: `groups` has room for `length` bytes, and any bytes are valid numbers; both are ours alone.
+        let answer = unsafe {
+            libc::getsockopt(
+                socket.as_raw_fd(),
+                libc::SOL_SOCKET,
+                libc::SO_PEERGROUPS,
+                groups.as_mut_ptr().cast(),
+                &raw mut length,
+            )
+        };
+        let count = length as usize / size_of::<u32>();
+        if answer == 0 {
+            groups.truncate(count);
+            return Ok(groups);
+        }
+        let error = io::Error::last_os_error();
+        // Then `length` says how much it takes.
+        if error.raw_os_error() != Some(libc::ERANGE) || length <= room {
+            return Err(error);
+        }
+        groups.resize(count, 0);
+    }
+}
+
 /// A descriptor that is watched by the runtime: open, and the same, as long as this lives.
 #[derive(Debug)]
 pub struct Watched(Arc<OwnedFd>);

@@ -2,7 +2,7 @@
 
 use crate::input::{Attach, Session};
 use crate::log::Open;
-use crate::logs::{All, Find, FindStdin, Logs, OpenLog, Others, Records, RemoveLog, no_log};
+use crate::logs::{All, Find, FindLabels, FindStdin, Logs, OpenLog, Others, Records, RemoveLog, no_log};
 use crate::reader::{LARGEST, chunk};
 use crate::record::LogRecord;
 use crate::view::{Phase, Shared, View};
@@ -27,16 +27,21 @@ const READS: usize = 16;
 const REMOVALS: usize = 16;
 
 /// The served object.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Api {
     logs: Addr<Logs>,
-    reads: Semaphore,
+    reads: Arc<Semaphore>,
 }
 
 impl Api {
     /// Answers for these logs.
     pub(crate) fn new(logs: Addr<Logs>) -> Self {
-        Self { logs, reads: Semaphore::new(READS) }
+        Self { logs, reads: Arc::new(Semaphore::new(READS)) }
+    }
+
+    /// The labels of the container that a log belongs to.
+    pub(crate) async fn labels(&self, id: &ContainerId) -> Result<Vec<String>, Failure> {
+        ask(&self.logs, FindLabels(id.clone())).await
     }
 
     /// A log that can be read.

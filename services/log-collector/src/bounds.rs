@@ -60,6 +60,7 @@ mod tests {
             max_size,
             max_files,
             mode: LogMode::Block,
+            labels: Vec::new(),
         }
     }
 

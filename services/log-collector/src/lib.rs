@@ -8,6 +8,7 @@
 //! * Sealed segments: `compress` is one thread that replaces them by their `packed` form; `bytes` reads both.
 //! * Retrieval: `view` is what readers see of a log; `reader` and `locate` answer from the files.
 //! * Input: `input`, through a staging pipe and a journal.
+//! * Access: `confined` is what somebody is handed who may see some containers only.
 //! * Ownership: `logs` owns the list, `log` one log; `startup` fills the list.
 //!
 //! State: `<container id>/` holds a log's segments (see `files` and `entry`), `records/` a record for each log. In
@@ -22,6 +23,7 @@ mod bounds;
 mod bytes;
 mod capture;
 mod compress;
+mod confined;
 mod entry;
 #[cfg(test)]
 mod exactness;
@@ -50,15 +52,18 @@ mod writer;
 
 use actix::Actor;
 use schema::Failure;
-use schema::bindings::log_collector_capnp::log_collector;
+use kit::serve::Bootstrap;
 use schema::log_collector::{SERVICE, serve};
 
 /// What this service is.
 pub const IDENTITY: kit::Identity = kit::Identity { service: SERVICE, needs: &[], version: env!("CARGO_PKG_VERSION") };
 
 /// Takes up every log that there is, then serves. Fails if the state directory cannot be read.
-pub async fn start(context: kit::Context) -> Result<log_collector::Client, Failure> {
+pub async fn start(context: kit::Context) -> Result<Bootstrap, Failure> {
     let logs = startup::recover(context.state()?).await?;
     tracing::info!(logs = logs.entries.len(), "took up the logs");
-    Ok(serve(context.about(), api::Api::new(logs.start())))
+    let (about, api) = (context.about(), api::Api::new(logs.start()));
+    let full = serve(about.clone(), api.clone());
+    let confined = move |rights| serve(about.clone(), confined::Confined::new(api.clone(), rights));
+    Ok(Bootstrap::from(full).confined(confined))
 }

@@ -3,6 +3,7 @@
 use crate::bounds::Bounds;
 use crate::capture::Capture;
 use crate::input::Input;
+use crate::logs::no_log;
 use crate::record::LogRecord;
 use crate::recover::recover;
 use crate::run::{Hold, Place, Run, Wait, hold, identify};
@@ -43,6 +44,11 @@ pub(crate) struct Open {
 #[derive(Message)]
 #[rtype(result = "Result<(), Failure>")]
 pub(crate) struct Remove;
+
+/// Asks for the labels of the container.
+#[derive(Message)]
+#[rtype(result = "Result<Vec<String>, Failure>")]
+pub(crate) struct Labels;
 
 /// Asks for the owner of the container's stdin.
 #[derive(Message)]
@@ -275,6 +281,15 @@ impl Handler<Remove> for Log {
             blocking(move || remove(&place)).await
         };
         AtomicResponse::new(Box::pin(work.into_actor(self)))
+    }
+}
+
+impl Handler<Labels> for Log {
+    type Result = Result<Vec<String>, Failure>;
+
+    fn handle(&mut self, _: Labels, _: &mut Context<Self>) -> Self::Result {
+        let record = self.record.as_ref().ok_or_else(|| no_log(&self.place.id))?;
+        Ok(record.spec.labels.clone())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::capture::Capture;
 use crate::compress::Compressor;
-use crate::log::{Log, Open, Remove, Stdin};
+use crate::log::{Labels, Log, Open, Remove, Stdin};
 use crate::record::LogRecord;
 use crate::run::Place;
 use crate::settle;
@@ -58,6 +58,11 @@ pub(crate) struct RemoveLog(pub(crate) ContainerId);
 #[derive(Message)]
 #[rtype(result = "Result<Addr<crate::input::Input>, Failure>")]
 pub(crate) struct FindStdin(pub(crate) ContainerId);
+
+/// Asks for the labels of a log's container.
+#[derive(Message)]
+#[rtype(result = "Result<Vec<String>, Failure>")]
+pub(crate) struct FindLabels(pub(crate) ContainerId);
 
 /// Asks for what a reader of a container's log needs.
 #[derive(Message)]
@@ -168,6 +173,15 @@ impl Handler<FindStdin> for Logs {
     fn handle(&mut self, FindStdin(id): FindStdin, _: &mut Context<Self>) -> Self::Result {
         let log = self.find(&id).map(|entry| entry.log.clone());
         Box::pin(async move { ask(&log?, Stdin).await })
+    }
+}
+
+impl Handler<FindLabels> for Logs {
+    type Result = ResponseFuture<Result<Vec<String>, Failure>>;
+
+    fn handle(&mut self, FindLabels(id): FindLabels, _: &mut Context<Self>) -> Self::Result {
+        let log = self.find(&id).map(|entry| entry.log.clone());
+        Box::pin(async move { ask(&log?, Labels).await })
     }
 }
 

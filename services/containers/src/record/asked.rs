@@ -60,6 +60,7 @@ impl Record {
             max_size: spec.log_max_size,
             max_files: spec.log_max_files,
             mode: spec.log_mode,
+            labels: spec.labels.clone(),
         }
     }
 

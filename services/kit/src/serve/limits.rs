@@ -3,7 +3,7 @@
 use capnp::capability::{Promise, Request};
 use capnp::private::capability::{ClientHook, ParamsHook, ResultsHook};
 use capnp::{Error, MessageSize, any_pointer};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -16,6 +16,8 @@ const BYTES: u64 = 64 << 20;
 const OF_ONE: usize = 512;
 /// Connections of all.
 const OF_ALL: usize = 4096;
+/// Of these, a user who is neither admin nor service has at most one in so many; all such users together, half.
+const OF_USER: usize = 8;
 
 /// What a connection asks for at this moment.
 #[derive(Debug, Default)]
@@ -129,47 +131,73 @@ impl ClientHook for Limited {
 #[derive(Debug)]
 pub(super) struct Crowd {
     of_all: usize,
-    by_process: Rc<std::cell::RefCell<HashMap<i32, usize>>>,
+    present: Rc<RefCell<Present>>,
+}
+
+#[derive(Debug, Default)]
+struct Present {
+    by_process: HashMap<i32, usize>,
+    /// Of those who are neither admins nor services.
+    by_user: HashMap<u32, usize>,
 }
 
 /// One connection; dropped when it ends.
 #[derive(Debug)]
 pub(super) struct Admitted {
     process: i32,
-    by_process: Rc<std::cell::RefCell<HashMap<i32, usize>>>,
+    user: Option<u32>,
+    present: Rc<RefCell<Present>>,
 }
 
 impl Crowd {
     /// A crowd that leaves half of the descriptors to other uses, of a process that may have this many.
     pub(super) fn new(descriptors: Option<u64>) -> Self {
         let half = descriptors.map_or(OF_ALL, |all| usize::try_from(all / 2).unwrap_or(OF_ALL));
-        Self { of_all: half.clamp(1, OF_ALL), by_process: Rc::default() }
+        Self { of_all: half.clamp(1, OF_ALL), present: Rc::default() }
     }
 
-    /// Admits a connection of a process; none: one too many.
-    pub(super) fn admit(&self, process: i32) -> Option<Admitted> {
-        let mut by_process = self.by_process.borrow_mut();
+    /// Admits a connection of a process, and of a user if that is one of those who have a part of the connections only;
+    /// none: one too many.
+    pub(super) fn admit(&self, process: i32, user: Option<u32>) -> Option<Admitted> {
+        let mut present = self.present.borrow_mut();
+        let Present { by_process, by_user } = &mut *present;
         if by_process.values().sum::<usize>() >= self.of_all {
             return None;
+        }
+        if let Some(user) = user {
+            let (own, all) = (by_user.get(&user).copied().unwrap_or_default(), by_user.values().sum::<usize>());
+            if own >= (self.of_all / OF_USER).max(1) || all >= (self.of_all / 2).max(1) {
+                return None;
+            }
         }
         let count = by_process.entry(process).or_default();
         if *count >= OF_ONE {
             return None;
         }
         *count += 1;
-        drop(by_process);
-        Some(Admitted { process, by_process: Rc::clone(&self.by_process) })
+        if let Some(user) = user {
+            *by_user.entry(user).or_default() += 1;
+        }
+        drop(present);
+        Some(Admitted { process, user, present: Rc::clone(&self.present) })
     }
 }
 
 impl Drop for Admitted {
     fn drop(&mut self) {
-        let mut by_process = self.by_process.borrow_mut();
-        if let Some(count) = by_process.get_mut(&self.process) {
-            *count -= 1;
-            if *count == 0 {
-                by_process.remove(&self.process);
-            }
+        let mut present = self.present.borrow_mut();
+        leave(&mut present.by_process, &self.process);
+        if let Some(user) = self.user {
+            leave(&mut present.by_user, &user);
+        }
+    }
+}
+
+fn leave<K: Eq + std::hash::Hash>(counts: &mut HashMap<K, usize>, key: &K) {
+    if let Some(count) = counts.get_mut(key) {
+        *count -= 1;
+        if *count == 0 {
+            counts.remove(key);
         }
     }
 }
@@ -181,19 +209,31 @@ mod tests {
     #[test]
     fn one_process_does_not_take_all_connections() {
         let crowd = Crowd::new(None);
-        let first: Vec<_> = std::iter::from_fn(|| crowd.admit(1)).collect();
+        let first: Vec<_> = std::iter::from_fn(|| crowd.admit(1, None)).collect();
         assert_eq!(first.len(), OF_ONE);
-        let others: Vec<_> = (2..100).map_while(|process| crowd.admit(process)).collect();
+        let others: Vec<_> = (2..100).map_while(|process| crowd.admit(process, None)).collect();
         assert_eq!(others.len(), 98);
         drop(first);
-        assert!(crowd.admit(1).is_some());
-        assert_eq!(crowd.by_process.borrow().len(), 98);
+        assert!(crowd.admit(1, None).is_some());
+        assert_eq!(crowd.present.borrow().by_process.len(), 98);
+    }
+
+    #[test]
+    fn users_leave_room_for_admins() {
+        let crowd = Crowd::new(None);
+        let of_one: Vec<_> = (1..).map_while(|process| crowd.admit(process, Some(1000))).collect();
+        assert_eq!(of_one.len(), OF_ALL / OF_USER);
+        let of_many: Vec<_> = (10_000..).map_while(|number| crowd.admit(number, u32::try_from(number).ok())).collect();
+        assert_eq!(of_one.len() + of_many.len(), OF_ALL / 2);
+        assert!(crowd.admit(1, None).is_some());
+        drop((of_one, of_many));
+        assert!(crowd.present.borrow().by_user.is_empty());
     }
 
     #[test]
     fn half_of_the_descriptors_are_left() {
         let crowd = Crowd::new(Some(20));
-        let all: Vec<_> = (0..100).map_while(|process| crowd.admit(process)).collect();
+        let all: Vec<_> = (0..100).map_while(|process| crowd.admit(process, None)).collect();
         assert_eq!(all.len(), 10);
     }
 

@@ -176,6 +176,7 @@ impl Sandbox {
             max_size,
             max_files,
             mode: LogMode::Block,
+            labels: Vec::new(),
         }
     }
 
