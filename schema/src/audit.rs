@@ -6,5 +6,5 @@ mod model;
 mod wire;
 
 pub use client::Client;
-pub use describe::{Subject, outcome, refuse, request, subject};
+pub use describe::{Subject, outcome, outcome_of, refuse, request, subject};
 pub use model::{AuditPage, AuditQuery, AuditRecord};

@@ -15,6 +15,7 @@ pub(crate) fn make(instance: &Instance) -> Result<(), Failure> {
     let _ = make_one(instance.config(), 0o755);
     make_one(&notify(instance), 0o700)?;
     make_one(&view(instance), 0o700)?;
+    make_one(&instance.access(), 0o755)?;
     make_one(&instance.sandboxes(), 0o711)?;
     // One of before may be closed to those who need what is in it.
     fs::set_permissions(instance.sandboxes(), Permissions::from_mode(0o711))

@@ -21,6 +21,7 @@ const ENDING: &str = "toml";
 /// Far more than six services take.
 const LONGEST: u64 = 256 << 10;
 const VERSION: u32 = 1;
+const RUNS: &str = "it says what runs as root";
 
 /// A file, or what it said when it took effect.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -125,37 +126,38 @@ fn read(instance: &Instance) -> Result<Vec<DropIn>, Failure> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries.map_err(failed)?,
     };
-    trusted(&directory, &fs::metadata(&directory).map_err(failed)?)?;
+    trusted(&directory, &fs::metadata(&directory).map_err(failed)?, RUNS)?;
     let mut paths =
         entries.map(|entry| entry.map(|entry| entry.path())).collect::<io::Result<Vec<_>>>().map_err(failed)?;
     paths.retain(|path| path.extension().is_some_and(|ending| ending == ENDING));
     paths.sort();
-    paths.into_iter().map(read_one).collect()
+    paths.into_iter().map(|source| Ok(DropIn { text: read_trusted(&source, RUNS)?, source })).collect()
 }
 
-fn read_one(source: PathBuf) -> Result<DropIn, Failure> {
+/// A file that is root's alone, whole; `says`: what is done by its word.
+pub(crate) fn read_trusted(source: &Path, says: &str) -> Result<String, Failure> {
     let failed = |error: io::Error| Failure::io(format_args!("reading {}", source.display()), &error);
     // Whatever it is, opening it does not wait.
     let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::CLOEXEC;
-    let mut file = File::from(rustix::fs::open(&source, flags, Mode::empty()).map_err(|error| failed(error.into()))?);
+    let mut file = File::from(rustix::fs::open(source, flags, Mode::empty()).map_err(|error| failed(error.into()))?);
     let metadata = file.metadata().map_err(failed)?;
     if !metadata.is_file() {
         return Err(Failure::invalid(format_args!("{} is not a regular file", source.display())));
     }
-    trusted(&source, &metadata)?;
+    trusted(source, &metadata, says)?;
     if metadata.len() > LONGEST {
         return Err(Failure::invalid(format_args!("{} is longer than {LONGEST} bytes", source.display())));
     }
     let mut text = String::new();
     Read::by_ref(&mut file).take(LONGEST).read_to_string(&mut text).map_err(failed)?;
-    Ok(DropIn { source, text })
+    Ok(text)
 }
 
-/// What starts programs as root is root's alone.
-fn trusted(path: &Path, metadata: &Metadata) -> Result<(), Failure> {
+/// What is done by root, or for root, is said by what is root's alone.
+fn trusted(path: &Path, metadata: &Metadata, says: &str) -> Result<(), Failure> {
     match replacement::changeable(metadata) {
         None => Ok(()),
         Some(by) => Err(Failure::permission_denied(format_args!("{} {by}", path.display()))
-            .hint("it says what runs as root: `chown root:root` and `chmod go-w` it, if you trust what is in it")),
+            .hint(format_args!("{says}: `chown root:root` and `chmod go-w` it, if you trust what is in it"))),
     }
 }

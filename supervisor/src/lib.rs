@@ -5,6 +5,8 @@
 //! each, and answers `schema/supervisor.capnp`. Either may be killed at any time: the keeper starts the next
 //! supervisor on the same sockets, and a supervisor without a keeper becomes one.
 
+mod access;
+mod acl;
 mod api;
 mod arguments;
 mod audit;

@@ -1,14 +1,15 @@
 //! The listening sockets of an instance.
 
-use crate::{directories, lock};
+use crate::{acl, directories, lock};
 use rustix::fs::{AtFlags, Mode, OFlags, chmodat, unlinkat};
 use rustix::io::Errno;
 use rustix::net::{self, AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use schema::{Failure, Instance};
+use std::collections::BTreeSet;
 use std::fs::{self, Permissions};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::fs::{PermissionsExt, lchown};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, lchown};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 
@@ -39,18 +40,40 @@ pub(crate) fn notification_path(instance: &Instance, service: &str) -> PathBuf {
     directories::notify(instance).join(service)
 }
 
-/// Lets users connect to the socket of a service, beside root: one, or all who come, whom the service tells apart by
-/// who they are.
-pub(crate) fn admit(instance: &Instance, service: &str, callers: &[u32]) -> io::Result<()> {
+/// Who may connect to a service that is neither root nor a service.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Guests {
+    /// User ids.
+    pub(crate) users: BTreeSet<u32>,
+    /// Group ids.
+    pub(crate) groups: BTreeSet<u32>,
+}
+
+/// Lets users connect to the socket of a service, beside root: those of the services that call it, and guests. Who is
+/// connected is told apart by the service. Nothing is changed that is as it should be: it may be in use.
+pub(crate) fn admit(instance: &Instance, service: &str, callers: &[u32], guests: &Guests) -> io::Result<()> {
     let path = instance.socket(service);
-    let (owner, mode) = match callers {
-        [] => (0, 0o600),
-        // A service that is root without its capabilities is of that group.
-        [one] => (*one, 0o660),
-        _ => (0, 0o666),
+    // One caller owns it; more are in its list.
+    let (owner, others) = match callers {
+        [one] => (*one, &[][..]),
+        others => (0, others),
     };
-    lchown(&path, Some(owner), Some(0))?;
-    fs::set_permissions(path, Permissions::from_mode(mode))
+    if fs::symlink_metadata(&path)?.uid() != owner {
+        lchown(&path, Some(owner), Some(0))?;
+    }
+    let users: BTreeSet<u32> = guests.users.iter().chain(others).copied().filter(|user| *user != owner).collect();
+    if users.is_empty() && guests.groups.is_empty() {
+        acl::remove(&path)?;
+        return fs::set_permissions(path, Permissions::from_mode(if callers.is_empty() { 0o600 } else { 0o660 }));
+    }
+    let list = acl::list(&users, &guests.groups);
+    match acl::set(&path, &list) {
+        Err(error) if error.raw_os_error() == Some(Errno::OPNOTSUPP.raw_os_error()) => {
+            tracing::error!(service, "its socket is on a file system without access control lists: only root can connect");
+            fs::set_permissions(path, Permissions::from_mode(if others.is_empty() { 0o660 } else { 0o666 }))
+        }
+        set => set,
+    }
 }
 
 /// Lets a user write to the notification socket of a service.
@@ -67,7 +90,7 @@ pub(crate) fn remove<'a>(instance: &Instance, services: impl Iterator<Item = &'a
         remove_file(&instance.socket(service))?;
         remove_file(&directories::pid_file(instance, service))?;
     }
-    for directory in [directories::notify(instance), directories::view(instance)] {
+    for directory in [directories::notify(instance), directories::view(instance), instance.access()] {
         match fs::remove_dir_all(directory) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}

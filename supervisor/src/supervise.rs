@@ -1,5 +1,6 @@
 //! The supervisor: runs the services and answers questions about them, until the end or until its keeper dies.
 
+use crate::access::Access;
 use crate::api::Api;
 use crate::arguments::Arguments;
 use crate::cage::Cages;
@@ -11,14 +12,16 @@ use crate::manifest::Manifest;
 use crate::replacement::Replacements;
 use crate::service::{Service, Stop};
 use crate::silence::Activity;
-use crate::{VERSION, libexec, predecessor, silence, sockets, users};
+use crate::{VERSION, access, libexec, predecessor, silence, users};
 use actix::{Actor, Addr};
 use futures::future::join_all;
+use kit::access::Door;
 use kit::actor::ask;
 use kit::notify::{Notifier, keep_alive};
 use kit::vital::Vital;
 use kit::{Context, Identity};
 use rustix::process::{Pid, Signal, getppid, kill_process};
+use schema::access::Policy;
 use schema::supervisor::{SERVICE, serve};
 use schema::{Failure, Instance};
 use std::io;
@@ -64,6 +67,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let told = users::told(&users);
     let nowhere = Rc::new(nowhere().map_err(failed("making an empty network"))?);
     let callers: Vec<_> = places.names().map(|name| users::callers(&places, &users, name)).collect();
+    let reached = places.names().map(str::to_owned).zip(callers.iter().cloned());
+    let access =
+        Access::new(instance.clone(), reached.chain([(SERVICE.to_owned(), Vec::new())]).collect());
+    let policy = access.apply()?;
     let cages = Rc::new(Cages::detect(&instance));
     let replacements = Replacements::open(&instance)?;
     let mut replaced = replacements.load()?;
@@ -76,7 +83,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
             let shelf = handover.shelves.of(&definition.name).map_err(failed("preparing the shelves"))?;
             let replacement = replaced.remove(&definition.name);
             let (instance, libexec, cages) = (instance.clone(), libexec.clone(), Rc::clone(&cages));
-            sockets::admit(&instance, &definition.name, &callers).map_err(failed("opening the sockets to services"))?;
             let (nowhere, users, place_user) =
                 (Rc::clone(&nowhere), told.clone(), users.get(&definition.name).copied());
             let (socket, shelf) = (Rc::new(socket), shelf.map(Rc::new));
@@ -95,7 +101,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         })
         .collect::<Result<Vec<_>, Failure>>()?;
     // One thread runs everything: the services live as long as it does.
-    let end = actix::System::new().block_on(supervise(&handover, sources, launchers, replacements, keeper))?;
+    let end = actix::System::new().block_on(supervise(&handover, sources, launchers, replacements, keeper, (access, policy)))?;
     if end == End::Wanted {
         cages.remove_all(handover.sockets.iter().map(|(name, _)| name.as_str()));
         tracing::info!("ended in order");
@@ -132,6 +138,7 @@ async fn supervise(
     launchers: Vec<Launcher>,
     replacements: Replacements,
     keeper: Option<OwnedFd>,
+    (access, (policy, wrong)): (Access, (Policy, Option<Failure>)),
 ) -> Result<End, Failure> {
     let failed = |doing: &'static str| move |error: io::Error| Failure::io(doing, &error);
     let mut terminate = signal(SignalKind::terminate()).map_err(failed("preparing for signals"))?;
@@ -151,7 +158,10 @@ async fn supervise(
         started: Instant::now(),
         end,
     };
-    listen(handover, &instance, api)?;
+    let door = Rc::new(Door::of(&instance, SERVICE));
+    access::tell(&door, &policy, wrong);
+    listen(handover, &instance, api, Rc::clone(&door))?;
+    actix::spawn(access.watch(door, policy));
     // A keeper that has just been killed refuses: then its place is free, and we are about to take it.
     let notifier = Notifier::from_env().unwrap_or_else(|error| {
         tracing::error!(%error, "cannot reach the keeper");
@@ -174,7 +184,7 @@ async fn supervise(
 }
 
 /// Serves the methods on our own socket.
-fn listen(handover: &Handover, instance: &Instance, api: Api) -> Result<(), Failure> {
+fn listen(handover: &Handover, instance: &Instance, api: Api, door: Rc<Door>) -> Result<(), Failure> {
     let failed = |error: io::Error| Failure::io("preparing the socket", &error);
     let socket = UnixListener::from(handover.socket(SERVICE)?.try_clone().map_err(failed)?);
     socket.set_nonblocking(true).map_err(failed)?;
@@ -182,7 +192,7 @@ fn listen(handover: &Handover, instance: &Instance, api: Api) -> Result<(), Fail
     let identity = Identity { service: SERVICE, needs: &[], version: VERSION };
     let epoch = schema::call::RequestId::random().0;
     let about = Context { identity, instance: instance.clone(), epoch, vital: Vital::default(), shelf: None }.about();
-    actix::spawn(kit::serve::serve(listener, serve(about, api)));
+    actix::spawn(kit::serve::serve_at(listener, serve(about, api), door));
     Ok(())
 }
 

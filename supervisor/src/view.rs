@@ -81,6 +81,7 @@ pub(crate) fn of(launcher: &Launcher, executable: &Path) -> io::Result<View> {
     for own in [instance.state(&definition.name), kit::log::previous(&log), log] {
         found.add(&own, Use::Write)?;
     }
+    found.add(&instance.access(), Use::Read)?;
     found.add(&sockets::notification_path(instance, &definition.name), Use::Write)?;
     for need in &definition.needs {
         found.add(&instance.socket(need), Use::Write)?;

@@ -243,6 +243,11 @@ fn transferred(results: any_pointer::Reader<'_>) -> Option<(String, String)> {
     })
 }
 
+/// The same of a failure that is at hand; none: there was none.
+pub fn outcome_of(failure: Option<Failure>) -> (String, String) {
+    failure.map_or_else(|| ("ok".to_owned(), String::new()), |failure| (code_name(failure.code), short(&failure.message)))
+}
+
 fn code_name(code: crate::Code) -> String {
     let name = format!("{code:?}");
     let mut letters = name.chars();

@@ -2,8 +2,9 @@
 
 use crate::audit::AuditLog;
 use crate::peer::Peer;
-use crate::users;
-use schema::Instance;
+use crate::{process, users};
+use schema::audit::{AuditRecord, outcome_of};
+use schema::{Failure, Instance};
 use schema::access::{CLOSED, Policy, Rights};
 use std::cell::RefCell;
 use std::fs;
@@ -57,6 +58,24 @@ impl Door {
     pub(crate) fn open(service: &'static str) -> Self {
         let own = rustix::process::geteuid().as_raw();
         Self { service, callers: users::callers(), own, policy: None, audit: None }
+    }
+
+    /// Records something that this process itself has done.
+    pub fn note(&self, what: &str, details: Vec<String>, failure: Option<Failure>) {
+        let Some(log) = &self.audit else { return };
+        let (outcome, message) = outcome_of(failure);
+        log.borrow_mut().append(AuditRecord {
+            at: process::now(),
+            service: self.service.to_owned(),
+            method: what.to_owned(),
+            uid: self.own,
+            pid: rustix::process::getpid().as_raw_nonzero().get(),
+            role: "cctl".to_owned(),
+            details,
+            outcome,
+            message,
+            ..AuditRecord::default()
+        });
     }
 
     /// Whose it is.

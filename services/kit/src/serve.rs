@@ -43,9 +43,9 @@ pub async fn serve(listener: UnixListener, bootstrap: impl Into<Bootstrap>) {
 }
 
 /// Accepts connections for ever; each peer gets the capability that is made for its role.
-pub async fn serve_at(listener: UnixListener, bootstrap: impl Into<Bootstrap>, door: Door) {
+pub async fn serve_at(listener: UnixListener, bootstrap: impl Into<Bootstrap>, door: impl Into<Rc<Door>>) {
     let crowd = Crowd::new(getrlimit(Resource::Nofile).current);
-    let (bootstrap, door) = (bootstrap.into(), Rc::new(door));
+    let (bootstrap, door) = (bootstrap.into(), door.into());
     let (mut refused, mut told) = (0_u64, None::<Instant>);
     loop {
         match listener.accept().await {
