@@ -124,7 +124,7 @@ fn a_service_without_privileges_sees_its_own_files_and_nothing_else() {
         assert_eq!(names(state.join("logs")), logs, "{service}");
         let needs = key(service, "needs").unwrap().split('"').skip(1).step_by(2);
         let mut expected: BTreeSet<String> = needs.map(|need| format!("{need}.sock")).collect();
-        expected.insert("notify".to_owned());
+        expected.extend(["access".to_owned(), "notify".to_owned()]);
         expected.extend((service == "log-collector").then(|| "sandboxes".to_owned()));
         assert_eq!(names(run.clone()), expected, "{service}");
         let other = if service == "containers" { "image-store" } else { "containers" };

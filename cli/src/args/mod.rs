@@ -21,7 +21,7 @@ pub(crate) use inspect::{Events, History, Images, Inspect, Kind, Ps, Stats, Summ
 pub(crate) use options::{Options, Pull, StreamName};
 pub(crate) use run::{Create, Run};
 pub(crate) use security::Confined;
-pub(crate) use system::System;
+pub(crate) use system::{AuditLog, System};
 pub(crate) use usage::Usage;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};

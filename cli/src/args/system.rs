@@ -2,8 +2,35 @@
 
 use super::format::{Format, list_format};
 use crate::parse::number::seconds;
-use clap::Subcommand;
+use crate::parse::time::{Since, since};
+use clap::{Args, Subcommand};
 use std::path::PathBuf;
+
+/// Arguments of `system audit-log`.
+#[derive(Debug, Args)]
+pub(crate) struct AuditLog {
+    /// Only what was answered since then: 10m, 2024-01-02T15:04:05Z, 1704207845
+    #[arg(long, value_name = "TIME|DURATION", value_parser = since)]
+    pub(crate) since: Option<Since>,
+    /// Only what was answered before
+    #[arg(long, value_name = "TIME|DURATION", value_parser = since)]
+    pub(crate) until: Option<Since>,
+    /// Only the last so many
+    #[arg(short = 'n', long, value_name = "NUMBER")]
+    pub(crate) tail: Option<usize>,
+    /// Only what this user called: a name or a number
+    #[arg(long, value_name = "USER")]
+    pub(crate) user: Option<String>,
+    /// Only such calls: stop, containers.stop
+    #[arg(long, value_name = "VERB")]
+    pub(crate) verb: Option<String>,
+    /// Go on, and show what is called from now on
+    #[arg(short, long, conflicts_with = "until")]
+    pub(crate) follow: bool,
+    /// `json`: an object a line; `table TEMPLATE`, or a template for each line: '{{.User}} {{.Method}}'
+    #[arg(long, value_name = "FORMAT", value_parser = list_format)]
+    pub(crate) format: Option<Format>,
+}
 
 /// Arguments of `system`.
 #[derive(Debug, Subcommand)]
@@ -43,6 +70,8 @@ pub(crate) enum System {
         #[arg(long, value_name = "FORMAT", value_parser = list_format)]
         format: Option<Format>,
     },
+    /// Show who has changed something, and who was refused
+    AuditLog(AuditLog),
     /// Show what images, containers and logs take on disk
     Df {
         /// `json`, or a template for each line: '{{.Type}} {{.Size}}'

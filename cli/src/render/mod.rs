@@ -1,6 +1,7 @@
 //! Values in words: pure functions, but for the time of day which they are given.
 
 pub(crate) mod audit;
+pub(crate) mod audit_log;
 pub(crate) mod container;
 pub(crate) mod duration;
 pub(crate) mod event;

@@ -1,5 +1,6 @@
 //! `system check`.
 
+use super::access;
 use crate::commands::pull::{Wanted, pull};
 use crate::console;
 use crate::engine::Engine;
@@ -30,6 +31,12 @@ pub(super) async fn run(engine: &Engine, repair: bool) -> Result<u8> {
     let mut status = 0;
     for (service, answer) in [(image_store::SERVICE, images), (containers::SERVICE, containers)] {
         status |= show(service, answer)?;
+    }
+    if let Some(wrong) = access::trouble(&engine.instance) {
+        let mut report = CheckReport { examined: 1, ..CheckReport::default() };
+        let hint = "until it is mended, only root and the group cctl have access";
+        report.problems.push(Problem::new("access.toml", wrong, hint));
+        status |= show(schema::supervisor::SERVICE, Ok(report))?;
     }
     Ok(status)
 }

@@ -1,6 +1,8 @@
 //! `system`: the services themselves.
 
+mod access;
 mod audit;
+mod audit_log;
 mod boot;
 mod check;
 mod doctor;
@@ -32,6 +34,7 @@ pub(crate) async fn run(engine: &Engine, arguments: &System) -> Result<u8> {
         System::Doctor { format } => doctor::run(&engine.instance, format.as_ref()),
         System::Check { repair } => check::run(engine, *repair).await,
         System::Audit { format } => audit::run(engine, format.as_ref()).await,
+        System::AuditLog(arguments) => audit_log::run(engine, arguments).await,
         System::Df { format } => usage::run(engine, format.as_ref()).await,
         System::Restart { service } => restart(engine, service.as_deref()).await,
         System::Reload => reload::run(engine).await,
@@ -52,6 +55,9 @@ async fn status(engine: &Engine, format: Option<&Format>) -> Result<u8> {
             for service in &services {
                 tell_trouble(service);
                 tell_replacement(service, &engine.instance.state(schema::supervisor::SERVICE));
+            }
+            if let Some(wrong) = access::trouble(&engine.instance) {
+                console::note(format_args!("only root and the group cctl have access: {wrong}"));
             }
         }
     }
