@@ -81,8 +81,7 @@ impl Logs {
 
     async fn open_as(&self, id: ContainerId, change: impl FnOnce(&mut LogSpec)) -> Result<Sandbox, String> {
         let directory = self.place.join(id.as_str());
-        let mut spec =
-            LogSpec {
+        let mut spec = LogSpec {
             directory,
             terminal: false,
             open_stdin: false,

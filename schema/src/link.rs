@@ -187,9 +187,8 @@ impl<C: FromClientHook + Clone> Link<C> {
                 Err(Failure::unavailable(format_args!("cctl is not running: nobody listens on {socket}"))
                     .hint("start it with `cctl system start`"))
             }
-            Io::PermissionDenied => {
-                Err(Failure::permission_denied(format_args!("no permission to open {socket}")).hint("run cctl as root"))
-            }
+            Io::PermissionDenied => Err(Failure::permission_denied(format_args!("no permission to open {socket}"))
+                .hint("run cctl as root, or have yourself given access: see \"Who may do what\" in the guide")),
             _ => Ok(capnp::Error::disconnected(format!("{socket}: {error}"))),
         }
     }

@@ -27,7 +27,8 @@ fn each_method_of_the_contract_is_listed_under_its_name() {
     let interfaces = interfaces();
     assert!(interfaces.len() >= 9, "{interfaces:?}");
     for (id, name, methods) in &interfaces {
-        let (_, listed) = METHODS.iter().find(|(known, _)| known == id).unwrap_or_else(|| panic!("{name} is not listed"));
+        let (_, listed) =
+            METHODS.iter().find(|(known, _)| known == id).unwrap_or_else(|| panic!("{name} is not listed"));
         let listed: Vec<&str> = listed.iter().map(|method| method.name.rsplit('.').next().unwrap()).collect();
         assert_eq!(*methods, listed, "{name}: say in schema/src/access/methods.rs who may call what is new");
         for ordinal in 0..methods.len() {
@@ -49,7 +50,8 @@ fn names_are_whole_and_different() {
 fn what_nobody_but_services_calls_no_verb_grants() {
     for (_, methods) in METHODS {
         for method in *methods {
-            let is_inner = ["executor.", "network.", "filesystem."].iter().any(|service| method.name.starts_with(service));
+            let is_inner =
+                ["executor.", "network.", "filesystem."].iter().any(|service| method.name.starts_with(service));
             assert!(!is_inner || (method.of_services && method.verbs.is_empty()), "{}", method.name);
             // What is read by verbs that only look is not recorded; what is recorded needs a verb of its own, or an admin.
             let looks = method.verbs.iter().any(|verb| schema::access::VIEWER.contains(verb));

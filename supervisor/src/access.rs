@@ -23,8 +23,12 @@ const ADMINS: &str = "cctl";
 /// Whose members may look at everything.
 const VIEWERS: &str = "cctl-viewer";
 /// The services that people speak to.
-const REACHED: [&str; 4] =
-    [schema::containers::SERVICE, schema::image_store::SERVICE, schema::log_collector::SERVICE, schema::supervisor::SERVICE];
+const REACHED: [&str; 4] = [
+    schema::containers::SERVICE,
+    schema::image_store::SERVICE,
+    schema::log_collector::SERVICE,
+    schema::supervisor::SERVICE,
+];
 const LOOK: Duration = Duration::from_secs(1);
 
 /// The users and groups of the host. Those that are elsewhere than in these files are named by their numbers.

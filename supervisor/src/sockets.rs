@@ -69,7 +69,10 @@ pub(crate) fn admit(instance: &Instance, service: &str, callers: &[u32], guests:
     let list = acl::list(&users, &guests.groups);
     match acl::set(&path, &list) {
         Err(error) if error.raw_os_error() == Some(Errno::OPNOTSUPP.raw_os_error()) => {
-            tracing::error!(service, "its socket is on a file system without access control lists: only root can connect");
+            tracing::error!(
+                service,
+                "its socket is on a file system without access control lists: only root can connect"
+            );
             fs::set_permissions(path, Permissions::from_mode(if others.is_empty() { 0o660 } else { 0o666 }))
         }
         set => set,

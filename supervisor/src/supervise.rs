@@ -68,8 +68,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let nowhere = Rc::new(nowhere().map_err(failed("making an empty network"))?);
     let callers: Vec<_> = places.names().map(|name| users::callers(&places, &users, name)).collect();
     let reached = places.names().map(str::to_owned).zip(callers.iter().cloned());
-    let access =
-        Access::new(instance.clone(), reached.chain([(SERVICE.to_owned(), Vec::new())]).collect());
+    let access = Access::new(instance.clone(), reached.chain([(SERVICE.to_owned(), Vec::new())]).collect());
     let policy = access.apply()?;
     let cages = Rc::new(Cages::detect(&instance));
     let replacements = Replacements::open(&instance)?;
@@ -101,7 +100,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         })
         .collect::<Result<Vec<_>, Failure>>()?;
     // One thread runs everything: the services live as long as it does.
-    let end = actix::System::new().block_on(supervise(&handover, sources, launchers, replacements, keeper, (access, policy)))?;
+    let end = actix::System::new().block_on(supervise(
+        &handover,
+        sources,
+        launchers,
+        replacements,
+        keeper,
+        (access, policy),
+    ))?;
     if end == End::Wanted {
         cages.remove_all(handover.sockets.iter().map(|(name, _)| name.as_str()));
         tracing::info!("ended in order");

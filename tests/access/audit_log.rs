@@ -22,10 +22,7 @@ fn what_was_answered_is_recorded_whoever_is_killed() {
     assert_ne!(cctl.cctl(&["stop", "unheard"]).code, 0);
     host::run(&cctl, ALICE, &["system", "restart"]).fails(1, &["may not call"]);
     let last = audit(&cctl, &["-n", "2", "--format", "{{.Method}} {{.Object}} {{.Outcome}} {{.Role}}"]);
-    assert_eq!(
-        last,
-        ["containers.stop unheard notFound admin", "supervisor.restart  permissionDenied project web"]
-    );
+    assert_eq!(last, ["containers.stop unheard notFound admin", "supervisor.restart  permissionDenied project web"]);
     assert_eq!(audit(&cctl, &["--since", "1h", "--until", "59m", "--format", "{{.Method}}"]), [""; 0]);
     let rows = audit(&cctl, &[]);
     assert!(rows[0].starts_with("TIME") && rows.len() > 8, "{rows:#?}");

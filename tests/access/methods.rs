@@ -68,7 +68,8 @@ fn a_capability_is_void_when_the_role_is_gone() {
             }
         });
         ended.await.expect("the capability is still good");
-        let again = within(Duration::from_secs(20), || host::connect(&cctl, ALICE, "containers").is_err().then_some(()));
+        let again =
+            within(Duration::from_secs(20), || host::connect(&cctl, ALICE, "containers").is_err().then_some(()));
         again.expect("it can still connect");
     });
     stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();

@@ -1,7 +1,7 @@
 //! Users who have a part of the containers.
 
-use crate::host::{self, ALICE, BOB, NOBODY};
 use crate::audit;
+use crate::host::{self, ALICE, BOB, NOBODY};
 use harness::{Instance, eventually};
 use schema::access::Verb;
 use std::process::Stdio;
@@ -74,7 +74,10 @@ fn its_users_see_and_touch_their_own() {
     ] {
         let output = alice(arguments);
         let unknown = ["No such container", "no such", "No such object", "no log"];
-        assert!(output.code != 0 && unknown.iter().any(|word| output.stderr.contains(word)), "{arguments:?} {output:?}");
+        assert!(
+            output.code != 0 && unknown.iter().any(|word| output.stderr.contains(word)),
+            "{arguments:?} {output:?}"
+        );
     }
     assert_ne!(alice(&["exec", "other", "true"]).code, 0);
     // Its own it starts and stops.
@@ -125,7 +128,10 @@ fn what_they_make_carries_their_label_and_reaches_no_further() {
     assert_eq!(cctl.cctl(&["inspect", "--format", "{{index .Config.Labels \"team\"}}", &ops]).ok(), "ops");
     assert_eq!(names(&cctl, ALICE), "mine");
     let refused = audit(&cctl, &["--user", "alice", "--verb", "create", "--format", "{{.Outcome}} {{.Details}}"]);
-    assert!(refused.iter().any(|line| line.starts_with("permissionDenied") && line.contains("volume=/etc:/x")), "{refused:#?}");
+    assert!(
+        refused.iter().any(|line| line.starts_with("permissionDenied") && line.contains("volume=/etc:/x")),
+        "{refused:#?}"
+    );
     assert!(!refused.iter().any(|line| line.contains("SECRET")));
 }
 
@@ -158,7 +164,8 @@ fn a_file_that_is_wrong_leaves_admins_and_nobody_else() {
     host::configure(&cctl, WEB);
     eventually("it is mended", || (ps(ALICE) == 0 && ps(host::VIEWER) == 0).then_some(()));
     // Nor is a file believed that others may write.
-    std::fs::set_permissions(cctl.config().join("access.toml"), std::os::unix::fs::PermissionsExt::from_mode(0o666)).unwrap();
+    std::fs::set_permissions(cctl.config().join("access.toml"), std::os::unix::fs::PermissionsExt::from_mode(0o666))
+        .unwrap();
     eventually("it is not believed", || (ps(ALICE) != 0).then_some(()));
     assert_eq!((ps(host::ADMIN), ps(NOBODY) != 0), (0, true));
     assert_eq!(cctl.cctl(&["ps", "--format", "{{.Names}}"]).ok(), "web1");

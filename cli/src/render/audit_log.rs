@@ -59,8 +59,21 @@ pub(crate) fn listing(records: &[AuditRecord], users: &Users) -> Result<Listing>
     let shown = ["Time", "User", "Role", "PID", "Method", "Object", "Outcome", "Details"];
     let mut listing = Listing::new(HEADINGS, shown);
     for record in records {
-        let AuditRecord { at, service, method, uid, gid, pid, role, object, details, request, outcome, message, missing } =
-            record;
+        let AuditRecord {
+            at,
+            service,
+            method,
+            uid,
+            gid,
+            pid,
+            role,
+            object,
+            details,
+            request,
+            outcome,
+            message,
+            missing,
+        } = record;
         let details: Vec<String> = details.iter().map(|detail| one_line(detail)).collect();
         listing.push(&json!({
             "Time": rfc3339(*at),
@@ -90,7 +103,10 @@ mod tests {
     #[test]
     fn users_have_names_and_calls_a_line() {
         let users = Users::parse("root:x:0:0::/:/bin/sh\ntoor:x:0:0::/:/bin/sh\nalice:x:1000:1000::/:/bin/sh\n");
-        assert_eq!([users.find("toor"), users.find("alice"), users.find("7"), users.find("x")], [None, Some(1000), Some(7), None]);
+        assert_eq!(
+            [users.find("toor"), users.find("alice"), users.find("7"), users.find("x")],
+            [None, Some(1000), Some(7), None]
+        );
         let record = AuditRecord {
             uid: 1000,
             role: "project web".into(),
@@ -99,7 +115,10 @@ mod tests {
             outcome: "permissionDenied".into(),
             ..AuditRecord::default()
         };
-        let text = listing(&[record.clone(), AuditRecord { uid: 0, ..record }], &users).unwrap().render(&Format::Table).unwrap();
+        let text = listing(&[record.clone(), AuditRecord { uid: 0, ..record }], &users)
+            .unwrap()
+            .render(&Format::Table)
+            .unwrap();
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 3, "{text}");
         assert!(lines[1].contains("alice") && lines[2].contains("root") && lines[1].contains("permissionDenied"));

@@ -47,7 +47,8 @@ pub struct Policy {
 }
 
 /// The policy when there is none that can be believed.
-pub const CLOSED: Policy = Policy { admins: Vec::new(), viewers: Vec::new(), projects: Vec::new(), error: String::new() };
+pub const CLOSED: Policy =
+    Policy { admins: Vec::new(), viewers: Vec::new(), projects: Vec::new(), error: String::new() };
 
 /// What somebody may do who is neither admin nor service.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -176,7 +177,9 @@ mod tests {
     fn nobody_has_what_no_verb_names() {
         let everything = Project { verbs: Verb::ALL.to_vec(), ..Project::default() };
         let rights = Rights { viewer: true, projects: vec![everything], foreign: Vec::new() };
-        for name in ["auditRecords", "supervisor.replace", "containers.shutDown", "log-collector.open", "executor.start"] {
+        for name in
+            ["auditRecords", "supervisor.replace", "containers.shutDown", "log-collector.open", "executor.start"]
+        {
             assert!(!rights.any(verbs(name)), "{name}");
         }
         assert!(verbs("containers.unheard").is_empty());

@@ -123,7 +123,9 @@ fn described(method: &str, params: any_pointer::Reader<'_>) -> capnp::Result<Sub
         "image-store.importUpload" => {
             let params = params!(image_store::import_upload_params);
             let request = params.get_request()?;
-            Subject::of(request.get_reference()).text("source", request.get_source()).text("upload", params.get_upload())
+            Subject::of(request.get_reference())
+                .text("source", request.get_source())
+                .text("upload", params.get_upload())
         }
         "image-store.loadUpload" => {
             Subject::default().text("upload", params!(image_store::load_upload_params).get_upload())
@@ -245,7 +247,8 @@ fn transferred(results: any_pointer::Reader<'_>) -> Option<(String, String)> {
 
 /// The same of a failure that is at hand; none: there was none.
 pub fn outcome_of(failure: Option<Failure>) -> (String, String) {
-    failure.map_or_else(|| ("ok".to_owned(), String::new()), |failure| (code_name(failure.code), short(&failure.message)))
+    failure
+        .map_or_else(|| ("ok".to_owned(), String::new()), |failure| (code_name(failure.code), short(&failure.message)))
 }
 
 fn code_name(code: crate::Code) -> String {

@@ -3,9 +3,9 @@
 use crate::audit::AuditLog;
 use crate::peer::Peer;
 use crate::{process, users};
+use schema::access::{CLOSED, Policy, Rights};
 use schema::audit::{AuditRecord, outcome_of};
 use schema::{Failure, Instance};
-use schema::access::{CLOSED, Policy, Rights};
 use std::cell::RefCell;
 use std::fs;
 use std::path::PathBuf;
@@ -92,7 +92,11 @@ impl Door {
             return Role::Service;
         }
         let policy = self.policy();
-        if policy.is_admin(&peer.groups) { Role::Admin } else { Role::Limited(Rc::new(policy.rights(peer.uid, &peer.groups))) }
+        if policy.is_admin(&peer.groups) {
+            Role::Admin
+        } else {
+            Role::Limited(Rc::new(policy.rights(peer.uid, &peer.groups)))
+        }
     }
 
     /// Small, and read only when somebody comes who is neither root nor a service.
@@ -136,7 +140,10 @@ mod tests {
     fn without_a_policy_only_root_and_services_are_somebody() {
         let door = Door { callers: vec![7], own: 5, ..Door::open("a") };
         let peer = |uid: u32| Peer { pid: 1, uid, gid: uid, groups: vec![uid, 50] };
-        assert_eq!([door.role(&peer(0)), door.role(&peer(5)), door.role(&peer(7))], [Role::Admin, Role::Admin, Role::Service]);
+        assert_eq!(
+            [door.role(&peer(0)), door.role(&peer(5)), door.role(&peer(7))],
+            [Role::Admin, Role::Admin, Role::Service]
+        );
         assert_eq!(door.role(&peer(8)).word(), "none");
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("policy");

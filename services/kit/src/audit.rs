@@ -199,8 +199,7 @@ fn read_page(directory: &Path, query: AuditQuery) -> io::Result<AuditPage> {
     let most = if query.max_count == 0 { PAGE } else { query.max_count.min(PAGE) } as usize;
     let (first, offset) = (query.after >> OFFSET_BITS, query.after & ((1 << OFFSET_BITS) - 1));
     let mut page = AuditPage { next: query.after, ..AuditPage::default() };
-    let wanted =
-        |record: &AuditRecord| record.at >= query.since && (query.until == 0 || record.at < query.until);
+    let wanted = |record: &AuditRecord| record.at >= query.since && (query.until == 0 || record.at < query.until);
     for (number, path) in files(directory)?.into_iter().filter(|(number, _)| *number >= first) {
         let mut file = match File::open(path) {
             // It was too old meanwhile.

@@ -13,8 +13,8 @@ mod limits;
 
 use crate::access::{Door, Role};
 use crate::peer::Peer;
-use capnp::private::capability::ClientHook;
 use capnp::message::ReaderOptions;
+use capnp::private::capability::ClientHook;
 use capnp_rpc::{RpcSystem, rpc_twoparty_capnp::Side, twoparty::VatNetwork};
 use futures::io::{BufReader, BufWriter};
 use guard::Guard;

@@ -51,8 +51,8 @@ mod view;
 mod writer;
 
 use actix::Actor;
-use schema::Failure;
 use kit::serve::Bootstrap;
+use schema::Failure;
 use schema::log_collector::{SERVICE, serve};
 
 /// What this service is.

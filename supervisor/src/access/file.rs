@@ -73,7 +73,8 @@ fn parse(text: &str, names: &Names) -> Result<Vec<Project>, Failure> {
         if !taken.insert(&entry.name) {
             return Err(Failure::invalid(format_args!("there are two projects {:?}", entry.name)));
         }
-        projects.push(project(entry, names).map_err(|failure| failure.context(format_args!("project {:?}", entry.name)))?);
+        projects
+            .push(project(entry, names).map_err(|failure| failure.context(format_args!("project {:?}", entry.name)))?);
     }
     Ok(projects)
 }
@@ -88,7 +89,8 @@ fn project(entry: &Entry, names: &Names) -> Result<Project, Failure> {
         return Err(Failure::invalid(format_args!("label {label:?} is not KEY=VALUE")));
     }
     let users = users.iter().map(|user| user.resolve("user", |name| names.user(name))).collect::<Result<_, _>>()?;
-    let groups = groups.iter().map(|group| group.resolve("group", |name| names.group(name))).collect::<Result<_, _>>()?;
+    let groups =
+        groups.iter().map(|group| group.resolve("group", |name| names.group(name))).collect::<Result<_, _>>()?;
     let mut granted = BTreeSet::new();
     for word in verbs {
         match Verb::find(word) {
@@ -114,7 +116,14 @@ fn project(entry: &Entry, names: &Names) -> Result<Project, Failure> {
         })
     });
     let permits = permits.collect::<Result<_, _>>()?;
-    Ok(Project { name: name.clone(), label: label.clone(), users, groups, verbs: granted.into_iter().collect(), permits })
+    Ok(Project {
+        name: name.clone(),
+        label: label.clone(),
+        users,
+        groups,
+        verbs: granted.into_iter().collect(),
+        permits,
+    })
 }
 
 #[cfg(test)]

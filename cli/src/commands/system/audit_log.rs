@@ -139,7 +139,9 @@ mod tests {
         let wanted = |verb: &str| Wanted { user: None, verb: Some(verb.to_owned()) };
         assert!(wanted("stop").matches(&record("containers.stop")));
         assert!(wanted("containers.stop").matches(&record("containers.stop")));
-        assert!(wanted("rm").matches(&record("containers.remove")) && wanted("rmi").matches(&record("image-store.remove")));
+        assert!(
+            wanted("rm").matches(&record("containers.remove")) && wanted("rmi").matches(&record("image-store.remove"))
+        );
         assert!(!wanted("top").matches(&record("containers.stop")));
         assert!(Wanted { user: Some(7), verb: None }.matches(&record("a")));
         assert!(!Wanted { user: Some(8), verb: None }.matches(&record("a")));

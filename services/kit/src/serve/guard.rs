@@ -9,9 +9,9 @@ use crate::process;
 use capnp::capability::{Promise, Request};
 use capnp::private::capability::{ClientHook, ParamsHook, PipelineHook, RequestHook, ResultsHook};
 use capnp::{Error, MessageSize, any_pointer};
+use schema::Failure;
 use schema::access::{self, AUDIT_RECORDS, HELLO, Method, Recorded};
 use schema::audit::{AuditPage, AuditQuery, AuditRecord, Subject, outcome, refuse, request, subject};
-use schema::Failure;
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -47,7 +47,13 @@ impl Caller {
     }
 
     /// Answers that the capability does not have this method.
-    fn refuse(&self, name: &str, entry: Entry, mut results: Box<dyn ResultsHook>, is_known: bool) -> Promise<(), Error> {
+    fn refuse(
+        &self,
+        name: &str,
+        entry: Entry,
+        mut results: Box<dyn ResultsHook>,
+        is_known: bool,
+    ) -> Promise<(), Error> {
         let (uid, role) = (self.peer.uid, self.role.word());
         let failure = Failure::permission_denied(format_args!("user {uid} ({role}) may not call {name}"))
             .hint("an admin may grant it: see `access.toml` in the guide");
@@ -256,8 +262,14 @@ impl ClientHook for Guard {
         let known = method.map(|method| method.name);
         let name = known.map_or_else(|| format!("{interface_id:#x}.{method_id}"), str::to_owned);
         let (about, request) = (subject(&name, asked), request(asked));
-        let entry =
-            Entry { caller: Rc::clone(caller), method: name.clone(), recorded, subject: about, request, is_over: false };
+        let entry = Entry {
+            caller: Rc::clone(caller),
+            method: name.clone(),
+            recorded,
+            subject: about,
+            request,
+            is_over: false,
+        };
         let (true, Some(method)) = (has, known) else {
             if has {
                 return self.inner.call(interface_id, method_id, params, results);
