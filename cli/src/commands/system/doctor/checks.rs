@@ -67,6 +67,12 @@ impl Check {
     }
 }
 
+/// That who has access is as configured, where cctl runs and says that it is not.
+pub(super) fn access(wrong: String) -> Finding {
+    let check = Check("access", "until it is mended, only root and the group cctl have access");
+    check.problem(wrong, "mend what it names: it is read again within a second")
+}
+
 /// All checks, in the order in which they are worth reading.
 pub(super) fn examine(facts: &Facts) -> Vec<Finding> {
     vec![

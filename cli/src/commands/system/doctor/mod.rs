@@ -5,6 +5,7 @@ mod checks;
 mod facts;
 mod overlay;
 
+use super::access;
 use crate::args::Format;
 use crate::console;
 use crate::error::Result;
@@ -23,7 +24,8 @@ pub(super) fn run(instance: &Instance, format: Option<&Format>) -> Result<u8> {
             .hint("run `sudo cctl system doctor`")
             .into());
     }
-    let findings = checks::examine(&facts::gather(instance));
+    let mut findings = checks::examine(&facts::gather(instance));
+    findings.extend(access::trouble(instance).map(checks::access));
     match format {
         None | Some(Format::Table) => console::print(&for_people(&findings))?,
         Some(Format::Json) => console::print_line(render::json_pretty(&findings)?)?,
