@@ -165,6 +165,7 @@ async fn supervise(
         end,
     };
     let door = Rc::new(Door::of(&instance, SERVICE));
+    door.verify();
     access::tell(&door, &policy, wrong);
     listen(handover, &instance, api, Rc::clone(&door))?;
     actix::spawn(access.watch(door, policy));

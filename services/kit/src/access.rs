@@ -1,6 +1,6 @@
 //! Who a peer is: a role, by the kernel's word and the policy that the supervisor has written down.
 
-use crate::audit::AuditLog;
+use crate::audit::{self, AuditLog};
 use crate::peer::Peer;
 use crate::{process, users};
 use schema::access::{CLOSED, Policy, Rights};
@@ -52,6 +52,16 @@ impl Door {
     pub fn of(instance: &Instance, service: &'static str) -> Self {
         let log = AuditLog::new(instance.state(service).join("audit"));
         Self { policy: Some(instance.policy()), audit: Some(RefCell::new(log)), ..Self::open(service) }
+    }
+
+    /// Looks, beside everything else, whether what is recorded is whole, and tells of what is not.
+    pub fn verify(&self) {
+        let Some(directory) = self.audit.as_ref().map(|log| log.borrow().directory().to_owned()) else { return };
+        if let Err(error) =
+            std::thread::Builder::new().name("audit".to_owned()).spawn(move || audit::verify(&directory))
+        {
+            tracing::warn!(%error, "cannot look at the audit log");
+        }
     }
 
     /// Only for root, for its own user, and for the services that need it; nothing is recorded.

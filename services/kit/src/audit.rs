@@ -9,6 +9,7 @@ use crate::file;
 use rustix::fs::{FallocateFlags, fallocate};
 use schema::Failure;
 use schema::audit::{AuditPage, AuditQuery, AuditRecord};
+use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Seek, SeekFrom, Write};
@@ -32,6 +33,8 @@ const USERS: usize = 4096;
 const PAGE: u32 = 1_000;
 /// Bits of a place in the log that are the offset in a file.
 const OFFSET_BITS: u32 = 32;
+/// Of a digest, that are stored with each record: they tell damage, not forgery.
+const DIGITS: usize = 8;
 const ENDING: &str = "jsonl";
 
 /// The log, as its one writer has it.
@@ -96,8 +99,7 @@ impl AuditLog {
     }
 
     fn write(&mut self, record: &AuditRecord) -> io::Result<()> {
-        let mut line = serde_json::to_vec(record)?;
-        line.push(b'\n');
+        let line = line(record)?;
         let mut current = match self.current.take() {
             Some(current) => current,
             None => Current::newest(&self.directory)?,
@@ -163,6 +165,47 @@ impl Current {
     }
 }
 
+/// A record as it is stored: the first digits of the SHA-256 of what follows, and the record as JSON.
+fn line(record: &AuditRecord) -> io::Result<Vec<u8>> {
+    let json = serde_json::to_vec(record)?;
+    let mut line = digest(&json).into_bytes();
+    line.push(b' ');
+    line.extend(json);
+    line.push(b'\n');
+    Ok(line)
+}
+
+/// The record of a whole line; none: it is damaged.
+fn parse(line: &[u8]) -> Option<AuditRecord> {
+    let (stored, json) = line.strip_suffix(b"\n")?.split_at_checked(DIGITS + 1)?;
+    let is_whole = stored == format!("{} ", digest(json)).as_bytes();
+    is_whole.then(|| serde_json::from_slice(json).ok()).flatten()
+}
+
+fn digest(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().take(DIGITS / 2).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Looks for damaged records, and names the files that have some. Blocks.
+pub(crate) fn verify(directory: &Path) {
+    let damaged = |path: &Path| -> io::Result<usize> {
+        let mut reader = BufReader::new(File::open(path)?);
+        let (mut line, mut damaged) = (Vec::new(), 0);
+        while reader.read_until(b'\n', &mut line)? > 0 {
+            damaged += usize::from(parse(&line).is_none());
+            line.clear();
+        }
+        Ok(damaged)
+    };
+    for (_, path) in files(directory).unwrap_or_default() {
+        match damaged(&path) {
+            Ok(0) => {}
+            Ok(count) => tracing::error!(path = %path.display(), count, "records of the audit log are damaged"),
+            Err(error) => tracing::warn!(path = %path.display(), %error, "cannot read the audit log"),
+        }
+    }
+}
+
 fn path(directory: &Path, number: u64) -> PathBuf {
     directory.join(format!("{number:010}.{ENDING}"))
 }
@@ -218,10 +261,10 @@ fn read_page(directory: &Path, query: AuditQuery) -> io::Result<AuditPage> {
                 break;
             }
             at += count as u64;
-            match serde_json::from_slice::<AuditRecord>(&line) {
-                Ok(record) if wanted(&record) => page.records.push(record),
-                Ok(_) => {}
-                Err(_) => page.damaged += 1,
+            match parse(&line) {
+                Some(record) if wanted(&record) => page.records.push(record),
+                Some(_) => {}
+                None => page.damaged += 1,
             }
         }
         page.next = (number << OFFSET_BITS) | at;
@@ -280,6 +323,18 @@ mod tests {
         let page = page(directory.path(), AuditQuery::default()).unwrap();
         assert_eq!((page.records.len(), page.damaged), (2, 2));
         assert_eq!(page.records[1].at, 3);
+    }
+
+    #[test]
+    fn every_changed_bit_is_noticed() {
+        let whole = line(&record(5)).unwrap();
+        assert_eq!(parse(&whole), Some(record(5)));
+        for at in 0..whole.len() {
+            let mut changed = whole.clone();
+            changed[at] ^= 4;
+            assert_eq!(parse(&changed), None, "{at}");
+        }
+        assert!((0..whole.len()).all(|end| parse(&whole[..end]).is_none()));
     }
 
     #[test]

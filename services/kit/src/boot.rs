@@ -127,6 +127,7 @@ where
         let bootstrap = start(context).await?;
         notifier.ready();
         tracing::info!("ready");
+        door.verify();
         actix::spawn(keep_alive(notifier, vital));
         serve::serve_at(listener, bootstrap, door).await;
         Ok(())
