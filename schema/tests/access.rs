@@ -1,5 +1,5 @@
 //! Every method of the contract is classified: who may call it, and whether that is recorded.
-
+#![allow(clippy::unwrap_used, clippy::panic)]
 use capnp::message::ReaderOptions;
 use capnp::schema_capnp::{code_generator_request, node};
 use schema::access::{METHODS, Recorded, method};
