@@ -114,6 +114,10 @@ fn what_they_make_carries_their_label_and_reaches_no_further() {
         &["-v", "/etc:/x"][..],
         &["-p", "8080:80"],
         &["--network", "host"],
+        &["--privileged"],
+        &["--cap-add", "SYS_ADMIN"],
+        &["--device", "/dev/null"],
+        &["--security-opt", "seccomp=unconfined"],
         &["--label", "project=other"],
         &["--label", "team=ops"],
     ] {

@@ -13,6 +13,14 @@ words! {
         Publish = "publish",
         /// The host's network.
         HostNetwork = "host-network",
+        /// Every capability and device, also of a process that is executed in it.
+        Privileged = "privileged",
+        /// Devices of the host.
+        Device = "device",
+        /// Capabilities that a container has not by itself.
+        CapAdd = "cap-add",
+        /// Less protection of the host than a container gives by itself: profiles of its own, or none.
+        SecurityOpt = "security-opt",
     }
 }
 
@@ -105,6 +113,11 @@ impl Rights {
         let granted = |have: &[Verb]| verbs.iter().any(|verb| have.contains(verb));
         (self.viewer && granted(VIEWER))
             || self.projects.iter().any(|project| labels.contains(&project.label) && granted(&project.verbs))
+    }
+
+    /// Whether a project of theirs, whose label is among these, has a permit.
+    pub fn permit(&self, permit: Permit, labels: &[String]) -> bool {
+        self.projects.iter().any(|project| labels.contains(&project.label) && project.permits.contains(&permit))
     }
 
     /// In words, for the audit log: `viewer`, `project web`, `none`.

@@ -103,7 +103,11 @@ fn described(method: &str, params: any_pointer::Reader<'_>) -> capnp::Result<Sub
             let params = params!(containers::exec_params);
             let (container, exec, spec) = (params.get_container(), params.get_exec(), params.get_spec()?);
             let command = spec.get_arguments()?.iter().next().unwrap_or(Ok("".into()));
-            Subject::of(container).text("exec", exec).text("command", command).text("user", spec.get_user())
+            Subject::of(container)
+                .text("exec", exec)
+                .text("command", command)
+                .text("user", spec.get_user())
+                .set("privileged", spec.get_privileged())
         }
         "containers.extract" => Subject::of(params!(containers::extract_params).get_container()),
         "containers.commit" => {
@@ -197,6 +201,15 @@ fn created(subject: Subject, spec: container_spec::Reader<'_>) -> Subject {
         .set("autoRemove", spec.get_auto_remove().is_ok_and(|when| when != AutoRemove::Never));
     if spec.get_network().is_ok_and(|mode| mode == Mode::Host) {
         subject = subject.with("network", "host");
+    }
+    if let Ok(security) = spec.get_security() {
+        subject = subject.set("privileged", security.get_privileged());
+        for capability in security.get_cap_add().into_iter().flatten().take(MOST) {
+            subject = subject.text("cap-add", capability);
+        }
+        for device in security.get_devices().into_iter().flatten().take(MOST) {
+            subject = subject.text("device", device.get_source());
+        }
     }
     for volume in spec.get_volumes().into_iter().flatten().take(MOST) {
         let value = format!("{}:{}", told(volume.get_source()), told(volume.get_target()));

@@ -4,6 +4,7 @@
 use schema::access::{Permit, Project, Rights, Verb, verbs};
 use schema::containers::{ContainerSpec, ExecSpec};
 use schema::network::Mode;
+use schema::security::{Seccomp, Security};
 use schema::{Code, Failure};
 
 /// The specification of a new container, with the label on it, or why there will be none.
@@ -75,10 +76,39 @@ fn reach(spec: &ContainerSpec, project: &Project) -> Result<(), Failure> {
         extra_hosts: _,
         nameservers: _,
         search_domains: _,
+        security,
+        // In the container's memory.
+        tmpfs: _,
     } = spec;
+    let Security {
+        privileged,
+        cap_add,
+        cap_drop: _,
+        read_only_root: _,
+        new_privileges,
+        seccomp,
+        app_armor,
+        labels,
+        system_paths,
+        devices,
+        groups: _,
+        // They are of the container's own namespaces.
+        sysctls: _,
+        ulimits: _,
+        shm_size: _,
+    } = security;
+    let laxer = *seccomp != Seccomp::Usual
+        || !app_armor.is_empty()
+        || !labels.is_empty()
+        || *system_paths
+        || *new_privileges == Some(true);
     let needed = [
         (!volumes.is_empty(), Permit::Volume, "directories of the host (-v)"),
         (!ports.is_empty(), Permit::Publish, "ports of the host (-p)"),
+        (*privileged, Permit::Privileged, "every right (--privileged)"),
+        (!devices.is_empty(), Permit::Device, "devices of the host (--device)"),
+        (!cap_add.is_empty(), Permit::CapAdd, "further capabilities (--cap-add)"),
+        (laxer, Permit::SecurityOpt, "profiles of their own (--security-opt)"),
         (*network == Mode::Host, Permit::HostNetwork, "the host's network (--network host)"),
     ];
     match needed.into_iter().find(|(is_used, permit, _)| *is_used && !project.permits.contains(permit)) {
@@ -91,7 +121,7 @@ fn reach(spec: &ContainerSpec, project: &Project) -> Result<(), Failure> {
 }
 
 /// Checks that a further process reaches no further than its container. Exhaustive, too.
-pub(crate) fn check_exec(spec: &ExecSpec) -> Result<(), Failure> {
+pub(crate) fn check_exec(spec: &ExecSpec, labels: &[String], rights: &Rights) -> Result<(), Failure> {
     let ExecSpec {
         arguments: _,
         environment: _,
@@ -101,7 +131,12 @@ pub(crate) fn check_exec(spec: &ExecSpec) -> Result<(), Failure> {
         open_stdin: _,
         rows: _,
         columns: _,
+        privileged,
     } = spec;
+    if *privileged && !rights.permit(Permit::Privileged, labels) {
+        return Err(Failure::permission_denied("a process may not have every right (--privileged)")
+            .hint(format_args!("an admin may permit {:?} to the project, in access.toml", Permit::Privileged.word())));
+    }
     Ok(())
 }
 
@@ -144,11 +179,35 @@ mod tests {
         assert_eq!(confined(labelled(&[]), &viewer).unwrap_err().code, Code::PermissionDenied);
     }
 
+    fn secured(change: impl FnOnce(&mut Security)) -> ContainerSpec {
+        let mut spec = ContainerSpec::default();
+        change(&mut spec.security);
+        spec
+    }
+
+    #[test]
+    fn a_process_has_every_right_where_that_is_permitted() {
+        let spec = |privileged| ExecSpec { privileged, ..ExecSpec::default() };
+        let labels = vec!["project=web".to_owned()];
+        let (with, without) = (
+            rights(vec![project("web", &[Permit::Privileged]), project("db", &[])]),
+            rights(vec![project("web", &[])]),
+        );
+        assert!(check_exec(&spec(true), &labels, &with).is_ok() && check_exec(&spec(false), &labels, &without).is_ok());
+        assert_eq!(check_exec(&spec(true), &labels, &without).unwrap_err().code, Code::PermissionDenied);
+        let others = vec!["project=db".to_owned()];
+        assert_eq!(check_exec(&spec(true), &others, &with).unwrap_err().code, Code::PermissionDenied);
+    }
+
     #[test]
     fn what_reaches_beyond_needs_a_permit() {
         let volume = || Volume { source: "/etc".into(), target: "/x".into(), read_only: true };
         let specs = [
             (Permit::Volume, ContainerSpec { volumes: vec![volume()], ..ContainerSpec::default() }),
+            (Permit::Privileged, secured(|security| security.privileged = true)),
+            (Permit::SecurityOpt, secured(|security| security.seccomp = Seccomp::Unconfined)),
+            (Permit::SecurityOpt, secured(|security| security.system_paths = true)),
+            (Permit::SecurityOpt, secured(|security| security.app_armor = "unconfined".into())),
             (Permit::HostNetwork, ContainerSpec { network: Mode::Host, ..ContainerSpec::default() }),
         ];
         for (permit, spec) in specs {
