@@ -77,6 +77,7 @@ struct Stats {
   received @7 :UInt64;     # bytes, over all interfaces but loopback; 0 in the host's network
   sent @8 :UInt64;         # bytes
   cpus @9 :UInt32;         # CPUs that it may run on
+  oomKills @10 :UInt64;    # processes of this run that were killed for want of memory
 }
 
 struct ProcessList {

@@ -8,7 +8,7 @@
 using Common = import "common.capnp";
 
 interface LogCollector extends(Common.Service) {
-  # Callers: `containers` (open, remove, reconcile), `cctl` (read, locate, openInput).
+  # Callers: `containers` (open, remove, reconcile), `cctl` (read, locate, openInput, totals).
 
   open @0 (call :Common.Call, id :Text, spec :LogSpec) -> (outcome :Common.Outcome(Opened));
   # Begins to capture a run: opens the FIFOs in the sandbox's directory. From the answer on nothing that the
@@ -39,6 +39,9 @@ interface LogCollector extends(Common.Service) {
 
   check @6 (call :Common.Call, repair :Bool) -> (outcome :Common.Outcome(Common.CheckReport));
   # Names what is kept of logs, and what of it is damaged. Idempotent.
+
+  totals @7 (call :Common.Call) -> (outcome :Common.Outcome(TotalList));
+  # How much each log has taken, of containers and of execs. Idempotent.
 }
 
 interface InputSession {
@@ -67,6 +70,17 @@ enum LogMode {
 
 struct Opened {
   position @0 :UInt64;
+}
+
+struct TotalList {
+  totals @0 :List(Total);
+}
+
+struct Total {
+  id @0 :Text;        # of the container or exec
+  written @1 :UInt64; # bytes that it has written since it was created, also those that were dropped
+  kept @2 :UInt64;    # bytes of them that can still be read
+  dropped @3 :UInt64; # bytes that were dropped, with mode `drop` or a full disk, since this service was started
 }
 
 struct From {

@@ -40,6 +40,11 @@ interface Supervisor extends(Common.Service) {
   # What each process of this instance holds at this moment, by the kernel's word (/proc), beside what the manifest
   # leaves to it: the supervisor, its keeper, the services that run in the manifest's order, then the monitors of
   # containers. Idempotent.
+
+  calls @6 (call :Common.Call) -> (outcome :Common.Outcome(CallList));
+  # What was called at the supervisor and at each service that runs, and how long the answers took, counted by the
+  # current process of each. A service tells of it with its signs of life, in lines of sd_notify(3) that are named X_CCTL_CALLS
+  # and X_CCTL_CONNECTIONS, so it is up to half a watchdog interval old; one that does not tell has no methods. Idempotent.
 }
 
 struct StatusList {
@@ -55,6 +60,33 @@ struct ServiceStatus {
   memory @5 :UInt64;     # proportional set size (PSS), bytes
   lastError @6 :Text;    # why it was restarted last; may be empty
   executable @7 :Text;   # the program that runs instead of the installed one; empty: none does
+  cpuNs @8 :UInt64;      # CPU time that the current process has used, nanoseconds
+  ioRead @9 :UInt64;     # bytes that the current process had the disks read
+  ioWritten @10 :UInt64; # bytes that it had them write
+  descriptors @11 :UInt32; # that it has open
+  threads @12 :UInt32;
+}
+
+struct CallList {
+  services @0 :List(ServiceCalls);
+}
+
+struct ServiceCalls {
+  service @0 :Text;
+  connections @1 :UInt32;       # that it serves
+  methods @2 :List(MethodCalls);
+}
+
+struct MethodCalls {
+  method @0 :Text;              # "containers.start"
+  answered @1 :UInt64;          # with `ok`
+  refused @2 :UInt64;           # with a failure that is the caller's or the object's: notFound, alreadyExists, conflict,
+                                # invalidArgument, permissionDenied, unimplemented, notExecutable, commandNotFound
+  failed @3 :UInt64;            # with any other failure
+  dropped @4 :UInt64;           # by callers that did not wait for the answer
+  totalNs @5 :UInt64;           # how long they all took, nanoseconds
+  durations @6 :List(UInt64);   # how many took at most 1, 4, 16, 64, 256, 1024, 4096 ms, and longer: eight numbers, each
+                                # without those before it
 }
 
 enum State {

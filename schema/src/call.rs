@@ -1,6 +1,9 @@
 //! What goes with every method: whose request it is, and how long the caller waits.
 
+use crate::Failure;
 use crate::bindings::common_capnp::call;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use std::{fmt, hash::BuildHasher};
 
@@ -26,7 +29,50 @@ impl fmt::Display for RequestId {
     }
 }
 
+/// Digits that all requests of one command have in common.
+const COMMAND_DIGITS: usize = 10;
+/// Bits in which they differ.
+const OWN_BITS: u32 = 24;
+
+/// The command that this process carries out, in the upper bits, if it is one.
+static COMMAND: OnceLock<u64> = OnceLock::new();
+/// Requests that it has made.
+static MADE: AtomicU64 = AtomicU64::new(0);
+
+/// From now on, all requests of this process begin with the same ten digits: those of one command of a user. They are
+/// random, or `digits`, up to ten hexadecimal ones, if the caller wants to find it again. Fails if they are not.
+pub fn begin_command(digits: Option<&str>) -> Result<(), Failure> {
+    let upper = match digits {
+        None => RequestId::random().0 >> OWN_BITS,
+        Some(digits) => u64::from_str_radix(digits, 16)
+            .ok()
+            .filter(|_| digits.len() <= COMMAND_DIGITS && digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
+            .ok_or_else(|| {
+                Failure::invalid(format_args!("{digits:?} is not the number of a request"))
+                    .hint(format_args!("it has 1 to {COMMAND_DIGITS} hexadecimal digits"))
+            })?,
+    };
+    // A process is one command only.
+    let _ = COMMAND.set(upper << OWN_BITS);
+    Ok(())
+}
+
 impl RequestId {
+    /// A new one: of this process's command, if it has one, else random.
+    pub fn fresh() -> Self {
+        match COMMAND.get() {
+            Some(command) => Self(command | (MADE.fetch_add(1, Ordering::Relaxed) & ((1 << OWN_BITS) - 1))),
+            None => Self::random(),
+        }
+    }
+
+    /// The digits that it has in common with all other requests of its command.
+    pub fn command(self) -> String {
+        let mut digits = self.to_string();
+        digits.truncate(COMMAND_DIGITS);
+        digits
+    }
+
     /// A new random one.
     pub fn random() -> Self {
         // The standard library seeds each hasher state from the system's randomness.
@@ -37,7 +83,7 @@ impl RequestId {
 impl Call {
     /// A new request that may take `limit`.
     pub fn within(limit: Duration) -> Self {
-        Self { request: RequestId::random(), deadline: Instant::now().checked_add(limit) }
+        Self { request: RequestId::fresh(), deadline: Instant::now().checked_add(limit) }
     }
 
     /// The same request, with nobody waiting in vain: for long polls and for work that must be finished.
@@ -62,7 +108,7 @@ impl Call {
         tracing::info_span!("call", request = %self.request, method)
     }
 
-    pub(crate) fn read(reader: capnp::Result<call::Reader<'_>>) -> Result<Self, crate::Failure> {
+    pub(crate) fn read(reader: capnp::Result<call::Reader<'_>>) -> Result<Self, Failure> {
         let reader = reader?;
         let deadline = match reader.get_deadline_ms() {
             UNBOUNDED => None,
@@ -76,5 +122,22 @@ impl Call {
         builder.set_deadline_ms(
             self.remaining().map_or(UNBOUNDED, |left| u32::try_from(left.as_millis()).unwrap_or(UNBOUNDED - 1)),
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_of_one_command_are_alike_and_differ() {
+        assert_ne!(RequestId::fresh().command(), RequestId::fresh().command());
+        for wrong in ["", "+1", "12345678901", "g", " 1"] {
+            assert!(begin_command(Some(wrong)).is_err(), "{wrong:?}");
+        }
+        begin_command(Some("abc")).unwrap();
+        let (first, second) = (RequestId::fresh(), RequestId::fresh());
+        assert_ne!(first, second);
+        assert_eq!((first.command(), second.command()), ("0000000abc".to_owned(), "0000000abc".to_owned()));
     }
 }

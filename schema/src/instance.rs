@@ -17,6 +17,13 @@ pub struct Instance {
     config: PathBuf,
 }
 
+/// Where the log is that was written before this one.
+pub fn previous_log(log: &Path) -> PathBuf {
+    let mut previous = log.to_owned().into_os_string();
+    previous.push(".1");
+    previous.into()
+}
+
 impl Instance {
     /// From `CCTL_ROOT`, `CCTL_RUN` and `CCTL_CONFIG`, or the defaults `/var/lib/cctl`, `/run/cctl` and
     /// `/etc/cctl`. Fails if one of them is not an absolute path.

@@ -12,6 +12,7 @@ pub mod access;
 pub mod audit;
 pub mod bindings;
 pub mod call;
+pub mod calls;
 pub mod capability;
 pub mod common;
 pub mod containers;

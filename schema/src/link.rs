@@ -4,7 +4,7 @@
 use crate::bindings::common_capnp::service;
 use crate::common::{About, PROTOCOL};
 use crate::wire::Wire;
-use crate::{Call, Failure};
+use crate::{Call, Code, Failure};
 use capnp::ErrorKind;
 use capnp::capability::FromClientHook;
 use capnp_rpc::{RpcSystem, rpc_twoparty_capnp::Side, twoparty::VatNetwork};
@@ -92,7 +92,14 @@ impl<C: FromClientHook + Clone> Link<C> {
         F: Fn(Attempt<C>) -> Fut,
         Fut: Future<Output = capnp::Result<Result<T, Failure>>>,
     {
-        within(call, self.shared.service, self.attempts(call, attempt)).await
+        let answer = within(call, self.shared.service, self.attempts(call, attempt)).await;
+        answer.map_err(|failure| match failure.code {
+            // Nobody can mend it who does not know what went on.
+            Code::Internal if failure.hint.is_empty() => {
+                failure.hint(format_args!("see `cctl system logs --request {}`", call.request.command()))
+            }
+            _ => failure,
+        })
     }
 
     async fn attempts<T, F, Fut>(&self, call: &Call, attempt: F) -> Result<T, Failure>

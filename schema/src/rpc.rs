@@ -19,7 +19,8 @@ macro_rules! request {
 }
 
 /// Answers a request: reads the `Call`, runs `$body` (a `Result` with a [`crate::Failure`]) inside the
-/// request's tracing span, and writes the outcome with `$write`.
+/// request's tracing span, counts it, and writes the outcome with `$write`. What changes something has a line in the log,
+/// and so has what fails.
 macro_rules! answer {
     ($params:ident, $results:ident, $method:literal, |$call:ident, $p:ident| $body:expr, $write:expr) => {{
         let $p = $params.get()?;
@@ -28,10 +29,13 @@ macro_rules! answer {
             Ok($call) => {
                 tracing::Instrument::instrument(
                     async {
+                        let running = $crate::calls::Running::begin($method);
                         let answer = async { $body }.await;
+                        let us = u64::try_from(running.end(&answer).as_micros()).unwrap_or(u64::MAX);
                         match &answer {
-                            Ok(_) => tracing::debug!("done"),
-                            Err(failure) => tracing::info!(code = ?failure.code, %failure, "failed"),
+                            Ok(_) if $crate::calls::looks($method) => tracing::debug!(us, "done"),
+                            Ok(_) => tracing::info!(us, "done"),
+                            Err(failure) => tracing::info!(us, code = ?failure.code, %failure, "failed"),
                         }
                         answer
                     },

@@ -5,11 +5,12 @@ use crate::drop_ins::Sources;
 use crate::handover::Past;
 use crate::keeper;
 use crate::replacement::Replacements;
-use crate::service::{Granted, Query, Restart, Service, Try};
+use crate::service::{Calls, Granted, Query, Restart, Service, Try};
 use actix::Addr;
-use futures::future::join_all;
+use futures::future::{join, join_all};
 use kit::actor::{ask, on_thread};
-use schema::supervisor::{Held, SERVICE, Server, ServiceStatus, State};
+use schema::calls::counts;
+use schema::supervisor::{Held, MethodCalls, SERVICE, Server, ServiceCalls, ServiceStatus, State, Usage};
 use schema::{Call, Code, Failure};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -42,6 +43,18 @@ impl Api {
             memory: 0,
             last_error: self.past.last_error.clone(),
             executable: String::new(),
+            usage: Usage::default(),
+        }
+    }
+
+    fn own_calls(&self) -> ServiceCalls {
+        ServiceCalls {
+            service: SERVICE.to_owned(),
+            connections: kit::serve::connections(),
+            methods: counts()
+                .into_iter()
+                .map(|(method, count)| MethodCalls { method: method.to_owned(), count })
+                .collect(),
         }
     }
 
@@ -52,17 +65,16 @@ impl Api {
     }
 }
 
-/// The memory of a process; zero of one that has just ended, and of one that cannot be measured in time. The kernel
-/// walks all its pages, and waits for whoever changes them: not on the main loop.
-async fn memory(pid: i32) -> u64 {
+/// The memory of a process, and what else it uses; zero of one that has just ended, and of one that cannot be measured
+/// in time. The kernel walks all its pages, and waits for whoever changes them: not on the main loop.
+async fn measure(pid: i32) -> (u64, Usage) {
     if pid == 0 {
-        return 0;
+        return Default::default();
     }
-    let measured = tokio::task::spawn_blocking(move || kit::process::memory(pid).unwrap_or_default());
-    match tokio::time::timeout(MEASURING, measured).await {
-        Ok(memory) => memory.unwrap_or_default(),
-        Err(_) => 0,
-    }
+    let usage = tokio::task::spawn_blocking(move || kit::process::usage(pid).unwrap_or_default());
+    let memory = tokio::task::spawn_blocking(move || kit::process::memory(pid).unwrap_or_default());
+    let (memory, usage) = join(tokio::time::timeout(MEASURING, memory), tokio::time::timeout(MEASURING, usage)).await;
+    (memory.unwrap_or(Ok(0)).unwrap_or_default(), usage.map(Result::unwrap_or_default).unwrap_or_default())
 }
 
 impl Server for Api {
@@ -71,12 +83,20 @@ impl Server for Api {
         for (_, service) in &self.services {
             rows.push(ask(service, Query).await?);
         }
-        let measured = rows.iter().map(|row| memory(row.pid));
+        let measured = rows.iter().map(|row| measure(row.pid));
         let measured = join_all(measured).await;
-        for (row, memory) in rows.iter_mut().zip(measured) {
-            row.memory = memory;
+        for (row, (memory, usage)) in rows.iter_mut().zip(measured) {
+            (row.memory, row.usage) = (memory, usage);
         }
         Ok(rows)
+    }
+
+    async fn calls(&self, _: &Call) -> Result<Vec<ServiceCalls>, Failure> {
+        let mut services = vec![self.own_calls()];
+        for (_, service) in &self.services {
+            services.extend(ask(service, Calls).await?);
+        }
+        Ok(services)
     }
 
     async fn restart(&self, _: &Call, service: String) -> Result<(), Failure> {

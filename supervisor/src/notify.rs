@@ -4,6 +4,7 @@ use crate::sockets;
 use rustix::net::sockopt::set_socket_passcred;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use rustix::process::Pid;
+use schema::calls::{self, Count};
 use schema::{Failure, Instance};
 use std::io::{self, IoSliceMut};
 use std::mem::MaybeUninit;
@@ -14,12 +15,16 @@ use tokio::io::Interest;
 const LONGEST: usize = 4096;
 
 /// What a message says. Assignments that we do not know are ignored, as the protocol wants it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Notice {
     /// The service serves.
     pub(crate) ready: bool,
     /// Its main loop runs.
     pub(crate) alive: bool,
+    /// Connections that it serves.
+    pub(crate) connections: Option<u32>,
+    /// Methods that it was called for, and how often, altogether.
+    pub(crate) calls: Vec<(String, Count)>,
 }
 
 /// A service's notification socket.
@@ -64,10 +69,23 @@ fn parse(message: &[u8]) -> Notice {
         match line {
             b"READY=1" => notice.ready = true,
             b"WATCHDOG=1" => notice.alive = true,
-            _ => {}
+            other => notice.more(other),
         }
     }
     notice
+}
+
+impl Notice {
+    /// What our own services say besides.
+    fn more(&mut self, line: &[u8]) {
+        match std::str::from_utf8(line).ok().and_then(|line| line.split_once('=')) {
+            Some((calls::NOTE, text)) => {
+                self.calls.extend(calls::read_note(text).map(|(method, count)| (method.to_owned(), count)));
+            }
+            Some((calls::CONNECTIONS, text)) => self.connections = text.parse().ok(),
+            _ => {}
+        }
+    }
 }
 
 #[cfg(test)]
@@ -77,9 +95,13 @@ mod tests {
 
     #[test]
     fn messages_have_several_lines() {
-        assert_eq!(parse(b"STATUS=on its way\nREADY=1\n"), Notice { ready: true, alive: false });
-        assert_eq!(parse(b"WATCHDOG=1"), Notice { ready: false, alive: true });
+        assert_eq!(parse(b"STATUS=on its way\nREADY=1\n"), Notice { ready: true, ..Notice::default() });
+        assert_eq!(parse(b"WATCHDOG=1"), Notice { alive: true, ..Notice::default() });
         assert_eq!(parse(b"READY=0\nREADY=10\nXREADY=1"), Notice::default());
+        let count = Count { answered: 7, ..Count::default() };
+        let text = format!("{}\n{}=3\n{}=wrong", calls::note("a.b", &count), calls::CONNECTIONS, calls::NOTE);
+        let wanted = Notice { connections: Some(3), calls: vec![("a.b".to_owned(), count)], ..Notice::default() };
+        assert_eq!(parse(text.as_bytes()), wanted);
     }
 
     proptest! {

@@ -14,8 +14,10 @@ use kit::actor::on_thread;
 use kit::users::User;
 use kit::{Watched, watch};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
-use schema::supervisor::{ServiceStatus, State};
+use schema::calls::Count;
+use schema::supervisor::{MethodCalls, ServiceCalls, ServiceStatus, State, Usage};
 use schema::{Failure, Instance};
+use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
@@ -46,7 +48,13 @@ struct Process {
     pid: Pid,
     pidfd: Rc<AsyncFd<Watched>>,
     started: Instant,
+    /// What it was called for, as it tells it.
+    calls: BTreeMap<String, Count>,
+    connections: u32,
 }
+
+/// Methods of one service that are counted: many more than any of ours has.
+const METHODS: usize = 256;
 
 impl Service {
     /// A service that is started as soon as the actor runs.
@@ -97,7 +105,13 @@ impl Service {
         let Child { pid, pidfd } = child;
         tracing::info!(service = self.name(), pid = pid.as_raw_nonzero(), "started");
         let pidfd = Rc::new(watch(pidfd).inspect_err(|_| abandon(pid))?);
-        self.process = Some(Process { pid, pidfd: Rc::clone(&pidfd), started: Instant::now() });
+        self.process = Some(Process {
+            pid,
+            pidfd: Rc::clone(&pidfd),
+            started: Instant::now(),
+            calls: BTreeMap::new(),
+            connections: 0,
+        });
         context.spawn(end_of(pidfd).into_actor(self).map(move |how, service, context| {
             service.process = None;
             let how = if cage.ran_out_of_memory() { format!("{how}: out of memory") } else { how };
@@ -241,7 +255,11 @@ impl Service {
 
     fn heard(&mut self, sender: Option<Pid>, notice: Notice, context: &mut Context<Self>) {
         // A child of the service, or a message of a process that is gone, says nothing about this one.
-        let Some(process) = self.process.as_ref().filter(|process| Some(process.pid) == sender) else { return };
+        let Some(process) = self.process.as_mut().filter(|process| Some(process.pid) == sender) else { return };
+        process.count(notice.connections, notice.calls);
+        if !notice.ready && !notice.alive {
+            return;
+        }
         let (now, usage) = (Instant::now(), silence::usage(process.pid));
         if notice.ready {
             tracing::info!(service = self.name(), "ready");
@@ -252,6 +270,18 @@ impl Service {
             self.lifecycle.alive(now, usage);
         }
         self.follow(None, context);
+    }
+}
+
+impl Process {
+    /// Notes what it tells of calls.
+    fn count(&mut self, connections: Option<u32>, calls: Vec<(String, Count)>) {
+        self.connections = connections.unwrap_or(self.connections);
+        for (method, count) in calls {
+            if self.calls.len() < METHODS || self.calls.contains_key(&method) {
+                self.calls.insert(method, count);
+            }
+        }
     }
 }
 
@@ -329,7 +359,7 @@ impl Handler<Heard> for Service {
     }
 }
 
-/// How is it? The memory is left for the asker to look up.
+/// How is it? What it uses is left for the asker to look up.
 #[derive(Message)]
 #[rtype(result = "Result<ServiceStatus, Failure>")]
 pub(crate) struct Query;
@@ -349,7 +379,29 @@ impl Handler<Query> for Service {
             memory: 0,
             last_error: self.lifecycle.last_error().to_owned(),
             executable: self.launcher.plan.foreign().map(|path| path.display().to_string()).unwrap_or_default(),
+            usage: Usage::default(),
         })
+    }
+}
+
+/// What was its process called for, if there is one?
+#[derive(Message)]
+#[rtype(result = "Result<Option<ServiceCalls>, Failure>")]
+pub(crate) struct Calls;
+
+impl Handler<Calls> for Service {
+    type Result = Result<Option<ServiceCalls>, Failure>;
+
+    fn handle(&mut self, _: Calls, _: &mut Context<Self>) -> Self::Result {
+        Ok(self.process.as_ref().map(|process| ServiceCalls {
+            service: self.name().to_owned(),
+            connections: process.connections,
+            methods: process
+                .calls
+                .iter()
+                .map(|(method, count)| MethodCalls { method: method.clone(), count: *count })
+                .collect(),
+        }))
     }
 }
 

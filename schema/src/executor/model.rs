@@ -120,6 +120,8 @@ pub struct Stats {
     pub sent: u64,
     /// CPUs that it may run on.
     pub cpus: u32,
+    /// Processes of this run that were killed for want of memory.
+    pub oom_kills: u64,
 }
 
 /// A process of a sandbox.

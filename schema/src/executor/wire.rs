@@ -164,11 +164,13 @@ impl Wire for Stats {
             received: reader.get_received(),
             sent: reader.get_sent(),
             cpus: reader.get_cpus(),
+            oom_kills: reader.get_oom_kills(),
         })
     }
 
     fn write(&self, mut builder: executor_capnp::stats::Builder<'_>) {
-        let Self { at, cpu_ns, memory, memory_limit, pids, block_read, block_written, received, sent, cpus } = self;
+        let Self { at, cpu_ns, memory, memory_limit, pids, block_read, block_written, received, sent, cpus, oom_kills } =
+            self;
         builder.set_at(*at);
         builder.set_cpu_ns(*cpu_ns);
         builder.set_memory(*memory);
@@ -179,6 +181,7 @@ impl Wire for Stats {
         builder.set_received(*received);
         builder.set_sent(*sent);
         builder.set_cpus(*cpus);
+        builder.set_oom_kills(*oom_kills);
     }
 }
 

@@ -1,11 +1,11 @@
 //! A typed client of the log collector.
 
-use super::model::{Chunk, From, LogSpec};
+use super::model::{Chunk, From, LogSpec, Total};
 use crate::bindings::log_collector_capnp::{input_session, log_collector};
 use crate::common::CheckReport;
 use crate::link::{Link, is_lost, within};
 use crate::rpc::request;
-use crate::wire::{Wire, length, read_outcome, set_ids};
+use crate::wire::{Wire, length, list, read_outcome, set_ids};
 use crate::{Call, ContainerId, Failure, Instance};
 use std::cell::RefCell;
 use std::future::Future;
@@ -128,6 +128,11 @@ impl Client {
     /// Names what is kept of logs, and what of it is damaged.
     pub async fn check(&self, call: &Call, repair: bool) -> Result<CheckReport, Failure> {
         request!(self, call, check_request, |params| params.set_repair(repair), CheckReport::read).await
+    }
+
+    /// How much each log has taken.
+    pub async fn totals(&self, call: &Call) -> Result<Vec<Total>, Failure> {
+        request!(self, call, totals_request, |params| {}, |answer| list(answer.get_totals())).await
     }
 }
 

@@ -1,5 +1,6 @@
 //! Domain types of `log-collector.capnp`.
 
+use crate::ContainerId;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -60,6 +61,19 @@ pub struct Record {
     /// The bytes, as written.
     pub data: Vec<u8>,
     /// Bytes of this stream that were dropped just before.
+    pub dropped: u64,
+}
+
+/// How much a log has taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Total {
+    /// Of the container or exec.
+    pub id: ContainerId,
+    /// Bytes that it has written since it was created, also those that were dropped.
+    pub written: u64,
+    /// Bytes of them that can still be read.
+    pub kept: u64,
+    /// Bytes that were dropped since the service was started.
     pub dropped: u64,
 }
 

@@ -1,10 +1,10 @@
 //! What a log collector implements.
 
-use super::model::{Chunk, From, LogSpec};
+use super::model::{Chunk, From, LogSpec, Total};
 use crate::bindings::log_collector_capnp::{input_session, log_collector as wire};
 use crate::common::{About, CheckReport};
 use crate::rpc::{answer, answer_hello};
-use crate::wire::{Wire, ids, text};
+use crate::wire::{Wire, ids, length, set_list, text};
 use crate::{Call, ContainerId, Failure};
 use std::rc::Rc;
 
@@ -43,6 +43,11 @@ pub trait Server: 'static {
     async fn check(&self, call: &Call, repair: bool) -> Result<CheckReport, Failure> {
         let _ = (call, repair);
         Err(crate::rpc::missing("log-collector.check"))
+    }
+    /// How much each log has taken.
+    async fn totals(&self, call: &Call) -> Result<Vec<Total>, Failure> {
+        let _ = call;
+        Err(crate::rpc::missing("log-collector.totals"))
     }
 }
 
@@ -159,6 +164,12 @@ impl<A: Server> wire::Server for Served<A> {
             |call, p| self.api.check(&call, p.get_repair()).await,
             |value, builder| value.write(builder)
         )
+    }
+
+    async fn totals(self: Rc<Self>, params: wire::TotalsParams, mut results: wire::TotalsResults) -> capnp::Result<()> {
+        answer!(params, results, "log-collector.totals", |call, p| self.api.totals(&call).await, |values, builder| {
+            set_list(builder.init_totals(length(&values)), &values)
+        })
     }
 }
 

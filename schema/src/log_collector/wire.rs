@@ -1,8 +1,8 @@
 //! Conversions of `log-collector.capnp`.
 
-use super::model::{Chunk, From, LogMode, LogSpec, Record, Stream};
+use super::model::{Chunk, From, LogMode, LogSpec, Record, Stream, Total};
 use crate::Failure;
-use crate::bindings::log_collector_capnp::{self, chunk, from, log_spec, record};
+use crate::bindings::log_collector_capnp::{self, chunk, from, log_spec, record, total};
 use crate::wire::{Wire, length, list, set_list, set_texts, text, texts};
 
 impl Wire for LogSpec {
@@ -51,6 +51,27 @@ impl Wire for From {
             Self::LastLines(lines) => builder.set_last_lines(*lines),
             Self::Since(time) => builder.set_since(*time),
         }
+    }
+}
+
+impl Wire for Total {
+    type Owned = total::Owned;
+
+    fn read(reader: total::Reader<'_>) -> Result<Self, Failure> {
+        Ok(Self {
+            id: text(reader.get_id())?.parse()?,
+            written: reader.get_written(),
+            kept: reader.get_kept(),
+            dropped: reader.get_dropped(),
+        })
+    }
+
+    fn write(&self, mut builder: total::Builder<'_>) {
+        let Self { id, written, kept, dropped } = self;
+        builder.set_id(id.as_str());
+        builder.set_written(*written);
+        builder.set_kept(*kept);
+        builder.set_dropped(*dropped);
     }
 }
 

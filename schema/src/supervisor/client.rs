@@ -1,6 +1,6 @@
 //! A typed client of the supervisor.
 
-use super::model::{Held, ServiceStatus};
+use super::model::{Held, ServiceCalls, ServiceStatus};
 use crate::bindings::supervisor_capnp::supervisor;
 use crate::link::Link;
 use crate::rpc::request;
@@ -71,6 +71,11 @@ impl Client {
     /// What each process of the instance holds.
     pub async fn audit(&self, call: &Call) -> Result<Vec<Held>, Failure> {
         request!(self, call, audit_request, |params| {}, |answer| list(answer.get_processes())).await
+    }
+
+    /// What was called at the supervisor and at each service that runs.
+    pub async fn calls(&self, call: &Call) -> Result<Vec<ServiceCalls>, Failure> {
+        request!(self, call, calls_request, |params| {}, |answer| list(answer.get_services())).await
     }
 
     /// Ends the services, the supervisor and its keeper.

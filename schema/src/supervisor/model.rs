@@ -1,5 +1,6 @@
 //! Domain types of `supervisor.capnp`.
 
+use crate::calls::Count;
 use serde::{Deserialize, Serialize};
 
 /// How one of our processes is.
@@ -21,6 +22,43 @@ pub struct ServiceStatus {
     pub last_error: String,
     /// The program that replaces the installed one; empty: none does.
     pub executable: String,
+    /// What the current process uses.
+    pub usage: Usage,
+}
+
+/// What the current process of a service uses; all zero of one that does not run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// CPU time so far, nanoseconds.
+    pub cpu_ns: u64,
+    /// Bytes that disks read for it.
+    pub io_read: u64,
+    /// Bytes that they wrote for it.
+    pub io_written: u64,
+    /// Open descriptors.
+    pub descriptors: u32,
+    /// Threads.
+    pub threads: u32,
+}
+
+/// What the current process of a service was called for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceCalls {
+    /// Name.
+    pub service: String,
+    /// Connections that it serves.
+    pub connections: u32,
+    /// By method, in the order of their names.
+    pub methods: Vec<MethodCalls>,
+}
+
+/// Calls of one method.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MethodCalls {
+    /// `containers.start`.
+    pub method: String,
+    /// How often, how it ended, how long it took.
+    pub count: Count,
 }
 
 /// What a process of ours holds.

@@ -1,6 +1,6 @@
 //! What a supervisor implements.
 
-use super::model::{Held, ServiceStatus};
+use super::model::{Held, ServiceCalls, ServiceStatus};
 use crate::bindings::supervisor_capnp::supervisor as wire;
 use crate::common::About;
 use crate::rpc::{answer, answer_hello};
@@ -22,6 +22,8 @@ pub trait Server: 'static {
     async fn log_file(&self, call: &Call, service: String) -> Result<PathBuf, Failure>;
     /// What each process of the instance holds.
     async fn audit(&self, call: &Call) -> Result<Vec<Held>, Failure>;
+    /// What was called at the supervisor and at each service that runs.
+    async fn calls(&self, call: &Call) -> Result<Vec<ServiceCalls>, Failure>;
     /// Ends the services, the supervisor and its keeper.
     async fn shut_down(&self, call: &Call) -> Result<(), Failure>;
 }
@@ -93,6 +95,12 @@ impl<A: Server> wire::Server for Served<A> {
     async fn audit(self: Rc<Self>, params: wire::AuditParams, mut results: wire::AuditResults) -> capnp::Result<()> {
         answer!(params, results, "supervisor.audit", |call, p| self.api.audit(&call).await, |values, builder| {
             set_list(builder.init_processes(length(&values)), &values)
+        })
+    }
+
+    async fn calls(self: Rc<Self>, params: wire::CallsParams, mut results: wire::CallsResults) -> capnp::Result<()> {
+        answer!(params, results, "supervisor.calls", |call, p| self.api.calls(&call).await, |values, builder| {
+            set_list(builder.init_services(length(&values)), &values)
         })
     }
 

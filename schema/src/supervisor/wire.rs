@@ -1,9 +1,10 @@
 //! Conversions of `supervisor.capnp`.
 
-use super::model::{Held, ServiceStatus, State};
+use super::model::{Held, MethodCalls, ServiceCalls, ServiceStatus, State, Usage};
 use crate::Failure;
-use crate::bindings::supervisor_capnp::{self, held, service_status};
-use crate::wire::{Wire, length, set_texts, text, texts};
+use crate::bindings::supervisor_capnp::{self, held, method_calls, service_calls, service_status};
+use crate::calls::Count;
+use crate::wire::{Wire, length, list, set_list, set_texts, text, texts};
 
 impl Wire for ServiceStatus {
     type Owned = service_status::Owned;
@@ -24,11 +25,19 @@ impl Wire for ServiceStatus {
             memory: reader.get_memory(),
             last_error: text(reader.get_last_error())?,
             executable: text(reader.get_executable())?,
+            usage: Usage {
+                cpu_ns: reader.get_cpu_ns(),
+                io_read: reader.get_io_read(),
+                io_written: reader.get_io_written(),
+                descriptors: reader.get_descriptors(),
+                threads: reader.get_threads(),
+            },
         })
     }
 
     fn write(&self, mut builder: service_status::Builder<'_>) {
-        let Self { service, pid, state, restarts, uptime_ms, memory, last_error, executable } = self;
+        let Self { service, pid, state, restarts, uptime_ms, memory, last_error, executable, usage } = self;
+        let Usage { cpu_ns, io_read, io_written, descriptors, threads } = usage;
         builder.set_service(service);
         builder.set_pid(*pid);
         builder.set_state(match state {
@@ -43,6 +52,67 @@ impl Wire for ServiceStatus {
         builder.set_memory(*memory);
         builder.set_last_error(last_error);
         builder.set_executable(executable);
+        builder.set_cpu_ns(*cpu_ns);
+        builder.set_io_read(*io_read);
+        builder.set_io_written(*io_written);
+        builder.set_descriptors(*descriptors);
+        builder.set_threads(*threads);
+    }
+}
+
+impl Wire for ServiceCalls {
+    type Owned = service_calls::Owned;
+
+    fn read(reader: service_calls::Reader<'_>) -> Result<Self, Failure> {
+        Ok(Self {
+            service: text(reader.get_service())?,
+            connections: reader.get_connections(),
+            methods: list(reader.get_methods())?,
+        })
+    }
+
+    fn write(&self, mut builder: service_calls::Builder<'_>) {
+        let Self { service, connections, methods } = self;
+        builder.set_service(service);
+        builder.set_connections(*connections);
+        set_list(builder.init_methods(length(methods)), methods);
+    }
+}
+
+impl Wire for MethodCalls {
+    type Owned = method_calls::Owned;
+
+    fn read(reader: method_calls::Reader<'_>) -> Result<Self, Failure> {
+        let mut durations = [0; _];
+        for (place, number) in durations.iter_mut().zip(reader.get_durations()?) {
+            *place = number;
+        }
+        Ok(Self {
+            method: text(reader.get_method())?,
+            count: Count {
+                answered: reader.get_answered(),
+                refused: reader.get_refused(),
+                failed: reader.get_failed(),
+                dropped: reader.get_dropped(),
+                total_ns: reader.get_total_ns(),
+                durations,
+            },
+        })
+    }
+
+    fn write(&self, mut builder: method_calls::Builder<'_>) {
+        let Self { method, count } = self;
+        let Count { answered, refused, failed, dropped, total_ns, durations } = count;
+        builder.set_method(method);
+        builder.set_answered(*answered);
+        builder.set_refused(*refused);
+        builder.set_failed(*failed);
+        builder.set_dropped(*dropped);
+        builder.set_total_ns(*total_ns);
+        let mut list = builder.init_durations(length(durations));
+        for (index, number) in (0..).zip(durations) {
+            list.set(index, *number);
+        }
     }
 }
 

@@ -197,9 +197,9 @@ impl Server for Api {
         watching::events(&self.shared.journal, after, since, Duration::from_millis(wait_ms.into())).await
     }
 
-    async fn exec(&self, _: &Call, container: String, exec: ContainerId, spec: ExecSpec) -> Result<Exec, Failure> {
+    async fn exec(&self, call: &Call, container: String, exec: ContainerId, spec: ExecSpec) -> Result<Exec, Failure> {
         let handle = self.find(&container).await?;
-        operations::detached(operations::exec(Rc::clone(&self.shared), handle, exec, spec)).await
+        operations::detached(operations::exec(Rc::clone(&self.shared), handle, call.request, exec, spec)).await
     }
 
     async fn exec_wait(&self, _: &Call, exec: ContainerId) -> Result<ExitRecord, Failure> {

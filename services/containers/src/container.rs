@@ -18,6 +18,7 @@ use crate::exec::ExecHandle;
 use crate::journal::Page;
 use crate::record::Record;
 use crate::registry::{Forget, Registry};
+use crate::workers::on_behalf;
 use actix::prelude::*;
 use schema::Failure;
 use std::cell::Cell;
@@ -125,7 +126,7 @@ impl ContainerActor {
             phase = ?self.record.phase,
             request = %schema::call::RequestId(request)
         );
-        let driven = work.instrument(span).into_actor(self).map(move |result, actor, ctx| {
+        let driven = on_behalf(request, work).instrument(span).into_actor(self).map(move |result, actor, ctx| {
             actor.driver = None;
             done(result, actor, ctx);
         });

@@ -1,6 +1,8 @@
 //! The five services that do what this one decides.
 
+use schema::call::RequestId;
 use schema::{Call, Failure, Instance, executor, filesystem, image_store, log_collector, network};
+use std::future::Future;
 use std::time::Duration;
 
 /// How long one step of a worker may take. The step is ours, not the user's: it goes on when the user has gone.
@@ -38,9 +40,20 @@ impl Workers {
     }
 }
 
-/// A request of our own, for one step.
+tokio::task_local! {
+    /// Whose work is done.
+    static REQUEST: RequestId;
+}
+
+/// Work for a request: its own steps belong to that, too. 0: nobody knows whose it is.
+pub(crate) async fn on_behalf<T>(request: u64, work: impl Future<Output = T>) -> T {
+    if request == 0 { work.await } else { REQUEST.scope(RequestId(request), work).await }
+}
+
+/// One step of our own, for the request whose work this is; else a request of its own.
 pub(crate) fn own_call() -> Call {
-    Call::within(STEP)
+    let call = Call::within(STEP);
+    REQUEST.try_with(|request| Call { request: *request, ..call }).unwrap_or(call)
 }
 
 /// Does something that must be done at last, again and again; each failure is told to `failed`.

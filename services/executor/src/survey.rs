@@ -42,6 +42,7 @@ pub(crate) fn stats(host: &Host, running: &Running) -> Result<Stats, Failure> {
         received,
         sent,
         cpus: cpus(first)?,
+        oom_kills: host.cgroups.oom_kills(&running.id),
     })
 }
 

@@ -1,7 +1,7 @@
 //! From `main` to serving.
 
 use crate::access::Door;
-use crate::notify::{Notifier, keep_alive};
+use crate::notify::{Notifier, keep_alive_and_tell};
 use crate::shelf::{self, Shelf};
 use crate::vital::Vital;
 use crate::{format, log, serve, sys};
@@ -128,7 +128,7 @@ where
         notifier.ready();
         tracing::info!("ready");
         door.verify();
-        actix::spawn(keep_alive(notifier, vital));
+        actix::spawn(keep_alive_and_tell(notifier, vital));
         serve::serve_at(listener, bootstrap, door).await;
         Ok(())
     })

@@ -99,13 +99,17 @@ const OOM: [&str; 2] = ["memory.events", "memory.oom_control"];
 
 /// Whether the kernel has killed a process in one of these cgroups for want of memory.
 pub fn oom_killed(directories: impl IntoIterator<Item = impl AsRef<Path>>) -> bool {
-    let files = directories.into_iter().flat_map(|directory| OOM.map(|file| directory.as_ref().join(file)));
-    files.filter_map(|file| fs::read_to_string(file).ok()).any(|text| tells(&text))
+    oom_kills(directories) > 0
 }
 
-fn tells(text: &str) -> bool {
-    let count = text.lines().find_map(|line| line.strip_prefix("oom_kill "));
-    count.and_then(|count| count.trim().parse::<u64>().ok()).is_some_and(|count| count > 0)
+/// How many processes in these cgroups the kernel has killed for want of memory: one cgroup of a container tells.
+pub fn oom_kills(directories: impl IntoIterator<Item = impl AsRef<Path>>) -> u64 {
+    let files = directories.into_iter().flat_map(|directory| OOM.map(|file| directory.as_ref().join(file)));
+    files.filter_map(|file| fs::read_to_string(file).ok()).filter_map(|text| told(&text)).max().unwrap_or(0)
+}
+
+fn told(text: &str) -> Option<u64> {
+    text.lines().find_map(|line| line.strip_prefix("oom_kill "))?.trim().parse().ok()
 }
 
 /// A line of mountinfo (proc(5)), if it is of a hierarchy: mount point, whether it is v2, options.

@@ -1,5 +1,7 @@
-//! Tracing, to a file of bounded size under the state directory.
+//! Tracing, to a file of bounded size under the state directory: an object of JSON a line. `cctl system logs` shows them to
+//! people, and finds those of one request among all processes.
 
+pub use schema::instance::previous_log as previous;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -21,7 +23,13 @@ pub fn init(path: &Path) -> io::Result<()> {
     }
     let filter = EnvFilter::try_from_env("CCTL_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     let writer = Writer(Arc::new(Mutex::new(Rotating::open(path.to_owned())?)));
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(writer).finish();
+    let subscriber = tracing_subscriber::fmt()
+        .json()
+        .with_current_span(false)
+        .with_span_list(true)
+        .with_env_filter(filter)
+        .with_writer(writer)
+        .finish();
     tracing::subscriber::set_global_default(subscriber).map_err(io::Error::other)?;
     std::panic::set_hook(Box::new(|panic| {
         tracing::error!(%panic, "a bug: this process ends");
@@ -59,13 +67,6 @@ impl Rotating {
         self.length = 0;
         Ok(())
     }
-}
-
-/// Where the log before this one is.
-pub fn previous(path: &Path) -> PathBuf {
-    let mut previous = path.to_owned().into_os_string();
-    previous.push(".1");
-    previous.into()
 }
 
 fn copy(from: &Path, to: &Path) -> io::Result<()> {

@@ -1,13 +1,19 @@
 //! Readiness and liveness, by the protocol of systemd's `sd_notify(3)`.
 
+use crate::serve;
 use crate::vital::Vital;
+use schema::calls::{self, Count};
 use schema::link::ShortPath;
+use std::collections::HashMap;
 use std::env;
 use std::io;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::path::Path;
 use std::time::Duration;
+
+/// Methods that one message tells of: a line has at most some 350 bytes, and a supervisor takes 4096.
+const AT_ONCE: usize = 10;
 
 /// Tells the process that started us how we are. Does nothing if nobody asked to be told.
 #[derive(Debug, Default)]
@@ -47,17 +53,52 @@ impl Notifier {
         self.watchdog.map(|tolerated| tolerated / 2)
     }
 
-    fn say(&self, message: &str) {
-        if let Some(socket) = &self.socket
-            && let Err(error) = socket.send(message.as_bytes())
-        {
+    fn say(&self, message: &str) -> bool {
+        let sent = self.socket.as_ref().map_or(Ok(0), |socket| socket.send(message.as_bytes()));
+        if let Err(error) = &sent {
             tracing::warn!(%error, message, "cannot notify the supervisor");
+        }
+        sent.is_ok()
+    }
+}
+
+/// What was told of calls.
+#[derive(Default)]
+struct Told {
+    connections: u32,
+    methods: HashMap<&'static str, Count>,
+}
+
+impl Told {
+    /// Tells what is new, in messages that a receiver takes whole.
+    fn tell(&mut self, notifier: &Notifier) {
+        let connections = serve::connections();
+        if connections != self.connections && notifier.say(&format!("{}={connections}", calls::CONNECTIONS)) {
+            self.connections = connections;
+        }
+        let counts = calls::counts();
+        let new: Vec<_> = counts.iter().filter(|(method, count)| self.methods.get(method) != Some(count)).collect();
+        for part in new.chunks(AT_ONCE) {
+            let lines: Vec<String> = part.iter().map(|(method, count)| calls::note(method, count)).collect();
+            if notifier.say(&lines.join("\n")) {
+                self.methods.extend(part.iter().map(|told| **told));
+            }
         }
     }
 }
 
 /// Says from the main loop, as long as it turns and all that is vital answers, that we are alive.
 pub async fn keep_alive(notifier: Notifier, vital: Vital) {
+    repeat(notifier, vital, |_| {}).await;
+}
+
+/// The same of a service, whose supervisor also hears what was called.
+pub(crate) async fn keep_alive_and_tell(notifier: Notifier, vital: Vital) {
+    let mut told = Told::default();
+    repeat(notifier, vital, |notifier| told.tell(notifier)).await;
+}
+
+async fn repeat(notifier: Notifier, vital: Vital, mut more: impl FnMut(&Notifier)) {
     let Some(interval) = notifier.interval() else { return };
     let mut ticks = tokio::time::interval(interval);
     // A process that was not let run for long has one thing to say, not several.
@@ -68,6 +109,7 @@ pub async fn keep_alive(notifier: Notifier, vital: Vital) {
             None => notifier.alive(),
             Some(part) => tracing::error!(part, "does not answer: this process says no more that it is alive"),
         }
+        more(&notifier);
     }
 }
 

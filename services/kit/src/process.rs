@@ -1,5 +1,7 @@
 //! Facts about processes and the running kernel, from /proc.
 
+use nix::unistd::{SysconfVar, sysconf};
+use schema::supervisor::Usage;
 use std::fs;
 use std::io;
 
@@ -46,6 +48,44 @@ pub fn memory(pid: i32) -> io::Result<u64> {
     Ok(kib * 1024)
 }
 
+/// What a process uses. Fails if it has ended.
+pub fn usage(pid: i32) -> io::Result<Usage> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    let (ticks, threads) = parse_usage(&stat).ok_or(io::ErrorKind::InvalidData)?;
+    let per_second = sysconf(SysconfVar::CLK_TCK)?.and_then(|ticks| u64::try_from(ticks).ok());
+    let per_second = per_second.filter(|ticks| *ticks > 0).ok_or(io::ErrorKind::Unsupported)?;
+    let io = fs::read_to_string(format!("/proc/{pid}/io"))?;
+    let bytes = |key: &str| {
+        let number = io.lines().find_map(|line| line.strip_prefix(key));
+        number.and_then(|number| number.trim().parse().ok()).unwrap_or(0)
+    };
+    Ok(Usage {
+        cpu_ns: ticks.saturating_mul(1_000_000_000 / per_second),
+        io_read: bytes("read_bytes:"),
+        io_written: bytes("write_bytes:"),
+        descriptors: descriptors(pid)?,
+        threads,
+    })
+}
+
+/// Time on CPUs, in ticks, and threads (proc(5): fields 14, 15 and 20 of /proc/pid/stat).
+fn parse_usage(stat: &str) -> Option<(u64, u32)> {
+    let (_, after_name) = stat.rsplit_once(')')?;
+    let fields: Vec<&str> = after_name.split_ascii_whitespace().collect();
+    let number = |index: usize| fields.get(index)?.parse::<u64>().ok();
+    Some((number(11)?.saturating_add(number(12)?), u32::try_from(number(17)?).ok()?))
+}
+
+/// Since Linux 6.2 the size of the directory is the number of descriptors: there may be thousands.
+fn descriptors(pid: i32) -> io::Result<u32> {
+    let directory = format!("/proc/{pid}/fd");
+    let count = match fs::metadata(&directory)?.len() {
+        0 => fs::read_dir(&directory)?.count() as u64,
+        size => size,
+    };
+    Ok(u32::try_from(count).unwrap_or(u32::MAX))
+}
+
 /// Now, in nanoseconds since the Unix epoch.
 pub fn now() -> i64 {
     let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
@@ -61,6 +101,7 @@ mod tests {
         let stat = "7 (a) (b) c) S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 4242 20";
         assert_eq!(parse_start_time(stat), Some(4242));
         assert_eq!(parse_start_time("7 (x"), None);
+        assert_eq!(parse_usage(stat), Some((23, 17)));
     }
 
     #[test]
@@ -70,5 +111,7 @@ mod tests {
         assert!(is_alive(pid, started));
         assert!(!is_alive(pid, started + 1));
         assert!(memory(pid).unwrap() > 0);
+        let (_other, usage) = (fs::File::open("/proc/self/stat").unwrap(), usage(pid).unwrap());
+        assert!(usage.descriptors > 3 && usage.threads > 0, "{usage:?}");
     }
 }

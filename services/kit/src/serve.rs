@@ -37,6 +37,11 @@ const LARGEST_MESSAGE: usize = 1 << 20;
 /// Refusals are told once in so long a time.
 const TOLD: Duration = Duration::from_secs(10);
 
+/// The connections that this thread serves.
+pub fn connections() -> u32 {
+    limits::connections()
+}
+
 /// Accepts connections for ever, of root, of its own user, and of the services that need this one.
 pub async fn serve(listener: UnixListener, bootstrap: impl Into<Bootstrap>) {
     serve_at(listener, bootstrap, Door::open("")).await;

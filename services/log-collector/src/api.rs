@@ -12,11 +12,12 @@ use futures::{StreamExt, TryStreamExt};
 use kit::actor::ask;
 use kit::store::Store;
 use schema::common::{CheckReport, Problem};
-use schema::log_collector::{Chunk, From, LogSpec, Server};
+use schema::log_collector::{Chunk, From, LogSpec, Server, Total};
 use schema::{Call, ContainerId, Failure};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
@@ -125,6 +126,21 @@ impl Server for Api {
         let logs = self.logs.send(All).await.map_err(Failure::internal)?;
         let store = ask(&self.logs, Records).await?;
         kit::actor::on_thread(move || check(&logs, &store)).await
+    }
+
+    async fn totals(&self, _call: &Call) -> Result<Vec<Total>, Failure> {
+        let logs = self.logs.send(All).await.map_err(Failure::internal)?;
+        let totals = logs.into_iter().filter_map(|(id, shared)| {
+            let view = shared.view.borrow();
+            let exists = !matches!(view.phase, Phase::Absent | Phase::Removed);
+            exists.then(|| Total {
+                id,
+                written: view.end,
+                kept: view.end.saturating_sub(view.start()),
+                dropped: shared.dropped.load(Ordering::Relaxed),
+            })
+        });
+        Ok(totals.collect())
     }
 
     async fn open_input(

@@ -7,6 +7,7 @@ use crate::holds::Holds;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use tokio::sync::watch;
 
 /// Whether more is to be expected.
@@ -69,6 +70,8 @@ pub(crate) struct Shared {
     pub(crate) holds: Holds,
     /// What keeps compression and rotation out of each other's way.
     pub(crate) turn: Turn,
+    /// Bytes that this process has dropped.
+    pub(crate) dropped: AtomicU64,
     /// None: what is sealed here stays as it is.
     compressor: Option<Compressor>,
 }
@@ -82,6 +85,7 @@ impl Shared {
             view: watch::Sender::new(view),
             holds: Holds::default(),
             turn: Turn::default(),
+            dropped: AtomicU64::new(0),
             compressor,
         })
     }

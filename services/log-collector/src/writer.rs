@@ -19,6 +19,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// Entries of one stream that follow each other within this time are one: nanoseconds.
 const TOGETHER: i64 = 1_000_000;
@@ -227,6 +228,7 @@ impl Writer {
             let length = u32::try_from(bytes).unwrap_or(u32::MAX);
             self.append_at(at, Kind::Gap(stream), self.accounted[number(stream)], length)?;
             self.accounted[number(stream)] += u64::from(length);
+            self.shared.dropped.fetch_add(u64::from(length), Ordering::Relaxed);
             bytes -= u64::from(length);
         }
         Ok(())

@@ -6,8 +6,9 @@ use crate::container::Parts;
 use crate::journal::ExecPage;
 use crate::plan::{self, SANDBOXES};
 use crate::resume::unknown_end;
-use crate::workers::{STEP, insist, own_call};
+use crate::workers::{STEP, insist, on_behalf, own_call};
 use actix::prelude::*;
+use schema::call::RequestId;
 use schema::common::ExitRecord;
 use schema::executor::{Phase as Sandbox, Started};
 use schema::{Code, Failure};
@@ -27,8 +28,10 @@ impl ExecActor {
         if let Some(previous) = self.driver.take() {
             ctx.cancel_future(previous);
         }
-        let span = tracing::info_span!("exec", id = self.record.id.short(), container = self.record.container.short());
-        let driven = work.instrument(span).into_actor(self).map(move |result, actor, ctx| {
+        let ExecRecord { id, container, request, .. } = &self.record;
+        let (id, container, number) = (id.short(), container.short(), RequestId(*request));
+        let span = tracing::info_span!("exec", id, container, request = %number);
+        let driven = on_behalf(*request, work).instrument(span).into_actor(self).map(move |result, actor, ctx| {
             actor.driver = None;
             done(result, actor, ctx);
         });

@@ -3,6 +3,7 @@
 use crate::noted::Noted;
 use crate::record::Record;
 use schema::ContainerId;
+use schema::call::RequestId;
 use schema::common::ExitRecord;
 use schema::containers::{Exec, ExecSpec};
 use schema::executor::{self, ProcessSpec, Started};
@@ -33,6 +34,9 @@ pub(crate) struct ExecRecord {
     pub(crate) container: ContainerId,
     /// What was asked for: recognises a repetition.
     pub(crate) requested: ExecSpec,
+    /// Of whoever asked for it; 0: an earlier version did not record it.
+    #[serde(default)]
+    pub(crate) request: u64,
     /// How far it is.
     pub(crate) phase: ExecPhase,
     /// What it executes.
@@ -51,13 +55,14 @@ pub(crate) struct ExecRecord {
 
 impl ExecRecord {
     /// An exec to be run in a container.
-    pub(crate) fn new(id: ContainerId, record: &Record, spec: ExecSpec) -> Self {
+    pub(crate) fn new(id: ContainerId, record: &Record, spec: ExecSpec, request: RequestId) -> Self {
         Self {
             id,
             container: record.id().clone(),
             process: record.exec_process(&spec),
             log: record.log(PathBuf::new(), spec.terminal, spec.open_stdin),
             requested: spec,
+            request: request.0,
             phase: ExecPhase::Preparing,
             pid: 0,
             position: 0,

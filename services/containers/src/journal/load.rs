@@ -268,7 +268,7 @@ mod tests {
         let state = State::new();
         let page = ExecPage::new(Arc::new(state.journal("a")));
         let spec = ExecSpec { arguments: vec!["true".to_owned()], ..ExecSpec::default() };
-        let prepared = ExecRecord::new(fixture::id(2), &fixture::record(1, "web"), spec);
+        let prepared = ExecRecord::new(fixture::id(2), &fixture::record(1, "web"), spec, RequestId(7));
         let mut running = prepared.clone();
         running.started(Started { pid: 7, started_at: 1 });
         page.write(&running).await.unwrap();

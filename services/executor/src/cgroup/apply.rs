@@ -133,7 +133,12 @@ impl Cgroups {
         pids
     }
 
-    /// Whether the kernel has killed a process of this container for want of memory.
+    /// How many processes of this container the kernel has killed for want of memory.
+    pub(crate) fn oom_kills(&self, id: &ContainerId) -> u64 {
+        kit::cgroup::oom_kills(self.directories(id.as_str()))
+    }
+
+    /// Whether there were any.
     pub(crate) fn oom_killed(&self, id: &ContainerId) -> bool {
         kit::cgroup::oom_killed(self.directories(id.as_str()))
     }

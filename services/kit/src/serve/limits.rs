@@ -141,6 +141,15 @@ struct Present {
     by_user: HashMap<u32, usize>,
 }
 
+thread_local! {
+    static CONNECTIONS: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Those of this thread.
+pub(super) fn connections() -> u32 {
+    CONNECTIONS.get()
+}
+
 /// One connection; dropped when it ends.
 #[derive(Debug)]
 pub(super) struct Admitted {
@@ -179,12 +188,14 @@ impl Crowd {
             *by_user.entry(user).or_default() += 1;
         }
         drop(present);
+        CONNECTIONS.set(CONNECTIONS.get() + 1);
         Some(Admitted { process, user, present: Rc::clone(&self.present) })
     }
 }
 
 impl Drop for Admitted {
     fn drop(&mut self) {
+        CONNECTIONS.set(CONNECTIONS.get() - 1);
         let mut present = self.present.borrow_mut();
         leave(&mut present.by_process, &self.process);
         if let Some(user) = self.user {
@@ -212,8 +223,9 @@ mod tests {
         let first: Vec<_> = std::iter::from_fn(|| crowd.admit(1, None)).collect();
         assert_eq!(first.len(), OF_ONE);
         let others: Vec<_> = (2..100).map_while(|process| crowd.admit(process, None)).collect();
-        assert_eq!(others.len(), 98);
+        assert_eq!((others.len(), connections()), (98, 98 + u32::try_from(OF_ONE).unwrap()));
         drop(first);
+        assert_eq!(connections(), 98);
         assert!(crowd.admit(1, None).is_some());
         assert_eq!(crowd.present.borrow().by_process.len(), 98);
     }
