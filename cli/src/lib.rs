@@ -10,6 +10,9 @@ mod commands;
 mod console;
 mod engine;
 mod error;
+mod journal;
+mod metrics;
+mod otlp;
 mod parse;
 mod render;
 mod select;
@@ -18,6 +21,7 @@ mod sys;
 mod template;
 mod terminal;
 mod transfer;
+mod watch;
 
 use error::Result;
 use std::future::Future;
@@ -26,11 +30,21 @@ use std::future::Future;
 pub fn main() -> ! {
     terminal::restore_on_panic();
     let code = match args::parse(std::env::args_os()) {
-        Ok(command) => obey(command),
+        Ok(command) => match begin() {
+            Ok(()) => obey(command),
+            Err(failure) => error::Error::from(failure).answer(error::Kind::of(&command)),
+        },
         Err(usage) => usage.answer(),
     };
     terminal::restore();
     std::process::exit(code.into())
+}
+
+/// All that is called from here on belongs to one request, which the caller may have a number for.
+fn begin() -> std::result::Result<(), schema::Failure> {
+    let number = std::env::var_os("CCTL_REQUEST");
+    let number = number.as_ref().map(|number| number.to_string_lossy());
+    schema::call::begin_command(number.as_deref()).map_err(|failure| failure.context("CCTL_REQUEST"))
 }
 
 fn obey(command: args::Command) -> u8 {

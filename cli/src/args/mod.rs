@@ -36,6 +36,8 @@ ENVIRONMENT
   CCTL_CONFIG   configuration, default /etc/cctl
   CCTL_AUTH_FILE  logins to registries, default $XDG_CONFIG_HOME/cctl/auth.json
   CCTL_LIBEXEC  where `system start` looks for the services first
+  CCTL_REQUEST  the number under which services log what this command asks of them: up to ten
+                hexadecimal digits; default random
   NORAW         if it is set, a terminal is left as it is while a container has it
 
 EXIT STATUS

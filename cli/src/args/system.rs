@@ -1,9 +1,13 @@
 //! The verbs of the services.
 
 use super::format::{Format, list_format};
+use crate::journal::{Sought, sought};
+use crate::metrics::{Listen, listen};
+use crate::otlp::{Endpoint, endpoint};
 use crate::parse::number::seconds;
 use crate::parse::time::{Since, since};
-use clap::{Args, Subcommand};
+use crate::watch::Sort;
+use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 /// Arguments of `system audit-log`.
@@ -30,6 +34,12 @@ pub(crate) struct AuditLog {
     /// `json`: an object a line; `table TEMPLATE`, or a template for each line: '{{.User}} {{.Method}}'
     #[arg(long, value_name = "FORMAT", value_parser = list_format)]
     pub(crate) format: Option<Format>,
+}
+
+/// How `system logs` shows lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    Json,
 }
 
 /// Arguments of `system`.
@@ -96,9 +106,43 @@ pub(crate) enum System {
         #[arg(long, conflicts_with = "binary")]
         default: bool,
     },
-    /// Show what a service has to say
+    /// Watch what services and containers use
+    Top {
+        /// Once, instead of on and on
+        #[arg(long)]
+        no_stream: bool,
+        /// What stands first
+        #[arg(long, value_enum, default_value = "cpu")]
+        sort: Sort,
+    },
+    /// Serve figures for Prometheus
+    Metrics {
+        /// Where: a port of this host, or a socket. Without it, or with --once, they are printed once
+        #[arg(long, value_name = "ADDRESS:PORT|unix:PATH", value_parser = listen)]
+        listen: Option<Listen>,
+        /// Print them, and end
+        #[arg(long, conflicts_with = "listen")]
+        once: bool,
+    },
+    /// Send what is logged of calls to a collector of OpenTelemetry, as spans
+    Otlp {
+        /// Where it is: http://127.0.0.1:4318
+        #[arg(long, value_name = "URL", value_parser = endpoint)]
+        endpoint: Endpoint,
+        /// Send what has been logged, and end
+        #[arg(long)]
+        once: bool,
+    },
+    /// Show what services have to say
     Logs {
+        /// `json`: an object a line
+        #[arg(long, value_name = "json", value_enum, hide_possible_values = true)]
+        format: Option<LogFormat>,
+        /// Only what belongs to this request, of all processes in the order of time
+        #[arg(long, value_name = "NUMBER", value_parser = sought)]
+        request: Option<Sought>,
         /// The service
-        service: String,
+        #[arg(required_unless_present = "request")]
+        service: Option<String>,
     },
 }

@@ -26,7 +26,7 @@ mod security;
 mod sink;
 mod spec;
 mod start;
-mod stats;
+pub(crate) mod stats;
 mod system;
 mod top;
 mod version;

@@ -10,14 +10,12 @@ use futures::future::join_all;
 use schema::containers::{Container, State};
 use schema::executor;
 use schema::log_collector::Stream;
-use schema::{Code, Failure};
+use schema::{Call, Code, Failure};
 use std::collections::HashMap;
 use std::time::Duration;
 
 /// Between two samples.
 const INTERVAL: Duration = Duration::from_secs(1);
-/// Draws the next table over the one before.
-const HOME: &str = "\x1b[H\x1b[J";
 
 /// Shows what containers use: once, or on and on until there are none any more.
 pub(crate) async fn run(engine: &Engine, arguments: &Stats) -> Result<u8> {
@@ -25,11 +23,11 @@ pub(crate) async fn run(engine: &Engine, arguments: &Stats) -> Result<u8> {
     let format = arguments.format.as_ref().unwrap_or(&Format::Table);
     let live =
         !arguments.no_stream && terminal::is_on(Stream::Stdout) && matches!(format, Format::Table | Format::TableOf(_));
-    let mut before = samples(engine, &chosen(engine, arguments).await?).await?;
+    let mut before = samples(engine, &chosen(engine, arguments).await?, &call()).await?;
     loop {
         tokio::time::sleep(INTERVAL).await;
         let containers = chosen(engine, arguments).await?;
-        let now = samples(engine, &containers).await?;
+        let now = samples(engine, &containers, &call()).await?;
         let rows: Vec<Sample<'_>> = containers
             .iter()
             .map(|container| {
@@ -38,12 +36,17 @@ pub(crate) async fn run(engine: &Engine, arguments: &Stats) -> Result<u8> {
             })
             .collect();
         let text = view.listing(&rows)?.render(format)?;
-        console::print(&if live { format!("{HOME}{text}") } else { text })?;
+        console::print(&if live { over_the_last(&text) } else { text })?;
         if arguments.no_stream || (!arguments.containers.is_empty() && now.is_empty() && !arguments.all) {
             return Ok(0);
         }
         before = now;
     }
+}
+
+/// A table that is drawn over the one before, line by line: nothing is wiped before there is something in its place.
+fn over_the_last(table: &str) -> String {
+    format!("\x1b[H{}\x1b[J", table.replace('\n', "\x1b[K\n"))
 }
 
 /// The containers that are named, or all that run.
@@ -62,10 +65,13 @@ fn runs(container: &Container) -> bool {
 }
 
 /// What those use that run.
-async fn samples(engine: &Engine, containers: &[Container]) -> Result<HashMap<String, executor::Stats>, Failure> {
-    let call = call();
+pub(crate) async fn samples(
+    engine: &Engine,
+    containers: &[Container],
+    call: &Call,
+) -> Result<HashMap<String, executor::Stats>, Failure> {
     let asked = containers.iter().filter(|container| runs(container)).map(|container| {
-        let (call, id) = (&call, container.id.as_str());
+        let id = container.id.as_str();
         async move { (id, engine.containers.stats(call, id).await) }
     });
     let mut samples = HashMap::new();

@@ -24,6 +24,14 @@ pub(crate) struct Status<'a> {
     last_error: &'a str,
     /// The program that replaces the installed one; empty: none does.
     executable: &'a str,
+    /// Seconds.
+    cpu: f64,
+    /// Bytes.
+    io_read: u64,
+    io_written: u64,
+    /// Open ones.
+    descriptors: u32,
+    threads: u32,
 }
 
 /// All services, for programs.
@@ -33,7 +41,7 @@ pub(crate) fn statuses(services: &[ServiceStatus]) -> Vec<Status<'_>> {
 
 impl<'a> From<&'a ServiceStatus> for Status<'a> {
     fn from(status: &'a ServiceStatus) -> Self {
-        let ServiceStatus { service, pid, state, restarts, uptime_ms, memory, last_error, executable } = status;
+        let ServiceStatus { service, pid, state, restarts, uptime_ms, memory, last_error, executable, usage } = status;
         let uptime = Duration::from_millis(*uptime_ms).as_secs_f64();
         Self {
             name: service,
@@ -44,6 +52,11 @@ impl<'a> From<&'a ServiceStatus> for Status<'a> {
             memory: *memory,
             last_error,
             executable,
+            cpu: Duration::from_nanos(usage.cpu_ns).as_secs_f64(),
+            io_read: usage.io_read,
+            io_written: usage.io_written,
+            descriptors: usage.descriptors,
+            threads: usage.threads,
         }
     }
 }
@@ -59,7 +72,9 @@ pub(crate) fn listing(services: &[ServiceStatus]) -> Result<Listing> {
         ("Memory", "MEMORY"),
     ];
     let mut listing = Listing::new(HEADINGS, ["Name"]);
-    for ServiceStatus { service, pid, state, restarts, uptime_ms, memory, last_error: _, executable: _ } in services {
+    for ServiceStatus { service, pid, state, restarts, uptime_ms, memory, last_error: _, executable: _, usage: _ } in
+        services
+    {
         listing.push(&json!({
             "Name": service,
             "PID": pid,
@@ -75,7 +90,9 @@ pub(crate) fn listing(services: &[ServiceStatus]) -> Result<Listing> {
 /// All services, for people.
 pub(crate) fn table(services: &[ServiceStatus]) -> String {
     let mut table = Table::new(&["NAME", "PID", "STATE", "RESTARTS", "UPTIME", "MEMORY"]);
-    for ServiceStatus { service, pid, state, restarts, uptime_ms, memory, last_error: _, executable: _ } in services {
+    for ServiceStatus { service, pid, state, restarts, uptime_ms, memory, last_error: _, executable: _, usage: _ } in
+        services
+    {
         let running = *pid != 0;
         let shown = |text: String| if running { text } else { "-".to_owned() };
         table.row([
@@ -93,6 +110,7 @@ pub(crate) fn table(services: &[ServiceStatus]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use schema::supervisor::Usage;
 
     fn services() -> Vec<ServiceStatus> {
         let service = ServiceStatus {
@@ -104,6 +122,7 @@ mod tests {
             memory: 1 << 20,
             last_error: String::new(),
             executable: String::new(),
+            usage: Usage::default(),
         };
         vec![service.clone(), ServiceStatus { pid: 0, state: State::Failed, ..service }]
     }
@@ -121,7 +140,7 @@ mod tests {
         let json = serde_json::to_value(statuses(&services())).unwrap();
         assert_eq!(
             json[0],
-            serde_json::json!({"name": "executor", "pid": 42, "state": "ready", "restarts": 1, "uptime": 3.5, "memory": 1_048_576, "last_error": "", "executable": ""})
+            serde_json::json!({"name": "executor", "pid": 42, "state": "ready", "restarts": 1, "uptime": 3.5, "memory": 1_048_576, "last_error": "", "executable": "", "cpu": 0.0, "io_read": 0, "io_written": 0, "descriptors": 0, "threads": 0})
         );
     }
 }

@@ -95,7 +95,7 @@ fn matches(container: &Container, key: &str, value: &str) -> bool {
 }
 
 /// Docker's word for a state.
-fn status(container: &Container) -> &'static str {
+pub(crate) fn status(container: &Container) -> &'static str {
     match container.state {
         State::Created => "created",
         State::Starting | State::Running | State::Stopping => "running",

@@ -111,7 +111,7 @@ async fn next(
 
 /// Reads stdin on a thread of its own, a piece ahead at most. The thread ends with the process: nobody waits
 /// for somebody who does not type.
-fn read_stdin() -> Receiver<Vec<u8>> {
+pub(crate) fn read_stdin() -> Receiver<Vec<u8>> {
     let (sender, receiver) = mpsc::channel(1);
     std::thread::spawn(move || {
         let mut buffer = vec![0; PIECE];

@@ -11,6 +11,7 @@ mod signals;
 mod target;
 
 pub(crate) use detach::DetachKeys;
+pub(crate) use input::read_stdin;
 pub(crate) use output::Output;
 pub(crate) use signals::Signals;
 pub(crate) use target::Target;

@@ -124,6 +124,7 @@ fn ended(engine: &Engine, status: std::process::ExitStatus) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use schema::supervisor::Usage;
 
     fn service(name: &str, state: State) -> ServiceStatus {
         ServiceStatus {
@@ -135,6 +136,7 @@ mod tests {
             memory: 0,
             last_error: String::new(),
             executable: String::new(),
+            usage: Usage::default(),
         }
     }
 

@@ -7,9 +7,12 @@ mod boot;
 mod check;
 mod doctor;
 mod logs;
+mod metrics;
+mod otlp;
 mod program;
 mod reload;
 mod stop;
+mod top;
 mod usage;
 
 use crate::args::{Format, System};
@@ -39,7 +42,15 @@ pub(crate) async fn run(engine: &Engine, arguments: &System) -> Result<u8> {
         System::Restart { service } => restart(engine, service.as_deref()).await,
         System::Reload => reload::run(engine).await,
         System::Replace { service, binary, default: _ } => replace(engine, service, binary.as_deref()).await,
-        System::Logs { service } => logs::run(engine, service).await,
+        System::Top { no_stream, sort } => top::run(engine, *no_stream, *sort).await,
+        System::Metrics { listen, once: _ } => metrics::run(engine, listen.as_ref()).await,
+        System::Otlp { endpoint, once } => otlp::run(engine, endpoint, *once).await,
+        System::Logs { format, request: Some(request), service } => {
+            logs::of_request(engine, request, service.as_deref(), format.is_some()).await
+        }
+        System::Logs { format, request: None, service } => {
+            logs::run(engine, service.as_deref().unwrap_or_default(), format.is_some()).await
+        }
     }
 }
 

@@ -1,0 +1,197 @@
+//! Spans of calls, as OTLP has them in JSON.
+//! <https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding>
+
+use crate::journal::Record;
+use jiff::Timestamp;
+use schema::{containers, filesystem, image_store};
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+/// Hexadecimal digits of a request that all calls of one command have in common: `schema::call`.
+const COMMAND: usize = 10;
+/// SPAN_KIND_SERVER
+const SERVER: u8 = 2;
+/// STATUS_CODE_ERROR
+const ERROR: u8 = 2;
+
+/// A call that was answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Span {
+    process: String,
+    method: String,
+    request: String,
+    /// Nanoseconds since the Unix epoch.
+    start: i128,
+    end: i128,
+    /// Why it failed.
+    failure: Option<String>,
+    id: u64,
+    parent: Option<u64>,
+}
+
+impl Span {
+    /// Of the line that a process has written when it had answered; none of other lines.
+    pub(super) fn of(process: &str, record: &Record) -> Option<Self> {
+        let us = record.fields.get("us")?.as_u64()?;
+        let of_call = |name: &str| Some(record.spans.last()?.get(name)?.as_str()?.to_owned());
+        let (method, request) = (of_call("method")?, of_call("request")?);
+        if request.len() < COMMAND || !request.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return None;
+        }
+        let end = record.timestamp.parse::<Timestamp>().ok()?.as_nanosecond();
+        let failure = record.fields.get("failure").and_then(Value::as_str).map(str::to_owned);
+        let mut hasher = DefaultHasher::new();
+        (process, &method, &request, end, us).hash(&mut hasher);
+        Some(Self {
+            process: process.to_owned(),
+            method,
+            request,
+            start: end - i128::from(us) * 1000,
+            end,
+            failure,
+            // Zero is none.
+            id: hasher.finish().max(1),
+            parent: None,
+        })
+    }
+
+    fn lasted(&self) -> i128 {
+        self.end - self.start
+    }
+
+    fn json(&self) -> Value {
+        let text = |key: &str, value: &str| json!({"key": key, "value": {"stringValue": value}});
+        let (_, method) = self.method.split_once('.').unwrap_or(("", &self.method));
+        let mut span = json!({
+            // No trace has the number zero.
+            "traceId": format!("cc71{:0>28}", &self.request[..COMMAND]),
+            "spanId": format!("{:016x}", self.id),
+            "name": self.method,
+            "kind": SERVER,
+            "startTimeUnixNano": self.start.to_string(),
+            "endTimeUnixNano": self.end.to_string(),
+            "attributes": [
+                text("rpc.system", "capnp"),
+                text("rpc.service", &self.process),
+                text("rpc.method", method),
+                text("cctl.request", &self.request),
+            ],
+        });
+        if let Some(parent) = self.parent {
+            span["parentSpanId"] = format!("{parent:016x}").into();
+        }
+        if let Some(failure) = &self.failure {
+            span["status"] = json!({"code": ERROR, "message": failure});
+        }
+        span
+    }
+}
+
+/// Whether a service calls another: what two do at the same time for the same request is no part of each other.
+fn calls(outer: &str, inner: &str) -> bool {
+    match outer {
+        containers::SERVICE => inner != containers::SERVICE,
+        filesystem::SERVICE => inner == image_store::SERVICE,
+        _ => false,
+    }
+}
+
+/// Finds for each the call that it was a part of: the shortest of the same request, in a process that calls its own, that
+/// lasted from before it until after it.
+pub(super) fn with_parents(spans: &mut [Span]) {
+    let mut of_request: HashMap<&str, Vec<usize>> = HashMap::new();
+    for (index, span) in spans.iter().enumerate() {
+        of_request.entry(&span.request).or_default().push(index);
+    }
+    let around = |inner: &Span| {
+        let others = of_request.get(inner.request.as_str()).into_iter().flatten().filter_map(|index| spans.get(*index));
+        others
+            .filter(|outer| calls(&outer.process, &inner.process))
+            .filter(|outer| outer.start <= inner.start && outer.end >= inner.end)
+            .min_by_key(|outer| outer.lasted())
+            .map(|outer| outer.id)
+    };
+    let parents: Vec<Option<u64>> = spans.iter().map(around).collect();
+    for (span, parent) in spans.iter_mut().zip(parents) {
+        span.parent = span.parent.or(parent);
+    }
+}
+
+/// The body of a request to the collector.
+pub(super) fn export(spans: &[Span]) -> String {
+    let mut processes: Vec<&str> = spans.iter().map(|span| span.process.as_str()).collect();
+    processes.sort_unstable();
+    processes.dedup();
+    let of = |process: &str| spans.iter().filter(|span| span.process == process).map(Span::json).collect::<Vec<_>>();
+    let resources = processes.into_iter().map(|process| {
+        json!({
+            "resource": {"attributes": [
+                {"key": "service.namespace", "value": {"stringValue": "cctl"}},
+                {"key": "service.name", "value": {"stringValue": process}},
+            ]},
+            "scopeSpans": [{
+                "scope": {"name": "cctl", "version": env!("CARGO_PKG_VERSION")},
+                "spans": of(process),
+            }],
+        })
+    });
+    json!({"resourceSpans": resources.collect::<Vec<_>>()}).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn span(process: &str, method: &str, request: &str, second: u32, us: u64) -> Span {
+        let line = format!(
+            r#"{{"timestamp":"2024-01-02T03:04:{second:02}.000000Z","level":"INFO","fields":{{"message":"done","us":{us}}},"spans":[{{"method":"{method}","request":"{request}","name":"call"}}]}}"#
+        );
+        Span::of(process, &Record::read(&line).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_call_within_a_call_is_a_part_of_it() {
+        let request = "5eed00000100000a";
+        let mut spans = [
+            span("executor", "executor.start", request, 10, 1_000_000),
+            span("containers", "containers.start", request, 11, 4_000_000),
+            span("containers", "containers.wait", request, 30, 30_000_000),
+            span("network", "network.attach", "5eed00000100000b", 10, 1_000_000),
+            span("filesystem", "filesystem.mount", request, 11, 3_000_000),
+        ];
+        with_parents(&mut spans);
+        assert_eq!(spans[0].parent, Some(spans[1].id));
+        assert_eq!((spans[1].parent, spans[2].parent, spans[3].parent), (None, None, None));
+        assert_eq!(spans[4].parent, Some(spans[1].id));
+        let body: Value = serde_json::from_str(&export(&spans)).unwrap();
+        let names: Vec<_> = (0..4)
+            .map(|index| {
+                body["resourceSpans"][index]["resource"]["attributes"][1]["value"]["stringValue"].as_str().unwrap()
+            })
+            .collect();
+        assert_eq!(names, ["containers", "executor", "filesystem", "network"]);
+        let start = &body["resourceSpans"][1]["scopeSpans"][0]["spans"][0];
+        assert_eq!(start["traceId"], "cc710000000000000000005eed000001");
+        assert_eq!(start["traceId"].as_str().unwrap().len(), 32);
+        assert_eq!(start["endTimeUnixNano"], "1704164650000000000");
+        assert_eq!(start["startTimeUnixNano"], "1704164649000000000");
+        assert_eq!(start["parentSpanId"], format!("{:016x}", spans[1].id));
+        assert_eq!(start["attributes"][2]["value"]["stringValue"], "start");
+    }
+
+    #[test]
+    fn a_failure_is_an_error_and_other_lines_are_no_spans() {
+        let failed = r#"{"timestamp":"2024-01-02T03:04:05Z","level":"INFO","fields":{"message":"failed","us":5,"failure":"no such thing"},"spans":[{"method":"a.b","request":"5eed000001000000","name":"call"}]}"#;
+        let json = Span::of("a", &Record::read(failed).unwrap()).unwrap().json();
+        assert_eq!(
+            (json["status"]["code"].as_u64(), json["status"]["message"].as_str()),
+            (Some(2), Some("no such thing"))
+        );
+        for other in
+            [failed.replace("\"us\":5,", ""), failed.replace("5eed", "é"), failed.replace("\"us\":5", "\"us\":-5")]
+        {
+            assert!(Record::read(&other).and_then(|record| Span::of("a", &record)).is_none(), "{other}");
+        }
+    }
+}
