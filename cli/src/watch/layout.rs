@@ -86,8 +86,8 @@ mod tests {
     #[test]
     fn what_matters_least_goes_first() {
         let wide = table(columns(), 80);
-        assert_eq!(wide, ["NAME           CPU %  UPTIME", "executor         1.0  2 minutes", "a\\u{1b}[2J    200.0"]);
-        assert_eq!(table(columns(), 25)[1], "executor         1.0");
+        assert_eq!(wide, ["NAME        CPU %  UPTIME", "executor      1.0  2 minutes", "a\\u{1b}[2J  200.0"]);
+        assert_eq!(table(columns(), 25)[1], "executor      1.0");
         assert_eq!(table(columns(), 12)[1], "executor");
         assert_eq!(table(columns(), 4)[1], "exe…");
     }
