@@ -124,6 +124,8 @@ const LOG_COLLECTOR: &[Method] = &[
     shared(change("log-collector.remove", &[])),
     shared(change("log-collector.reconcile", &[])),
     shared(change("log-collector.check", &[])),
+    // Of all containers, so that no project may have it.
+    look("log-collector.totals", &[Events]),
 ];
 
 /// Who was given such a session may use it.
@@ -137,6 +139,7 @@ const SUPERVISOR: &[Method] = &[
     change("supervisor.shutDown", &[]),
     change("supervisor.replace", &[]),
     look("supervisor.audit", &[]),
+    look("supervisor.calls", &[Status]),
 ];
 
 const EXECUTOR: &[Method] = &[
