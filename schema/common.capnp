@@ -186,6 +186,8 @@ struct Volume {
   source @0 :Text;   # absolute path on the host; a directory is made there if nothing exists
   target @1 :Text;   # absolute path in the container, resolved beneath its root
   readOnly @2 :Bool;
+  idmap @3 :Bool;    # files belong in the container to whom they belong on the host, though the container has user
+                     # ids of its own; without it, the container sees the host's own ids, which it may not have
 }
 
 struct ExitRecord {

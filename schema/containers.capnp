@@ -210,6 +210,13 @@ struct ContainerSpec {
   searchDomains @27 :List(Text); # empty: the host's
   security @28 :Common.Security;
   tmpfs @29 :List(Filesystem.Tmpfs);
+  users @30 :UserMode;
+}
+
+enum UserMode {
+  default @0; # as containers.toml of the instance says; `private` without it
+  private @1; # a user namespace of its own: its root and its other users are nobody on the host
+  host @2;    # the host's users: root in the container is root. So it is with `security.privileged`, too
 }
 
 struct Entrypoint {
@@ -254,6 +261,8 @@ struct Container {
   warnings @14 :List(Text);   # what the host could not do for it
   restartCount @15 :UInt32;   # how often its restart policy started it again
   execs @16 :List(Text);      # ids of the further processes that run in it
+  idBase @17 :UInt32;         # its user ids 0 to 65535 are this and the following ones on the host, and no other
+                              # container's, as long as it exists; 0: it has the host's
 }
 
 struct ContainerList {

@@ -105,6 +105,8 @@ struct SandboxSpec {
   openStdin @3 :Bool;   # stdin is a FIFO; else /dev/null
   limits @4 :Common.Limits;
   security @5 :Common.Security; # holds for execs, too
+  idBase @6 :UInt32;    # not 0: a user namespace of its own, in which user and group ids 0 to 65535 are this number and
+                        # the following ones of the host. `conflict` if another sandbox has one of these. 0: the host's
 }
 
 struct Prepared {
@@ -140,4 +142,5 @@ struct SandboxState {
   }
   execOf @4 :Text;  # the sandbox that it is an exec of; empty: it is a sandbox itself
   frozen @5 :Bool;
+  idBase @6 :UInt32; # of its user namespace, as in its spec; 0: it has the host's, or is an exec
 }

@@ -12,7 +12,7 @@ interface Filesystem extends(Common.Service) {
   # `setNames` fills. Layers that are not unpacked yet are fetched from the image store and unpacked;
   # concurrent mounts of one layer share that work. The writable layer is made at the first mount and kept
   # until `release`. Again for the same sandbox: done, nothing is mounted twice.
-  # Fails: notFound (sandbox gone, blob missing), corrupt (layer's digest wrong), invalidArgument (an archive
+  # Fails: unimplemented (the kernel or a file system cannot map user ids), notFound (sandbox gone, blob missing), corrupt (layer's digest wrong), invalidArgument (an archive
   # or a volume target that leaves the root), resourceExhausted (disk full).
 
   setNames @1 (call :Common.Call, id :Text, names :Names) -> (outcome :Common.Outcome(Common.Done));
@@ -67,6 +67,7 @@ struct Place {
   layers @1 :List(Common.Layer);   # of its image, base first
   sandbox @2 :Common.SandboxRef;   # valid if `running`
   running @3 :Bool;
+  idBase @4 :UInt32;               # as in MountSpec, if `running`
 }
 
 enum ChangeKind {
@@ -132,6 +133,8 @@ struct MountSpec {
   readOnly @2 :Bool; # the files of setNames cannot be written. The executor makes the root read-only, when all that it
                      # makes there is made.
   tmpfs @3 :List(Tmpfs);
+  idBase @4 :UInt32; # of the sandbox's user namespace: files of layers, which on disk belong to user 0 to 65535, belong
+                     # there to this number and the following ones; nothing is changed on disk. 0: it has none
 }
 
 struct Tmpfs {
@@ -139,7 +142,7 @@ struct Tmpfs {
   target @0 :Text;   # absolute path in the container, resolved beneath its root
   size @1 :UInt64;   # bytes, at most; 0: as the kernel has it, half of the memory
   mode @2 :UInt32;   # permission bits of its root
-  uid @3 :UInt32;    # owner of its root
+  uid @3 :UInt32;    # owner of its root, in the container
   gid @4 :UInt32;
   readOnly @5 :Bool;
   exec @6 :Bool;     # programs can be executed

@@ -8,6 +8,7 @@ use crate::ids::{ContainerId, Digest};
 use crate::wire::{Wire, ids, length, list, set_ids, set_list, set_texts, text, texts};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 
 /// The version of the contract that this crate speaks.
 pub const PROTOCOL: u32 = 1;
@@ -106,6 +107,60 @@ pub struct Volume {
     pub target: String,
     /// Whether the container may not write.
     pub read_only: bool,
+    /// Whether files belong in the container to whom they belong on the host, though its ids are others there.
+    #[serde(default)]
+    pub idmap: bool,
+}
+
+/// Which ids of the host the users and groups of a container with a user namespace of its own are: 0 to 65535 are a
+/// number and those that follow it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct IdRange(NonZeroU32);
+
+impl IdRange {
+    /// How many ids a container has.
+    pub const SIZE: u32 = 1 << 16;
+
+    /// From this number on; 0, and what leaves no room for all, is none.
+    pub fn new(base: u32) -> Option<Self> {
+        let fits = base.checked_add(Self::SIZE).is_some_and(|end| end <= u32::MAX - Self::SIZE);
+        NonZeroU32::new(base).filter(|_| fits).map(Self)
+    }
+
+    /// The number on the wire: 0 is none.
+    pub(crate) fn read(base: u32) -> Result<Option<Self>, Failure> {
+        match (base, Self::new(base)) {
+            (0, _) => Ok(None),
+            (_, Some(range)) => Ok(Some(range)),
+            _ => Err(Failure::invalid(format_args!("{} ids from {base} on are no range of user ids", Self::SIZE))),
+        }
+    }
+
+    /// What root of the container is on the host.
+    pub fn base(self) -> u32 {
+        self.0.get()
+    }
+
+    /// What an id of the container is on the host; none if it has no such id.
+    pub fn outside(self, id: u32) -> Option<u32> {
+        self.base().checked_add(id).filter(|_| id < Self::SIZE)
+    }
+
+    /// What an id of the host is in the container; none if it has none for that.
+    pub fn inside(self, id: u32) -> Option<u32> {
+        id.checked_sub(self.base()).filter(|id| *id < Self::SIZE)
+    }
+
+    /// Whether two have an id in common.
+    pub fn overlaps(self, other: Self) -> bool {
+        self.base().abs_diff(other.base()) < Self::SIZE
+    }
+}
+
+/// A range as a number, for the wire: 0 if there is none.
+pub(crate) fn base(range: Option<IdRange>) -> u32 {
+    range.map_or(0, IdRange::base)
 }
 
 /// How a container's first process ended.
@@ -291,17 +346,18 @@ impl Wire for Volume {
         for path in [&source, &target] {
             if !path.starts_with('/') || path.contains('\0') {
                 return Err(Failure::invalid(format_args!("volume path {path:?} is not absolute"))
-                    .hint("write -v /host/path:/container/path[:ro]"));
+                    .hint("write -v /host/path:/container/path[:ro][,idmap]"));
             }
         }
-        Ok(Self { source, target, read_only: reader.get_read_only() })
+        Ok(Self { source, target, read_only: reader.get_read_only(), idmap: reader.get_idmap() })
     }
 
     fn write(&self, mut builder: volume::Builder<'_>) {
-        let Self { source, target, read_only } = self;
+        let Self { source, target, read_only, idmap } = self;
         builder.set_source(source);
         builder.set_target(target);
         builder.set_read_only(*read_only);
+        builder.set_idmap(*idmap);
     }
 }
 

@@ -4,8 +4,10 @@ use capnp::message::{Builder, ReaderOptions};
 use proptest::prelude::*;
 use schema::bindings::{common_capnp, containers_capnp, image_store_capnp, log_collector_capnp};
 use schema::capability::Choice;
-use schema::common::{ExitRecord, Layer, Limits, PortBinding, Protocol, Volume};
-use schema::containers::{AutoRemove, Container, ContainerSpec, RestartKind, RestartPolicy, StartError, State};
+use schema::common::{ExitRecord, IdRange, Layer, Limits, PortBinding, Protocol, Volume};
+use schema::containers::{
+    AutoRemove, Container, ContainerSpec, RestartKind, RestartPolicy, StartError, State, UserMode,
+};
 use schema::filesystem::{HostEntry, Tmpfs};
 use schema::image_store::{Image, ImageConfig};
 use schema::log_collector::{Chunk, LogMode, Record, Stream};
@@ -90,7 +92,7 @@ prop_compose! {
             limits: Limits { memory: limits.0, memory_swap: limits.1, nano_cpus: limits.2, pids: limits.3, cpu_shares: limits.0 / 2 },
             network, ports, auto_remove,
             volumes: volumes.into_iter().filter(|(source, target, _)| !source.contains('\0') && !target.contains('\0'))
-                .map(|(source, target, read_only)| Volume { source, target, read_only }).collect(),
+                .map(|(source, target, read_only)| Volume { source, target, read_only, idmap: !read_only }).collect(),
             log_max_size: numbers.0, log_max_files: numbers.1, rows: numbers.2, columns: numbers.3,
             log_mode: LogMode::Drop, labels: more.0, nameservers: more.1, search_domains: vec!["example".into()],
             restart: RestartPolicy { kind: RestartKind::OnFailure, maximum: numbers.1 },
@@ -101,6 +103,7 @@ prop_compose! {
                 target: "/t".into(), size: numbers.0, mode: numbers.1, uid: 1, gid: 2, read_only: flags[0], exec: flags[1],
                 suid: flags[2], dev: flags[0],
             }],
+            users: UserMode::Private,
         }
     }
 }
@@ -117,7 +120,7 @@ proptest! {
     ) {
         let container = Container {
             id: ContainerId::from_bytes(id), spec, image_id, arguments, created_at: times[0], state, pid,
-            started_at: times[1], exit, run_position, warnings, restart_count: 3, execs: vec![ContainerId::from_bytes(id)],
+            started_at: times[1], exit, run_position, warnings, restart_count: 3, execs: vec![ContainerId::from_bytes(id)], ids: IdRange::new(0x2000_0000),
             error: error.map(|message| StartError { code: Code::Conflict.into(), message }),
             attachment: attached.map(|address| Attachment {
                 address: Some(address.into()), prefix_length: 24, gateway: None, mac: "02:00".into(), ports: vec![],

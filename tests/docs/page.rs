@@ -73,6 +73,8 @@ fn timeless(line: &str) -> String {
             (r"\b(10|127|172|192)\.\d+\.\d+\.\d+\b", "ADDRESS"),
             (r"\bfd[0-9a-f]{2}:[0-9a-f:]+", "ADDRESS"),
             (r"\b(localhost|ADDRESS):\d{4,5}\b", "REGISTRY"),
+            // Of containers on the host.
+            (r"\b(53[6-9]|5[4-9]\d|[6-9]\d\d|1[0-8]\d\d)\d{6}\b", "USERS"),
             (r"\b(49[1-9]\d\d|5\d{4}|6[0-5]\d{3})\b", "PORT"),
             (r"\s+", " "),
         ]

@@ -80,7 +80,8 @@ fn a_volume_that_does_not_answer() {
     let cctl = Instance::start();
     let hung = Hung::mount(&cctl.scratch().join("hung"));
     let volume = format!("{}:/data", cctl.scratch().join("hung").display());
-    cctl.cctl(&["run", "-d", "--name", "stuck", "-v", &volume, "base", "cat", "/data/file"]).ok();
+    // By FUSE, only the user who has mounted a file system has it.
+    cctl.cctl(&["run", "-d", "--name", "stuck", "--userns", "host", "-v", &volume, "base", "cat", "/data/file"]).ok();
     let pid = pid_of(&cctl, "stuck");
     eventually("it waits for the volume", || {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();

@@ -3,6 +3,7 @@
 
 mod devices;
 mod flags;
+mod users;
 
 use harness::{Instance, eventually};
 use std::fs;
@@ -23,7 +24,7 @@ fn a_container_sees_only_its_own_processes() {
 #[test]
 fn every_namespace_is_its_own() {
     let cctl = Instance::start();
-    for kind in ["mnt", "pid", "uts", "ipc", "net", "cgroup"] {
+    for kind in ["mnt", "pid", "uts", "ipc", "net", "cgroup", "user"] {
         let inside = sh(&cctl, &[], &format!("readlink /proc/self/ns/{kind}"));
         let host = fs::read_link(format!("/proc/self/ns/{kind}")).unwrap();
         assert_ne!(inside, host.display().to_string(), "{kind}");

@@ -49,7 +49,7 @@ fn prepare(cctl: &Instance) {
     let shared = cctl.scratch().join("shared");
     std::fs::create_dir(&shared).unwrap();
     run(cctl, "always", &["--restart", "always", "-p", "127.0.0.1:18080:80"], SERVE);
-    let volume = format!("{}:/www", shared.display());
+    let volume = format!("{}:/www:idmap", shared.display());
     run(cctl, "unless", &["--restart", "unless-stopped", "-p", "80", "-v", &volume], SERVE);
     run(cctl, "failing", &["--restart", "on-failure:3", "-h", "fails"], SERVE);
     run(cctl, "frozen", &["--restart", "always"], SERVE);

@@ -24,7 +24,8 @@ fn volumes_share_directories_and_files() {
     fs::write(host.join("from-host"), "hello\n").unwrap();
     let (volume, read_only) = (format!("{}:/data", host.display()), format!("{}:/data:ro", host.display()));
     let script = "cat /data/from-host; echo hi > /data/from-container";
-    assert_eq!(cctl.cctl(&["run", "--rm", "-v", &volume, "base", "sh", "-c", script]).ok(), "hello");
+    let mapped = format!("{volume}:idmap");
+    assert_eq!(cctl.cctl(&["run", "--rm", "-v", &mapped, "base", "sh", "-c", script]).ok(), "hello");
     assert_eq!(fs::read_to_string(host.join("from-container")).unwrap(), "hi\n");
     let refused = cctl.cctl(&["run", "--rm", "-v", &read_only, "base", "touch", "/data/x"]);
     assert!(refused.code != 0 && refused.stderr.contains("Read-only"), "{refused:?}");

@@ -12,7 +12,7 @@ use crate::parse::signal::signal_name;
 use crate::parse::volume::{Bind, bind};
 use crate::parse::{Parsed, number};
 use clap::{ArgAction, Args, ValueEnum};
-use schema::containers::RestartPolicy;
+use schema::containers::{RestartPolicy, UserMode};
 use schema::filesystem::HostEntry;
 use schema::network::Mode;
 use std::net::IpAddr;
@@ -75,10 +75,10 @@ pub(crate) struct Options {
     /// Publish each port that the image exposes on a free port of the host
     #[arg(short = 'P', long)]
     pub(crate) publish_all: bool,
-    /// Mount a directory or file of the host
-    #[arg(short, long, value_name = "/HOST:/CONTAINER[:ro]", value_parser = bind)]
+    /// Mount a directory or file of the host; idmap: its files belong to the same ids in the container
+    #[arg(short, long, value_name = "/HOST:/CONTAINER[:ro][,idmap]", value_parser = bind)]
     pub(crate) volume: Vec<Bind>,
-    /// Mount a directory or file of the host: type=bind,source=/HOST,target=/CONTAINER[,readonly]
+    /// Mount a directory or file of the host: type=bind,source=/HOST,target=/CONTAINER[,readonly][,idmap]
     #[arg(long, value_name = "KEY=VALUE,...", value_parser = mount)]
     pub(crate) mount: Vec<Bind>,
     /// Name of the container [default: made from its id]
@@ -87,6 +87,9 @@ pub(crate) struct Options {
     /// Network: the instance's bridge, none but loopback, or the host's own
     #[arg(long, value_name = "MODE", value_parser = network, default_value = "bridge")]
     pub(crate) network: Mode,
+    /// Users: its own, whose root is nobody on the host, or the host's [default: private, or what containers.toml says]
+    #[arg(long, value_name = "private|host", value_parser = users, default_value = "", hide_default_value = true)]
+    pub(crate) userns: UserMode,
     /// Name server of the container [default: those of the host]
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) dns: Vec<IpAddr>,
@@ -178,6 +181,15 @@ fn network(text: &str) -> Parsed<Mode> {
         "none" => Ok(Mode::None),
         "host" => Ok(Mode::Host),
         _ => Err("expected bridge, none or host".to_owned()),
+    }
+}
+
+fn users(text: &str) -> Parsed<UserMode> {
+    match text {
+        "" => Ok(UserMode::Default),
+        "private" => Ok(UserMode::Private),
+        "host" => Ok(UserMode::Host),
+        _ => Err("expected private or host".to_owned()),
     }
 }
 

@@ -99,6 +99,7 @@ pub(crate) fn specification(arguments: &Options, detach: bool, from: &Surroundin
         search_domains: arguments.dns_search.clone(),
         security: security::security(&arguments.confined, &from.working_directory)?,
         tmpfs: arguments.confined.tmpfs.clone(),
+        users: arguments.userns,
     };
     for volume in arguments.volume.iter().chain(&arguments.mount) {
         spec.volumes.push(volume.resolve(&from.working_directory).map_err(Failure::invalid)?);

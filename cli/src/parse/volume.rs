@@ -4,7 +4,7 @@ use super::Parsed;
 use schema::common::Volume;
 use std::path::{Component, Path, PathBuf};
 
-const EXPECTED: &str = "expected /HOST/PATH:/CONTAINER/PATH[:ro|:rw]";
+const EXPECTED: &str = "expected /HOST/PATH:/CONTAINER/PATH[:OPTION,...] with ro, rw, idmap";
 
 /// A directory or file of the host, as the user wrote it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,9 +12,10 @@ pub(crate) struct Bind {
     source: String,
     target: String,
     read_only: bool,
+    idmap: bool,
 }
 
-/// `/host:/container[:ro|rw]`; the host's path may be relative if it begins with a dot.
+/// `/host:/container[:ro,rw,idmap]`; the host's path may be relative if it begins with a dot.
 pub(crate) fn bind(text: &str) -> Parsed<Bind> {
     let parts: Vec<&str> = text.split(':').collect();
     let (source, target, mode) = match parts[..] {
@@ -23,16 +24,20 @@ pub(crate) fn bind(text: &str) -> Parsed<Bind> {
         [target] if target.starts_with('/') => return Err(format!("anonymous volumes are not supported: {EXPECTED}")),
         _ => return Err(EXPECTED.to_owned()),
     };
-    let read_only = match mode {
-        "ro" => true,
-        "rw" => false,
-        other => return Err(format!("{other:?} is not a mode of a volume: expected ro or rw")),
-    };
-    bind_of(source, target, read_only)
+    let (mut read_only, mut idmap) = (false, false);
+    for option in mode.split(',') {
+        match option {
+            "ro" => read_only = true,
+            "rw" => read_only = false,
+            "idmap" => idmap = true,
+            other => return Err(format!("{other:?} is not an option of a volume: expected ro, rw or idmap")),
+        }
+    }
+    bind_of(source, target, read_only, idmap)
 }
 
 /// A volume whose parts are known.
-pub(super) fn bind_of(source: &str, target: &str, read_only: bool) -> Parsed<Bind> {
+pub(super) fn bind_of(source: &str, target: &str, read_only: bool, idmap: bool) -> Parsed<Bind> {
     if source.is_empty() {
         return Err(EXPECTED.to_owned());
     }
@@ -47,7 +52,7 @@ pub(super) fn bind_of(source: &str, target: &str, read_only: bool) -> Parsed<Bin
     if Path::new(target).components().all(|part| matches!(part, Component::RootDir | Component::CurDir)) {
         return Err("a volume cannot be mounted on / of the container".to_owned());
     }
-    Ok(Bind { source: source.to_owned(), target: target.to_owned(), read_only })
+    Ok(Bind { source: source.to_owned(), target: target.to_owned(), read_only, idmap })
 }
 
 impl Bind {
@@ -56,7 +61,7 @@ impl Bind {
         // `..` is kept: only the kernel knows where it leads behind a symbolic link.
         let source: PathBuf = working_directory.join(&self.source).components().collect();
         let source = source.into_os_string().into_string().map_err(|path| format!("{path:?} is not UTF-8"))?;
-        Ok(Volume { source, target: self.target.clone(), read_only: self.read_only })
+        Ok(Volume { source, target: self.target.clone(), read_only: self.read_only, idmap: self.idmap })
     }
 }
 
@@ -80,10 +85,31 @@ mod tests {
     }
 
     #[test]
+    fn options_are_separated_by_commas() {
+        for (text, expected) in [("ro,idmap", (true, true)), ("idmap", (false, true)), ("rw", (false, false))] {
+            let volume = bind(&format!("/a:/b:{text}")).unwrap().resolve(Path::new("/")).unwrap();
+            assert_eq!((volume.read_only, volume.idmap), expected, "{text}");
+        }
+    }
+
+    #[test]
     fn what_is_not_supported_is_said() {
         assert!(bind("data:/b").unwrap_err().contains("named volumes"));
         assert!(bind("/b").unwrap_err().contains("anonymous"));
-        for bad in ["", ":", "/a:", "/a:b", ":/b", "/a:/b:xx", "/a:/b:ro:z", "/a:/", ".hidden:/b", "/a:/."] {
+        for bad in [
+            "",
+            ":",
+            "/a:",
+            "/a:b",
+            ":/b",
+            "/a:/b:xx",
+            "/a:/b:ro:z",
+            "/a:/b:ro,z",
+            "/a:/b:,",
+            "/a:/",
+            ".hidden:/b",
+            "/a:/.",
+        ] {
             assert!(bind(bad).is_err(), "{bad:?}");
         }
     }

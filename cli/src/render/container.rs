@@ -170,6 +170,7 @@ pub(crate) mod tests {
             warnings: Vec::new(),
             restart_count: 0,
             execs: Vec::new(),
+            ids: None,
         }
     }
 

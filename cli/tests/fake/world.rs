@@ -76,6 +76,7 @@ impl World {
             warnings: Vec::new(),
             restart_count: 0,
             execs: Vec::new(),
+            ids: None,
         };
         self.things.borrow_mut().push(Thing {
             container: container.clone(),

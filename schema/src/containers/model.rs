@@ -1,6 +1,6 @@
 //! Domain types of `containers.capnp`.
 
-use crate::common::{ExitRecord, Limits, PortBinding, Volume};
+use crate::common::{ExitRecord, IdRange, Limits, PortBinding, Volume};
 use crate::failure::CodeNumber;
 use crate::filesystem::{HostEntry, Tmpfs};
 use crate::log_collector::LogMode;
@@ -82,6 +82,22 @@ pub struct ContainerSpec {
     /// Filesystems in memory.
     #[serde(default)]
     pub tmpfs: Vec<Tmpfs>,
+    /// Whose users its users are.
+    #[serde(default)]
+    pub users: UserMode,
+}
+
+/// Whose users the users of a container are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UserMode {
+    /// As the instance is configured.
+    #[default]
+    Default,
+    /// Its own, of a user namespace.
+    Private,
+    /// The host's.
+    Host,
 }
 
 /// When a container is removed by itself.
@@ -154,6 +170,9 @@ pub struct Container {
     /// The further processes that run in it.
     #[serde(default)]
     pub execs: Vec<ContainerId>,
+    /// Its ids on the host; none: it has the host's own.
+    #[serde(default)]
+    pub ids: Option<IdRange>,
 }
 
 /// Why a start failed.

@@ -2,11 +2,11 @@
 
 use super::model::{
     AutoRemove, CommitSpec, Container, ContainerSpec, Event, EventList, Exec, ExecSpec, Info, RestartKind,
-    RestartPolicy, StartError, State,
+    RestartPolicy, StartError, State, UserMode,
 };
 use crate::Failure;
 use crate::bindings::containers_capnp::{self, container, container_spec, entrypoint, info};
-use crate::common::{ExitRecord, Limits};
+use crate::common::{ExitRecord, IdRange, Limits, base};
 use crate::network::{Attachment, NetworkInfo};
 use crate::security::Security;
 use crate::wire::{Wire, ids, length, list, set_ids, set_list, set_texts, text, texts};
@@ -53,6 +53,11 @@ impl Wire for ContainerSpec {
             search_domains: texts(reader.get_search_domains())?,
             security: Security::read(reader.get_security()?)?,
             tmpfs: list(reader.get_tmpfs())?,
+            users: match reader.get_users()? {
+                containers_capnp::UserMode::Default => UserMode::Default,
+                containers_capnp::UserMode::Private => UserMode::Private,
+                containers_capnp::UserMode::Host => UserMode::Host,
+            },
         })
     }
 
@@ -88,6 +93,7 @@ impl Wire for ContainerSpec {
             search_domains,
             security,
             tmpfs,
+            users,
         } = self;
         builder.set_image(image);
         builder.set_container_name(name);
@@ -123,6 +129,11 @@ impl Wire for ContainerSpec {
         builder.set_stop_timeout_ms(*stop_timeout_ms);
         set_list(builder.reborrow().init_extra_hosts(length(extra_hosts)), extra_hosts);
         set_texts(builder.reborrow().init_nameservers(length(nameservers)), nameservers);
+        builder.set_users(match users {
+            UserMode::Default => containers_capnp::UserMode::Default,
+            UserMode::Private => containers_capnp::UserMode::Private,
+            UserMode::Host => containers_capnp::UserMode::Host,
+        });
         set_texts(builder.reborrow().init_search_domains(length(search_domains)), search_domains);
         security.write(builder.reborrow().init_security());
         set_list(builder.init_tmpfs(length(tmpfs)), tmpfs);
@@ -163,6 +174,7 @@ impl Wire for Container {
             warnings: texts(reader.get_warnings())?,
             restart_count: reader.get_restart_count(),
             execs: ids(reader.get_execs())?,
+            ids: IdRange::read(reader.get_id_base())?,
         })
     }
 
@@ -183,7 +195,9 @@ impl Wire for Container {
             warnings,
             restart_count,
             execs,
+            ids,
         } = self;
+        builder.set_id_base(base(*ids));
         builder.set_id(id.as_str());
         spec.write(builder.reborrow().init_spec());
         builder.set_image_id(image_id.as_str());

@@ -1,7 +1,7 @@
 //! Domain types of `executor.capnp`.
 
 use crate::ContainerId;
-use crate::common::{ExitRecord, Limits, SandboxRef};
+use crate::common::{ExitRecord, IdRange, Limits, SandboxRef};
 use crate::security::Security;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -22,6 +22,9 @@ pub struct SandboxSpec {
     /// What its processes may do.
     #[serde(default)]
     pub security: Box<Security>,
+    /// Of its user namespace; none: it has the host's.
+    #[serde(default)]
+    pub ids: Option<IdRange>,
 }
 
 /// A sandbox that is ready to be filled.
@@ -72,6 +75,8 @@ pub struct SandboxState {
     pub exec_of: Option<ContainerId>,
     /// Whether its processes are stopped by `freeze`.
     pub frozen: bool,
+    /// Of its user namespace; none: it has the host's, or is an exec.
+    pub ids: Option<IdRange>,
 }
 
 /// How far a sandbox is.

@@ -3,7 +3,7 @@
 use super::model::{ExecSpec, Phase, Prepared, Process, ProcessSpec, SandboxSpec, SandboxState, Started, Stats};
 use crate::Failure;
 use crate::bindings::executor_capnp::{self, prepared, process_spec, sandbox_spec, sandbox_state, started};
-use crate::common::{ExitRecord, Limits, SandboxRef};
+use crate::common::{ExitRecord, IdRange, Limits, SandboxRef, base};
 use crate::security::Security;
 use crate::wire::{Wire, length, optional, set_texts, text, texts};
 
@@ -18,15 +18,17 @@ impl Wire for SandboxSpec {
             open_stdin: reader.get_open_stdin(),
             limits: Limits::read(reader.get_limits()?)?,
             security: Box::new(Security::read(reader.get_security()?)?),
+            ids: IdRange::read(reader.get_id_base())?,
         })
     }
 
     fn write(&self, mut builder: sandbox_spec::Builder<'_>) {
-        let Self { hostname, host_network, terminal, open_stdin, limits, security } = self;
+        let Self { hostname, host_network, terminal, open_stdin, limits, security, ids } = self;
         builder.set_hostname(hostname);
         builder.set_host_network(*host_network);
         builder.set_terminal(*terminal);
         builder.set_open_stdin(*open_stdin);
+        builder.set_id_base(base(*ids));
         limits.write(builder.reborrow().init_limits());
         security.write(builder.init_security());
     }
@@ -112,16 +114,18 @@ impl Wire for SandboxState {
             phase,
             exec_of: optional(&text(reader.get_exec_of())?)?,
             frozen: reader.get_frozen(),
+            ids: IdRange::read(reader.get_id_base())?,
         })
     }
 
     fn write(&self, mut builder: sandbox_state::Builder<'_>) {
-        let Self { id, phase, exec_of, frozen } = self;
+        let Self { id, phase, exec_of, frozen, ids } = self;
         builder.set_id(id.as_str());
         if let Some(exec_of) = exec_of {
             builder.set_exec_of(exec_of.as_str());
         }
         builder.set_frozen(*frozen);
+        builder.set_id_base(base(*ids));
         match phase {
             Phase::Parked => builder.set_parked(()),
             Phase::Running(started) => started.write(builder.init_running()),

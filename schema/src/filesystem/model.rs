@@ -1,7 +1,7 @@
 //! Domain types of `filesystem.capnp`.
 
 use crate::ContainerId;
-use crate::common::{Layer, SandboxRef, Volume};
+use crate::common::{IdRange, Layer, SandboxRef, Volume};
 use serde::{Deserialize, Serialize};
 
 /// What makes a root filesystem.
@@ -15,6 +15,8 @@ pub struct MountSpec {
     pub read_only: bool,
     /// Filesystems in memory.
     pub tmpfs: Vec<Tmpfs>,
+    /// Of the sandbox's user namespace; none: it has the host's.
+    pub ids: Option<IdRange>,
 }
 
 /// An empty filesystem in memory.
@@ -170,4 +172,6 @@ pub struct Place {
     pub layers: Vec<Layer>,
     /// Where it is mounted; none: it does not run.
     pub sandbox: Option<SandboxRef>,
+    /// Of the sandbox's user namespace; none: it has the host's.
+    pub ids: Option<IdRange>,
 }

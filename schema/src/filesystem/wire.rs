@@ -6,7 +6,7 @@ use super::model::{
 };
 use crate::Failure;
 use crate::bindings::filesystem_capnp::{self, host_entry, mount_spec, names, tmpfs};
-use crate::common::SandboxRef;
+use crate::common::{IdRange, SandboxRef, base};
 use crate::wire::{Wire, length, list, set_list, set_texts, text, texts};
 
 impl Wire for MountSpec {
@@ -22,11 +22,13 @@ impl Wire for MountSpec {
             volumes: list(reader.get_volumes())?,
             read_only: reader.get_read_only(),
             tmpfs: list(reader.get_tmpfs())?,
+            ids: IdRange::read(reader.get_id_base())?,
         })
     }
 
     fn write(&self, mut builder: mount_spec::Builder<'_>) {
-        let Self { layers, volumes, read_only, tmpfs } = self;
+        let Self { layers, volumes, read_only, tmpfs, ids } = self;
+        builder.set_id_base(base(*ids));
         set_list(builder.reborrow().init_layers(length(layers)), layers);
         set_list(builder.reborrow().init_volumes(length(volumes)), volumes);
         builder.set_read_only(*read_only);
@@ -268,12 +270,14 @@ impl Wire for Place {
             id: text(reader.get_id())?.parse()?,
             layers: list(reader.get_layers())?,
             sandbox: if reader.get_running() { Some(SandboxRef::read(reader.get_sandbox()?)?) } else { None },
+            ids: IdRange::read(reader.get_id_base())?,
         })
     }
 
     fn write(&self, mut builder: filesystem_capnp::place::Builder<'_>) {
-        let Self { id, layers, sandbox } = self;
+        let Self { id, layers, sandbox, ids } = self;
         builder.set_id(id.as_str());
+        builder.set_id_base(base(*ids));
         set_list(builder.reborrow().init_layers(length(layers)), layers);
         builder.set_running(sandbox.is_some());
         if let Some(sandbox) = sandbox {

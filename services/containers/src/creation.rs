@@ -6,7 +6,7 @@ use crate::registry::{Admit, Known, Registry};
 use crate::validate;
 use crate::workers::{STEP, own_call};
 use actix::Addr;
-use kit::actor::ask;
+use kit::actor::{ask, on_thread};
 use schema::containers::ContainerSpec;
 use schema::{Call, ContainerId, Failure};
 use std::rc::Rc;
@@ -28,10 +28,12 @@ pub(crate) async fn create(
         return Ok(known);
     }
     let warnings = validate::check(&spec, validate::processors())?;
+    let source = shared.ids.clone();
+    let pool = on_thread(move || source.read()).await?;
     shared.leases.pass(STEP).await?;
     let admitted = async {
         let image = shared.workers.image_store.lease(&call, id.as_str(), &spec.image).await?;
-        let handle = ask(&registry, Admit(Record::new(id.clone(), &spec, image, warnings)?)).await?;
+        let handle = ask(&registry, Admit(Record::new(id.clone(), &spec, image, warnings)?, pool)).await?;
         handle.until_live().await?;
         Ok(handle)
     }

@@ -10,6 +10,7 @@
 //! journal      records, before their effects      recovery   asks and tells the workers after a start
 //! events       what happened, after its record
 //! confined     the contract, for users who have a part of the containers
+//! ids          whose user ids a container has on the host
 //! ```
 
 mod api;
@@ -24,6 +25,7 @@ mod exec;
 #[cfg(test)]
 mod fixture;
 mod gate;
+mod ids;
 mod journal;
 mod lifecycle;
 mod lookup;
@@ -66,6 +68,7 @@ pub async fn start(context: kit::Context) -> Result<Bootstrap, Failure> {
         journal,
         gate: gate::Gate::new(&recovery::TOLD),
         leases: gate::Gate::new(&recovery::LESSOR),
+        ids: ids::Source::new(&context.instance),
     });
     let (execs, recovered) = exec::Execs::start(Rc::clone(&parts), loaded.execs.clone());
     let shared = Rc::new(container::Shared { parts, execs });

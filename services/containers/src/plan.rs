@@ -50,12 +50,14 @@ pub(crate) async fn name(workers: &Workers, call: &Call, record: &Record) -> Res
 }
 
 async fn mount(workers: &Workers, request: RequestId, record: &Record, prepared: &Prepared) -> Result<(), Failure> {
-    let spec = &record.container.spec;
+    let container = &record.container;
+    let spec = &container.spec;
     let spec = MountSpec {
         layers: record.image.layers.clone(),
         volumes: spec.volumes.clone(),
         read_only: spec.security.read_only_root,
         tmpfs: spec.tmpfs.clone(),
+        ids: container.ids,
     };
     let call = step(request).limited(MOUNT);
     let mounted = workers.filesystem.mount(&call, record.id(), &prepared.sandbox, &spec).await;

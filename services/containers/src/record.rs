@@ -153,6 +153,7 @@ impl Record {
             warnings: warnings.clone(),
             restart_count: 0,
             execs: Vec::new(),
+            ids: None,
         };
         Ok(Self {
             revision: 0,

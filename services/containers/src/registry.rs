@@ -5,11 +5,13 @@ mod messages;
 
 use crate::container::{ContainerActor, Handle, Shared, Stage, View};
 use crate::exec::ExecHandle;
+use crate::ids::Pool;
 use crate::journal::{Damage, Loaded};
 use crate::record::Record;
 use crate::{lookup, names};
 use actix::prelude::*;
-use schema::containers::ContainerSpec;
+use schema::common::IdRange;
+use schema::containers::{ContainerSpec, UserMode};
 use schema::{ContainerId, Failure};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::rc::Rc;
@@ -37,6 +39,10 @@ pub(crate) struct Registry {
     departed: VecDeque<Arc<Record>>,
     /// Those that removed themselves before this process began, for callers who have lost its answer.
     before: Vec<Arc<Record>>,
+    /// User ids of sandboxes whose containers have no record that can be read.
+    foreign: HashMap<ContainerId, IdRange>,
+    /// The user ids that were given last.
+    last: Option<IdRange>,
     /// Execs of the containers that were recorded before; taken with them.
     execs: HashMap<ContainerId, Vec<ExecHandle>>,
 }
@@ -44,6 +50,7 @@ pub(crate) struct Registry {
 struct Entry {
     name: String,
     handle: Handle,
+    ids: Option<IdRange>,
 }
 
 impl Registry {
@@ -58,16 +65,18 @@ impl Registry {
             damaged,
             departed: VecDeque::new(),
             before: departed.into_iter().map(Arc::new).collect(),
+            foreign: HashMap::new(),
+            last: None,
             execs,
         }
     }
 
     fn insert(&mut self, record: Record, stage: Stage, ctx: &mut Context<Self>) -> Handle {
-        let (id, name) = (record.id().clone(), record.name().to_owned());
+        let (id, name, ids) = (record.id().clone(), record.name().to_owned(), record.container.ids);
         let execs = self.execs.remove(&id).unwrap_or_default();
         let handle = ContainerActor::spawn(record, stage, Rc::clone(&self.shared), ctx.address(), execs);
         self.names.insert(name.clone(), id.clone());
-        self.entries.insert(id, Entry { name, handle: handle.clone() });
+        self.entries.insert(id, Entry { name, handle: handle.clone(), ids });
         handle
     }
 
@@ -108,8 +117,8 @@ impl Registry {
         }
     }
 
-    /// Takes a new container, under the name that it asks for or one that is free.
-    fn admit(&mut self, mut record: Record, ctx: &mut Context<Self>) -> Result<Handle, Failure> {
+    /// Takes a new container, under the name that it asks for or one that is free, and with user ids that are free.
+    fn admit(&mut self, mut record: Record, pool: &Pool, ctx: &mut Context<Self>) -> Result<Handle, Failure> {
         if let Some(known) = self.known(record.id(), &record.requested)? {
             return Ok(known);
         }
@@ -118,6 +127,14 @@ impl Registry {
             record.container.spec.name = free.unwrap_or_default();
         } else if let Some(holder) = self.names.get(record.name()) {
             return Err(taken(record.name(), holder));
+        }
+        let privileged = record.container.spec.security.privileged;
+        let users = &mut record.container.spec.users;
+        *users = pool.resolve(*users, privileged);
+        if *users == UserMode::Private {
+            let others = self.entries.values().filter_map(|entry| entry.ids).chain(self.foreign.values().copied());
+            let ids = pool.choose(&others.collect(), self.last)?;
+            (record.container.ids, self.last) = (Some(ids), Some(ids));
         }
         Ok(self.insert(record, Stage::New, ctx))
     }

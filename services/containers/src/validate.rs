@@ -8,7 +8,7 @@ mod security;
 use crate::{compose, names, signals};
 use schema::Failure;
 use schema::common::{PortBinding, Volume};
-use schema::containers::{AutoRemove, ContainerSpec, ExecSpec, RestartKind};
+use schema::containers::{AutoRemove, ContainerSpec, ExecSpec, RestartKind, UserMode};
 use schema::filesystem::Tmpfs;
 use schema::network::Mode;
 use std::collections::HashSet;
@@ -35,12 +35,22 @@ pub(crate) fn check(spec: &ContainerSpec, processors: Option<u32>) -> Result<Vec
     working_directory(&spec.working_directory)?;
     volumes(&spec.volumes, &spec.tmpfs)?;
     security::check(spec)?;
+    users(spec)?;
     limits::check(&spec.limits, processors)?;
     resolution::check(spec)?;
     labels(&spec.labels)?;
     stop_signal(&spec.stop_signal)?;
     restart(spec)?;
     ports(spec)
+}
+
+/// Who is as good as root on the host has the host's users.
+fn users(spec: &ContainerSpec) -> Result<(), Failure> {
+    if spec.security.privileged && spec.users == UserMode::Private {
+        return Err(Failure::invalid("a privileged container cannot have users of its own")
+            .hint("leave out --privileged or --userns private"));
+    }
+    Ok(())
 }
 
 /// Checks what is asked of a further process.
@@ -229,7 +239,7 @@ mod tests {
     }
 
     fn volume(target: &str) -> Volume {
-        Volume { source: "/src".to_owned(), target: target.to_owned(), read_only: false }
+        Volume { source: "/src".to_owned(), target: target.to_owned(), read_only: false, idmap: false }
     }
 
     fn port(address: Option<&str>, host_port: u16) -> PortBinding {

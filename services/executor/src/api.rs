@@ -40,7 +40,7 @@ impl Api {
     /// Makes a sandbox or an exec.
     async fn make(&self, id: ContainerId, spec: Spec) -> Result<Prepared, Failure> {
         loop {
-            let obtain = Obtain { id: id.clone(), exec_of: spec.exec_of().cloned() };
+            let obtain = Obtain { id: id.clone(), exec_of: spec.exec_of().cloned(), ids: spec.ids() };
             let owner = ask(&self.registry, obtain).await?;
             // An owner that has just destroyed its sandbox has left the registry: the next one is new.
             if let Some(prepared) = ask(&owner, Prepare(spec.clone())).await? {
@@ -86,7 +86,7 @@ impl Server for Api {
     }
 
     async fn start(&self, _: &Call, id: ContainerId, process: ProcessSpec) -> Result<Started, Failure> {
-        let Owner { address, exec_of } = self.find(id).await?;
+        let Owner { address, exec_of, .. } = self.find(id).await?;
         // Why it cannot be joined only matters if it was not started before.
         let joined = match exec_of {
             Some(of) => Some(self.joinable(of).await),

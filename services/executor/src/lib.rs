@@ -43,8 +43,8 @@ pub async fn start(context: kit::Context) -> Result<executor::Client, Failure> {
     let host = Arc::new(Host::detect(context.instance.clone(), keep)?);
     let registry = Registry::new(Arc::clone(&host)).start();
     for (id, sandbox) in sandbox::recover::recover(&host, &registry).await? {
-        let exec_of = sandbox.exec_of();
-        kit::actor::ask(&registry, Adopt(id, Owner { address: sandbox.start(), exec_of })).await?;
+        let (exec_of, ids) = (sandbox.exec_of(), sandbox.ids());
+        kit::actor::ask(&registry, Adopt(id, Owner { address: sandbox.start(), exec_of, ids })).await?;
     }
     Ok(schema::executor::serve(context.about(), api::Api::new(host, registry)))
 }

@@ -9,8 +9,9 @@ pub(crate) use describe::failure;
 
 use crate::lsm::Modules;
 use crate::security::Confinement;
-use crate::users::User;
+use crate::users::{Owner, User};
 use schema::Failure;
+use schema::common::IdRange;
 use schema::executor::ProcessSpec;
 use shim_protocol::plan::{Numbers, Step, put_header};
 use std::ffi::CString;
@@ -38,26 +39,44 @@ pub(crate) struct Host {
     pub(crate) oom_protected: bool,
 }
 
+/// Who a process runs as.
+#[derive(Clone, Debug)]
+pub(crate) struct Who {
+    pub(crate) user: User,
+    /// The same on the host.
+    pub(crate) owner: Owner,
+    /// Of the sandbox's user namespace, if it has one.
+    pub(crate) ids: Option<IdRange>,
+}
+
 /// The plan of a sandbox's first process.
 pub(crate) fn build(
     host: &Host,
     confinement: &Confinement,
     terminal: bool,
     process: &ProcessSpec,
-    user: &User,
+    who: &Who,
 ) -> Result<Vec<u8>, Failure> {
     let mut plan = Plan::new();
     plan.add(&Step::Unshare { flags: libc::CLONE_NEWCGROUP as u32 });
     plan.add(&Step::Pivot {});
-    filesystem::add(&mut plan, host, confinement)?;
+    files_of_root(&mut plan, who);
+    filesystem::add(&mut plan, host, confinement, who.ids)?;
     let stdio = if terminal {
-        Step::Terminal { uid: user.uid, rows: process.rows, columns: process.columns }
+        Step::Terminal { uid: who.owner.uid, rows: process.rows, columns: process.columns }
     } else {
         Step::Streams {}
     };
-    start(&mut plan, host, &stdio, process, user)?;
+    start(&mut plan, host, &stdio, process, who)?;
     filesystem::seal(&mut plan, &confinement.surroundings);
-    finish(plan, host, confinement, process, user)
+    finish(plan, host, confinement, process, who, true)
+}
+
+/// What is made for a container belongs to its root.
+fn files_of_root(plan: &mut Plan, who: &Who) {
+    if let Some(ids) = who.ids {
+        plan.add(&Step::FilesOf { id: ids.base() });
+    }
 }
 
 /// The plan of a further process in a sandbox.
@@ -66,28 +85,31 @@ pub(crate) fn build_exec(
     confinement: &Confinement,
     terminal: bool,
     process: &ProcessSpec,
-    user: &User,
+    who: &Who,
 ) -> Result<Vec<u8>, Failure> {
     let mut plan = Plan::new();
     plan.add(&Step::Join { namespaces: JOINED });
+    files_of_root(&mut plan, who);
+    let uid = who.owner.uid;
     let stdio = if terminal {
-        Step::FurtherTerminal { uid: user.uid, rows: process.rows, columns: process.columns }
+        Step::FurtherTerminal { uid, rows: process.rows, columns: process.columns }
     } else {
-        Step::Pipes { uid: user.uid }
+        Step::Pipes { uid }
     };
-    start(&mut plan, host, &stdio, process, user)?;
-    finish(plan, host, confinement, process, user)
+    start(&mut plan, host, &stdio, process, who)?;
+    finish(plan, host, confinement, process, who, false)
 }
 
 /// What every process of a sandbox has in common, from where it is in its namespaces: streams, and where it runs.
-fn start(plan: &mut Plan, host: &Host, stdio: &Step<'_>, process: &ProcessSpec, user: &User) -> Result<(), Failure> {
+fn start(plan: &mut Plan, host: &Host, stdio: &Step<'_>, process: &ProcessSpec, who: &Who) -> Result<(), Failure> {
     if host.oom_protected {
         plan.add(&Step::Write { path: c"/proc/self/oom_score_adj", content: b"0" });
     }
     plan.add(&Step::Mask022 {});
     plan.add(stdio);
     let directory = command::working_directory(&process.working_directory)?;
-    plan.add(&Step::WorkingDirectory { path: &directory, uid: user.uid, gid: user.gid });
+    let Owner { uid, gid } = who.owner;
+    plan.add(&Step::WorkingDirectory { path: &directory, uid, gid });
     Ok(())
 }
 
@@ -97,7 +119,8 @@ fn finish(
     host: &Host,
     confinement: &Confinement,
     process: &ProcessSpec,
-    user: &User,
+    who: &Who,
+    is_first: bool,
 ) -> Result<Vec<u8>, Failure> {
     let Confinement { capabilities, may_gain, seccomp, taken_on, sysctls: _, limits, surroundings: _ } = confinement;
     for (resource, soft, hard) in limits {
@@ -106,7 +129,17 @@ fn finish(
     for label in taken_on {
         plan.add(&Step::Write { path: label.path, content: label.content.as_bytes() });
     }
-    let groups: Vec<u8> = user.groups.iter().flat_map(|group| group.to_le_bytes()).collect();
+    let Who { user, owner: _, ids } = who;
+    if ids.is_some() {
+        plan.add(&Step::Users {});
+        if is_first {
+            // Mounts of ours that a container must not undo, it could not even with all capabilities.
+            plan.add(&Step::Unshare { flags: libc::CLONE_NEWNS as u32 });
+        }
+    }
+    // One that the container does not have gives no right.
+    let has = |group: &&u32| ids.is_none_or(|ids| ids.outside(**group).is_some());
+    let groups: Vec<u8> = user.groups.iter().filter(has).flat_map(|group| group.to_le_bytes()).collect();
     let groups = Numbers::new(&groups).map_err(malformed)?;
     let (uid, gid, capabilities, known_capabilities) = (user.uid, user.gid, *capabilities, host.known_capabilities);
     let filter = seccomp.as_ref().map(|program| Step::Seccomp { program });
@@ -168,8 +201,9 @@ pub(crate) mod tests {
         }
     }
 
-    fn user() -> User {
-        User { uid: 5, gid: 6, groups: vec![7, 8], home: "/home/x".to_owned() }
+    fn user() -> Who {
+        let user = User { uid: 5, gid: 6, groups: vec![7, 8], home: "/home/x".to_owned() };
+        Who { user, owner: Owner { uid: 5, gid: 6 }, ids: None }
     }
 
     /// A host that can do all.
@@ -246,6 +280,39 @@ pub(crate) mod tests {
         let build = if exec { build_exec } else { build };
         let bytes = build(&host(), confinement, false, &process(), &user()).unwrap();
         check(&Steps::new(&bytes).unwrap().map(Result::unwrap).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn what_needs_the_hosts_power_comes_before_the_user_namespace() {
+        let ids = IdRange::new(0x2000_0000);
+        let owner = Owner { uid: 0x2000_0005, gid: 0x2000_0006 };
+        let mut who = Who { owner, ids, ..user() };
+        who.user.groups.push(70_000);
+        for bytes in [
+            build(&host(), &usual(), true, &process(), &who).unwrap(),
+            build(&host(), &usual(), false, &process(), &who).unwrap(),
+            build_exec(&host(), &usual(), true, &process(), &who).unwrap(),
+            build_exec(&host(), &usual(), false, &process(), &who).unwrap(),
+        ] {
+            let steps: Vec<Step<'_>> = Steps::new(&bytes).unwrap().map(Result::unwrap).collect();
+            let entered = place(&steps, |step| matches!(step, Step::Users {}));
+            assert!(place(&steps, |step| *step == Step::FilesOf { id: 0x2000_0000 }) < 3);
+            let rest: Vec<_> =
+                steps[entered + 1..].iter().filter(|step| !matches!(step, Step::Unshare { .. })).collect();
+            assert!(matches!(
+                rest[..],
+                [Step::Credentials { uid: 5, gid: 6, groups, .. }, Step::Seccomp { .. }, Step::Execute { .. }]
+                    if groups.bytes().len() == 8
+            ));
+            let wanted = |step: &Step<'_>| match step {
+                Step::Terminal { uid, .. } | Step::FurtherTerminal { uid, .. } | Step::Pipes { uid } => {
+                    *uid == owner.uid
+                }
+                Step::WorkingDirectory { uid, gid, .. } => (*uid, *gid) == (owner.uid, owner.gid),
+                _ => true,
+            };
+            assert!(steps.iter().all(wanted), "{steps:?}");
+        }
     }
 
     #[test]

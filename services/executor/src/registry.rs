@@ -3,6 +3,7 @@
 use crate::host::Host;
 use crate::sandbox::actor::Sandbox;
 use actix::prelude::*;
+use schema::common::IdRange;
 use schema::{ContainerId, Failure};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -13,6 +14,8 @@ pub(crate) struct Owner {
     pub(crate) address: Addr<Sandbox>,
     /// The sandbox that it is an exec of.
     pub(crate) exec_of: Option<ContainerId>,
+    /// The ids that its user namespace has of the host, if it has one.
+    pub(crate) ids: Option<IdRange>,
 }
 
 /// The owners of all sandboxes and execs.
@@ -53,14 +56,22 @@ pub(crate) struct Obtain {
     pub(crate) id: ContainerId,
     /// The sandbox that it is an exec of.
     pub(crate) exec_of: Option<ContainerId>,
+    /// The ids that its user namespace is to have of the host: no other has them.
+    pub(crate) ids: Option<IdRange>,
 }
 
 impl Handler<Obtain> for Registry {
     type Result = Result<Addr<Sandbox>, Failure>;
 
-    fn handle(&mut self, Obtain { id, exec_of }: Obtain, context: &mut Context<Self>) -> Self::Result {
+    fn handle(&mut self, Obtain { id, exec_of, ids }: Obtain, context: &mut Context<Self>) -> Self::Result {
+        let overlap = |owner: &Owner| ids.is_some_and(|ids| owner.ids.is_some_and(|other| other.overlaps(ids)));
+        if let Some((other, _)) = self.owners.iter().find(|(other, owner)| **other != id && overlap(owner)) {
+            let base = ids.map_or(0, IdRange::base);
+            return Err(Failure::conflict(format_args!("{} has user ids from {base} on, too", other.short()))
+                .hint("remove one of the two containers and make it again"));
+        }
         let (host, registry) = (&self.host, context.address());
-        let make = || Owner { address: Sandbox::new(Arc::clone(host), id.clone(), registry).start(), exec_of };
+        let make = || Owner { address: Sandbox::new(Arc::clone(host), id.clone(), registry).start(), exec_of, ids };
         Ok(self.owners.entry(id.clone()).or_insert_with(make).address.clone())
     }
 }

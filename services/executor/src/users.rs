@@ -1,6 +1,7 @@
 //! Who a process runs as: names looked up in the image's own /etc/passwd and /etc/group.
 
 use schema::Failure;
+use schema::common::IdRange;
 use std::collections::HashMap;
 
 /// A user, as processes have it.
@@ -58,6 +59,26 @@ pub(crate) fn join(user: &mut User, wanted: &[String], group: &str) -> Result<()
         }
     }
     Ok(())
+}
+
+/// A user and a group, as the host numbers them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Owner {
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+}
+
+/// Who a user of a container is on the host. Fails if the container has no such ids.
+pub(crate) fn outside(user: &User, ids: Option<IdRange>) -> Result<Owner, Failure> {
+    let outside = |what: &str, id: u32| match ids {
+        None => Ok(id),
+        Some(ids) => ids.outside(id).ok_or_else(|| {
+            let greatest = IdRange::SIZE - 1;
+            Failure::invalid(format_args!("{what} {id} does not exist: the container has 0 to {greatest}"))
+                .hint("use a smaller number, or --userns host")
+        }),
+    };
+    Ok(Owner { uid: outside("user", user.uid)?, gid: outside("group", user.gid)? })
 }
 
 /// The name of each user of a passwd file; the first, if there are several.
@@ -145,6 +166,18 @@ mod tests {
         join(&mut user, &["video".into(), "29".into(), "34".into(), "77".into(), "video".into()], GROUP).unwrap();
         assert_eq!(user.groups, [29, 44, 77]);
         assert!(join(&mut user, &["wheel".into()], GROUP).unwrap_err().message.contains("wheel"));
+    }
+
+    #[test]
+    fn on_the_host_they_have_other_numbers() {
+        let ids = IdRange::new(0x2000_0000);
+        let www = resolve("www", PASSWD, GROUP).unwrap();
+        assert_eq!(outside(&www, ids), Ok(Owner { uid: 0x2000_0021, gid: 0x2000_0022 }));
+        assert_eq!(outside(&www, None), Ok(Owner { uid: 33, gid: 34 }));
+        for text in ["65536", "5:65536"] {
+            let failure = outside(&resolve(text, PASSWD, GROUP).unwrap(), ids).unwrap_err();
+            assert!(failure.message.contains("65536") && failure.hint.contains("--userns host"), "{failure}");
+        }
     }
 
     #[test]

@@ -7,12 +7,14 @@
 mod beneath;
 mod chain;
 mod containers;
+mod ids;
 mod layers;
 mod layout;
 mod look;
 mod mount;
 mod names;
 mod pack;
+pub mod probe;
 mod sys;
 mod trash;
 pub mod unpack;

@@ -5,7 +5,7 @@ mod resolver;
 
 pub(crate) use follow::follow;
 
-use crate::mount::{Tree, of_file};
+use crate::mount::{Tree, Users, of_file};
 use kit::store::{Durability, Store};
 use resolver::Resolver;
 use schema::Failure;
@@ -28,14 +28,19 @@ pub(crate) const HOST_FILES: [&str; 2] = ["/etc/resolv.conf", "/run/systemd/reso
 
 /// The three files, to be mounted. They are made if they are missing. One whose place is taken by a volume is left
 /// out: the user's word counts.
-pub(crate) fn trees(container: &Path, taken: &[&str], read_only: bool) -> Result<Vec<Tree>, Failure> {
+pub(crate) fn trees(
+    container: &Path,
+    taken: &[&str],
+    read_only: bool,
+    users: Option<&Users>,
+) -> Result<Vec<Tree>, Failure> {
     let mut trees = Vec::new();
     for name in FILES {
         let target = format!("/etc/{name}");
         let path = container.join(DIRECTORY).join(name);
         open(&path).map_err(|error| writing(&path, &error))?;
         if !taken.iter().any(|taken| is_path(taken, &target)) {
-            trees.push(of_file(&path, target, read_only)?);
+            trees.push(of_file(&path, target, read_only, users)?);
         }
     }
     Ok(trees)

@@ -5,7 +5,7 @@ use super::super::time::{rfc3339, rfc3339_or_never};
 use super::image::labels;
 use super::network;
 use super::security::Security;
-use schema::common::PortBinding;
+use schema::common::{IdRange, PortBinding};
 use schema::containers::{AutoRemove, Container, RestartKind, State};
 use schema::filesystem::Usage;
 use schema::log_collector::LogMode;
@@ -96,6 +96,17 @@ struct HostConfig<'a> {
     log_config: LogConfig<'a>,
     #[serde(flatten)]
     security: Security<'a>,
+    userns_mode: &'static str,
+    #[serde(rename = "IDMappings", skip_serializing_if = "Option::is_none")]
+    id_mappings: Option<IdMappings>,
+}
+
+/// As Podman has it: `inside:outside:count`.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct IdMappings {
+    uid_map: [String; 1],
+    gid_map: [String; 1],
 }
 
 #[derive(Serialize)]
@@ -225,7 +236,13 @@ impl<'a> From<&'a Container> for HostConfig<'a> {
     fn from(container: &'a Container) -> Self {
         let spec = &container.spec;
         let bind = |volume: &schema::common::Volume| {
-            format!("{}:{}{}", volume.source, volume.target, if volume.read_only { ":ro" } else { "" })
+            let options = match (volume.read_only, volume.idmap) {
+                (false, false) => "",
+                (true, false) => ":ro",
+                (false, true) => ":idmap",
+                (true, true) => ":ro,idmap",
+            };
+            format!("{}:{}{options}", volume.source, volume.target)
         };
         let mut log = BTreeMap::new();
         if spec.log_max_size > 0 {
@@ -253,6 +270,11 @@ impl<'a> From<&'a Container> for HostConfig<'a> {
             extra_hosts: spec.extra_hosts.iter().map(|entry| format!("{}:{}", entry.hostname, entry.address)).collect(),
             log_config: LogConfig { config: log },
             security: spec.into(),
+            userns_mode: if container.ids.is_some() { "private" } else { "host" },
+            id_mappings: container.ids.map(|ids| {
+                let map = || [format!("0:{}:{}", ids.base(), IdRange::SIZE)];
+                IdMappings { uid_map: map(), gid_map: map() }
+            }),
         }
     }
 }

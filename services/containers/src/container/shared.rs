@@ -2,6 +2,7 @@
 
 use crate::exec::Execs;
 use crate::gate::Gate;
+use crate::ids;
 use crate::journal::Journal;
 use crate::workers::Workers;
 use actix::Addr;
@@ -17,6 +18,8 @@ pub(crate) struct Parts {
     pub(crate) gate: Gate,
     /// Nothing is leased before the image store knows which leases there are.
     pub(crate) leases: Gate,
+    /// Where user ids of containers come from.
+    pub(crate) ids: ids::Source,
 }
 
 /// What containers use.

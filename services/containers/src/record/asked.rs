@@ -20,6 +20,7 @@ impl Record {
             open_stdin: spec.open_stdin,
             limits: spec.limits,
             security: Box::new(spec.security.clone()),
+            ids: self.container.ids,
         }
     }
 
@@ -88,6 +89,8 @@ impl Record {
 
     /// Its root filesystem.
     pub(crate) fn place(&self) -> Place {
-        Place { id: self.id().clone(), layers: self.image.layers.clone(), sandbox: self.mounted_at() }
+        let sandbox = self.mounted_at();
+        let ids = self.container.ids.filter(|_| sandbox.is_some());
+        Place { id: self.id().clone(), layers: self.image.layers.clone(), sandbox, ids }
     }
 }

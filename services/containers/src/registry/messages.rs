@@ -2,6 +2,7 @@
 
 use super::Registry;
 use crate::container::{Handle, Recover, View};
+use crate::ids::Pool;
 use crate::journal::Damage;
 use crate::record::Record;
 use actix::prelude::*;
@@ -27,7 +28,7 @@ pub(crate) struct Known {
 /// Take a new container.
 #[derive(Message)]
 #[rtype(result = "Result<Handle, Failure>")]
-pub(crate) struct Admit(pub(crate) Record);
+pub(crate) struct Admit(pub(crate) Record, pub(crate) Pool);
 
 /// Take a name for a container, besides the one that it has; answers that one.
 #[derive(Message)]
@@ -104,8 +105,8 @@ impl Handler<Known> for Registry {
 impl Handler<Admit> for Registry {
     type Result = Result<Handle, Failure>;
 
-    fn handle(&mut self, Admit(record): Admit, ctx: &mut Context<Self>) -> Self::Result {
-        self.admit(record, ctx)
+    fn handle(&mut self, Admit(record, pool): Admit, ctx: &mut Context<Self>) -> Self::Result {
+        self.admit(record, &pool, ctx)
     }
 }
 
@@ -181,6 +182,7 @@ impl Handler<Discard> for Registry {
 
     fn handle(&mut self, Discard(id): Discard, _: &mut Context<Self>) {
         self.damaged.remove(&id);
+        self.foreign.remove(&id);
     }
 }
 
@@ -188,6 +190,9 @@ impl Handler<Recovered> for Registry {
     type Result = Result<Vec<ContainerId>, Failure>;
 
     fn handle(&mut self, Recovered(sandboxes): Recovered, _: &mut Context<Self>) -> Self::Result {
+        // What a container without a record has is known here alone.
+        let foreign = sandboxes.iter().filter(|state| !self.entries.contains_key(&state.id));
+        self.foreign = foreign.filter_map(|state| Some((state.id.clone(), state.ids?))).collect();
         let mut phases: HashMap<_, _> =
             sandboxes.into_iter().map(|state| (state.id, (state.phase, state.frozen))).collect();
         for (id, entry) in &self.entries {

@@ -3,7 +3,8 @@
 //!
 //! The monitor gets three descriptors instead of standard streams: the sandbox's directory as 0, the control
 //! listener as 1, and a status pipe as 2. Its arguments are its name, the sandbox's id (for people who look
-//! at the process list), the hostname, and a word of flags. One that adopts a sandbox gets a socket as 2.
+//! at the process list), the hostname, a word of flags, and, if the sandbox is to have a user namespace, what is to be
+//! written to its uid_map and gid_map (user_namespaces(7)). One that adopts a sandbox gets a socket as 2.
 
 use core::ffi::CStr;
 
@@ -74,6 +75,9 @@ pub const JOIN: u8 = b'j';
 pub const ADOPT: u8 = b'a';
 /// Stands first in the word of flags, so that it is never empty.
 pub const NO_FLAGS: u8 = b'-';
+
+/// What a monitor was doing, by its own words, when no user namespace could be made.
+pub const MAKING_USERS: &str = "making a user namespace";
 
 /// What a monitor writes to its status pipe when the sandbox is ready. If it fails, it writes a line that
 /// says why instead, and ends.

@@ -216,6 +216,15 @@ steps! {
         /// Owner of the pipes.
         uid: u32,
     }
+    /// Becomes a user and group of the host for whatever is made from here on, without giving up any power: those are root of
+    /// a sandbox that has a user namespace.
+    26 FilesOf {
+        /// Both.
+        id: u32,
+    }
+    /// Enters the sandbox's user namespace, and becomes root there: nothing of the host's is left. Ids in the steps before
+    /// are the host's, in those that follow the container's.
+    27 Users {}
 }
 
 /// Hands the plan's bytes to `put`, piece by piece.

@@ -2,7 +2,7 @@
 
 use crate::start::failure_message;
 use crate::streams::Streams;
-use crate::sys::{self, At, Errno, Fd, PointerList, Received, Result, flag, mounting, terminal};
+use crate::sys::{self, At, Errno, Fd, PointerList, Received, Result, flag, mounting, namespace, terminal};
 use core::ffi::CStr;
 use shim_protocol::layout;
 use shim_protocol::plan::{Numbers, STEP_CGROUP, STEP_JOIN, STEP_READ, Step, Steps, Strings};
@@ -13,6 +13,8 @@ pub struct Child<'a> {
     pub steps: Steps<'a>,
     /// PID 1 of the sandbox to join, if there is one.
     pub target: Option<Fd>,
+    /// The user namespace of a sandbox that is not joined, if it has one.
+    pub users: Option<Fd>,
     /// `cgroup.procs` files of the cgroups to join.
     pub cgroups: Received,
     /// For stdout and stderr, in a sandbox that is joined.
@@ -99,6 +101,17 @@ impl Child<'_> {
             }
             Step::Join { namespaces } => sys::join(self.target.as_ref().ok_or(Errno::INVAL)?, namespaces.into()),
             Step::WorkingDirectory { path, uid, gid } => enter(path, uid, gid),
+            Step::FilesOf { id } => {
+                sys::act_as(id)?;
+                // Who becomes another is not killed with its parent any more.
+                sys::die_with_parent()
+            }
+            Step::Users {} => {
+                let users = self.users.as_ref().or(self.target.as_ref());
+                sys::join(users.ok_or(Errno::INVAL)?, namespace::USER)?;
+                sys::become_user(0, 0, &[])?;
+                sys::die_with_parent()
+            }
             Step::Mask022 {} => {
                 sys::set_mask(0o022);
                 Ok(())

@@ -24,6 +24,7 @@ mod start;
 mod streams;
 mod sys;
 mod terminal;
+mod users;
 
 use core::ffi::CStr;
 use shim_protocol::layout;
@@ -31,10 +32,10 @@ use shim_protocol::layout;
 /// Exit code when the sandbox could not be made.
 const CANNOT_PREPARE: i32 = 1;
 
-/// Runs with the arguments after the program's name: id, hostname, flags.
-fn run([_id, hostname, flags]: [&'static CStr; 3]) -> ! {
+/// Runs with the arguments after the program's name: id, hostname, flags, the map of its ids.
+fn run([_id, hostname, flags, ids]: [&'static CStr; 4]) -> ! {
     let status = sys::Fd::inherited(2);
-    match setup::prepare(hostname, flags.to_bytes()) {
+    match setup::prepare(hostname, flags.to_bytes(), ids.to_bytes()) {
         Ok(mut monitor) => {
             let ready = sys::write(&status, layout::READY).and_then(|_| {
                 if flags.to_bytes().contains(&layout::ADOPT) { adopt::adopt(&mut monitor, &status) } else { Ok(()) }

@@ -52,12 +52,14 @@ pub struct Monitor {
     deadline: Option<i64>,
     /// The terminal's size, if somebody has told it.
     size: Option<(u16, u16)>,
+    /// The sandbox's user namespace, until its PID 1 is started, if it has one.
+    users: Option<Fd>,
     phase: Phase,
 }
 
 impl Monitor {
     /// Of a sandbox that is made.
-    pub fn new(directory: Fd, listener: Fd, lock: Fd, streams: Streams, joins: bool) -> Self {
+    pub fn new(directory: Fd, listener: Fd, lock: Fd, streams: Streams, joins: bool, users: Option<Fd>) -> Self {
         let connections = Connections::new(listener);
         let relief = Relief::new(&directory);
         let (terminal, relays, deadline, size) = (None, None, None, None);
@@ -72,6 +74,7 @@ impl Monitor {
             relief,
             deadline,
             size,
+            users,
             phase: Phase::Parked,
         }
     }
@@ -324,8 +327,9 @@ impl Monitor {
             Request::Report | Request::Lend => Ok(()),
             Request::Start => {
                 if matches!(self.phase, Phase::Parked) {
+                    let users = self.users.take();
                     let Self { directory, streams, size, joins, .. } = self;
-                    self.phase = match start::start(directory, streams, *size, *joins, descriptors) {
+                    self.phase = match start::start(directory, streams, *size, *joins, users, descriptors) {
                         Ok(Started { child, status, relays }) => {
                             self.relays = relays;
                             Phase::Starting(child, status)

@@ -3,6 +3,7 @@
 use crate::monitor::Monitor;
 use crate::streams::Streams;
 use crate::sys::{self, At, Errno, Fd, flag, mounting, namespace};
+use crate::users;
 use core::ffi::CStr;
 use shim_protocol::layout;
 
@@ -30,7 +31,7 @@ fn doing<T>(doing: &'static str, answer: sys::Result<T>) -> Result<T, Failed> {
 }
 
 /// Takes over this process, and makes the sandbox around it, if it is not to join one.
-pub fn prepare(hostname: &CStr, flags: &[u8]) -> Result<Monitor, Failed> {
+pub fn prepare(hostname: &CStr, flags: &[u8], ids: &[u8]) -> Result<Monitor, Failed> {
     let has = |flag: u8| flags.contains(&flag);
     // Nothing that is sent to the executor's group, or to all, ends a monitor, but SIGKILL.
     doing("blocking signals", sys::block_signals(true))?;
@@ -46,17 +47,25 @@ pub fn prepare(hostname: &CStr, flags: &[u8]) -> Result<Monitor, Failed> {
     let streams = doing("opening the FIFOs", streams)?;
     let lock =
         doing("opening the capture lock", sys::open(At::Dir(&directory), layout::CAPTURE_LOCK, flag::O_RDWR, 0))?;
-    if !joins && !adopts {
-        make_sandbox(hostname, has(layout::OWN_NETWORK))?;
-    }
-    Ok(Monitor::new(directory, Fd::inherited(1), lock, streams, joins))
+    let users = if joins || adopts { None } else { make_sandbox(hostname, has(layout::OWN_NETWORK), ids)? };
+    Ok(Monitor::new(directory, Fd::inherited(1), lock, streams, joins, users))
 }
 
-fn make_sandbox(hostname: &CStr, own_network: bool) -> Result<(), Failed> {
+/// Answers with the user namespace, if there is to be one.
+fn make_sandbox(hostname: &CStr, own_network: bool, ids: &[u8]) -> Result<Option<Fd>, Failed> {
     let network = if own_network { namespace::NET } else { 0 };
-    doing("making namespaces", sys::unshare(namespace::MOUNT | namespace::UTS | namespace::IPC | network))?;
+    let owned = namespace::UTS | namespace::IPC | network;
+    let users = if ids.is_empty() {
+        doing("making namespaces", sys::unshare(owned))?;
+        None
+    } else {
+        Some(doing(layout::MAKING_USERS, users::make(ids, owned))?)
+    };
+    // This one belongs to the host's users in any case: what is mounted in the sandbox is mounted with the power to do so.
+    doing("making namespaces", sys::unshare(namespace::MOUNT))?;
     leave_host()?;
-    doing("setting the hostname", sys::set_hostname(hostname))
+    doing("setting the hostname", sys::set_hostname(hostname))?;
+    Ok(users)
 }
 
 /// Changes to a root that is empty but for the directory `rootfs`, and forgets every mount of the host.

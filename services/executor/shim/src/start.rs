@@ -40,13 +40,14 @@ pub fn start(
     streams: &Streams,
     size: Option<(u16, u16)>,
     joins: bool,
+    users: Option<Fd>,
     descriptors: Received,
 ) -> Result<Started, (u32, Errno)> {
     let plan = read_plan(directory).map_err(|error| (STEP_READ, error))?;
     let steps = Steps::new(&plan).map_err(|_| (STEP_READ, Errno::INVAL))?;
     let cloning = |error| (STEP_CLONE, error);
     let [ours, theirs] = sys::socket_pair().map_err(cloning)?;
-    let task = |target, cgroups, pipes| Task { steps, target, cgroups, pipes, streams, size, status: theirs };
+    let task = |target, cgroups, pipes| Task { steps, target, users, cgroups, pipes, streams, size, status: theirs };
     if !joins {
         return match sys::fork(namespace::PID).map_err(cloning)? {
             Fork::Parent(child) => Ok(Started { child, status: ours, relays: None }),

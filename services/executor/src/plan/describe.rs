@@ -62,6 +62,8 @@ fn of_step(step: &Step<'_>, errno: i32, error: &io::Error) -> Failure {
         Step::Credentials { uid, gid, .. } | Step::Identity { uid, gid, .. } => {
             io(format!("becoming user {uid} and group {gid}"))
         }
+        Step::FilesOf { id } => io(format!("making files of user {id}")),
+        Step::Users {} => io("entering the container's user namespace".to_owned()),
         Step::Seccomp { .. } => io("filtering system calls".to_owned()),
     }
 }

@@ -4,8 +4,9 @@ use super::{Host, Plan, c_string};
 use crate::devices::Node;
 use crate::security::{Confinement, Surroundings};
 use schema::Failure;
+use schema::common::IdRange;
 use shim_protocol::plan::Step;
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 
 const RDONLY: u64 = libc::MS_RDONLY;
 const NOSUID: u64 = libc::MS_NOSUID;
@@ -54,9 +55,17 @@ const LINKS: [(&CStr, &CStr); 6] = [
     (c"pts/ptmx", c"/dev/ptmx"),
 ];
 
+/// The group of terminals, in every distribution.
+const TTY: u32 = 5;
+
 /// Adds it all. The old root is gone by then, so that no symbolic link of the image leads anywhere else; and the
 /// three mount points that belong to the image must be real directories.
-pub(super) fn add(plan: &mut Plan, host: &Host, confinement: &Confinement) -> Result<(), Failure> {
+pub(super) fn add(
+    plan: &mut Plan,
+    host: &Host,
+    confinement: &Confinement,
+    ids: Option<IdRange>,
+) -> Result<(), Failure> {
     let Surroundings { system_paths, privileged, read_only_root: _, devices: given, shm_size } =
         &confinement.surroundings;
     let read_only = if *privileged { 0 } else { RDONLY };
@@ -69,9 +78,9 @@ pub(super) fn add(plan: &mut Plan, host: &Host, confinement: &Confinement) -> Re
     if host.pure_cgroups {
         mount(plan, c"cgroup2", c"/sys/fs/cgroup", read_only | NOSUID | NODEV | NOEXEC, c"", false);
     }
-    devices(plan, *shm_size)?;
+    devices(plan, *shm_size, ids)?;
     for node in given {
-        device(plan, node)?;
+        device(plan, node, ids)?;
     }
     for (name, value) in &confinement.sysctls {
         let path = c_string(&format!("/proc/sys/{}", name.replace('.', "/")))?;
@@ -99,8 +108,9 @@ pub(super) fn seal(plan: &mut Plan, surroundings: &Surroundings) {
     }
 }
 
-/// A device of the host, in directories that are made for it.
-fn device(plan: &mut Plan, node: &Node) -> Result<(), Failure> {
+/// A device of the host, in directories that are made for it. It belongs in the container to whom it belongs on the host.
+fn device(plan: &mut Plan, node: &Node, ids: Option<IdRange>) -> Result<(), Failure> {
+    let outside = |id: u32| ids.map_or(id, |ids| ids.outside(id).unwrap_or(ids.base()));
     let Node { names, mode, uid, gid, device, access: _ } = node;
     let mut path = "/dev".to_owned();
     for (place, name) in (1..).zip(names) {
@@ -110,7 +120,7 @@ fn device(plan: &mut Plan, node: &Node) -> Result<(), Failure> {
             plan.add(&Step::Directory { path: &path, mode: 0o755 });
         } else {
             plan.add(&Step::Node { path: &path, mode: *mode, device: *device });
-            plan.add(&Step::Give { path: &path, uid: *uid, gid: *gid });
+            plan.add(&Step::Give { path: &path, uid: outside(*uid), gid: outside(*gid) });
         }
     }
     Ok(())
@@ -120,7 +130,7 @@ fn mount(plan: &mut Plan, kind: &CStr, target: &CStr, flags: u64, data: &CStr, o
     plan.add(&Step::Mount { source: kind, target, kind, flags, data, optional });
 }
 
-fn devices(plan: &mut Plan, shm_size: u64) -> Result<(), Failure> {
+fn devices(plan: &mut Plan, shm_size: u64, ids: Option<IdRange>) -> Result<(), Failure> {
     mount(plan, c"tmpfs", c"/dev", NOSUID | NOEXEC | libc::MS_STRICTATIME, c"mode=0755,size=65536k", false);
     for (path, major, minor) in DEVICES {
         let mode = libc::S_IFCHR | 0o666;
@@ -132,10 +142,18 @@ fn devices(plan: &mut Plan, shm_size: u64) -> Result<(), Failure> {
     for path in [c"/dev/pts", c"/dev/shm", c"/dev/mqueue"] {
         plan.add(&Step::Directory { path, mode: 0o755 });
     }
-    mount(plan, c"devpts", c"/dev/pts", NOSUID | NOEXEC, c"newinstance,ptmxmode=0666,mode=0620,gid=5", false);
+    let gid = ids.and_then(|ids| ids.outside(TTY)).unwrap_or(TTY);
+    let pts = c_string(&format!("newinstance,ptmxmode=0666,mode=0620,gid={gid}"))?;
+    mount(plan, c"devpts", c"/dev/pts", NOSUID | NOEXEC, &pts, false);
     let shm_size = if shm_size == 0 { SHM_SIZE } else { shm_size };
     let shm = c_string(&format!("mode=1777,size={shm_size}"))?;
     mount(plan, c"tmpfs", c"/dev/shm", NOSUID | NODEV | NOEXEC, &shm, false);
     mount(plan, c"mqueue", c"/dev/mqueue", NOSUID | NODEV | NOEXEC, c"", true);
+    // Their roots belong to nobody of the container otherwise.
+    for path in [c"/dev/pts", c"/dev/mqueue"] {
+        if let Some(ids) = ids {
+            plan.add(&Step::Give { path, uid: ids.base(), gid: ids.base() });
+        }
+    }
     Ok(())
 }

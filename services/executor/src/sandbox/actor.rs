@@ -22,7 +22,7 @@ use crate::registry::{Forget, Registry};
 use actix::prelude::*;
 use care::{Adopt, attend};
 use end::MonitorEnded;
-use schema::common::ExitRecord;
+use schema::common::{ExitRecord, IdRange};
 use schema::executor::{Prepared, Started};
 use schema::{Code, ContainerId, Failure};
 use std::os::fd::OwnedFd;
@@ -122,6 +122,11 @@ impl Sandbox {
     /// The sandbox that it is an exec of.
     pub(crate) fn exec_of(&self) -> Option<ContainerId> {
         self.made.as_ref().and_then(|made| made.record.spec.exec_of().cloned())
+    }
+
+    /// The ids that its user namespace has of the host, if it has one.
+    pub(crate) fn ids(&self) -> Option<IdRange> {
+        self.made.as_ref().and_then(|made| made.record.spec.ids())
     }
 
     /// Has this actor told of the end of the monitor; without one, has it replaced.

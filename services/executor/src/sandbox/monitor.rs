@@ -10,7 +10,7 @@ use rustix::net::{
 use rustix::process::{Pid, Resource, prlimit};
 use schema::ContainerId;
 use schema::Failure;
-use schema::common::SandboxRef;
+use schema::common::{IdRange, SandboxRef};
 use shim_protocol::adoption::Adoption;
 use shim_protocol::control::MOST_DESCRIPTORS;
 use shim_protocol::layout;
@@ -59,7 +59,7 @@ pub(super) fn spawn(
         .map_err(|error| failed(error.into()))?;
     let child = Command::new(program.executable())
         .arg0(program.path())
-        .args([id.short(), name(spec), &flags(spec, task)])
+        .args([id.short(), name(spec), &flags(spec, task), &id_map(spec)])
         .env_clear()
         .current_dir("/")
         .stdin(Stdio::from(directory))
@@ -94,6 +94,11 @@ fn flags(spec: &Spec, task: Task) -> String {
         (task == Task::Adopt, layout::ADOPT),
     ];
     flags.into_iter().filter_map(|(set, flag)| set.then_some(char::from(flag))).collect()
+}
+
+/// What is to be written to uid_map and gid_map of the sandbox's user namespace (user_namespaces(7)); empty: there is none.
+fn id_map(spec: &Spec) -> String {
+    spec.ids().map_or_else(String::new, |ids| format!("0 {} {}", ids.base(), IdRange::SIZE))
 }
 
 impl Started {
@@ -135,6 +140,11 @@ impl Started {
 /// `what was being done NNN`, with the error number last.
 fn complained(line: &str) -> Failure {
     match line.trim().rsplit_once(' ').and_then(|(doing, number)| Some((doing, number.parse().ok()?))) {
+        Some((doing, number)) if doing.as_bytes() == layout::MAKING_USERS.as_bytes() => {
+            let error = io::Error::from_raw_os_error(number);
+            Failure::unimplemented(format_args!("making the sandbox: {doing}: {error}"))
+                .hint("allow more of them (user.max_user_namespaces), or use --userns host")
+        }
         Some((doing, number)) => {
             Failure::io(format_args!("making the sandbox: {doing}"), &io::Error::from_raw_os_error(number))
         }
@@ -154,5 +164,8 @@ mod tests {
         assert_eq!(failure.code, Code::ResourceExhausted);
         assert!(failure.message.contains("making namespaces: No space left"), "{failure}");
         assert_eq!(complained("").code, Code::SandboxLost);
+        let users = complained(&format!("{} 028\n", layout::MAKING_USERS));
+        assert_eq!(users.code, Code::Unimplemented);
+        assert!(users.hint.contains("--userns host"), "{users}");
     }
 }

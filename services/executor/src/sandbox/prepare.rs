@@ -101,6 +101,7 @@ mod tests {
             open_stdin: false,
             limits: Limits::default(),
             security: Box::default(),
+            ids: None,
         };
         assert_eq!(check(&spec("box.example")), Ok(()));
         assert_eq!(check(&spec(&"x".repeat(65))).unwrap_err().code, Code::InvalidArgument);

@@ -1,7 +1,7 @@
 //! What is remembered of a sandbox in its own directory, for the executor's next start.
 
 use schema::ContainerId;
-use schema::common::SandboxRef;
+use schema::common::{IdRange, SandboxRef};
 use schema::executor::{ExecSpec, SandboxSpec};
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -41,6 +41,14 @@ impl Spec {
         match self {
             Self::Sandbox(spec) => spec.open_stdin,
             Self::Exec { exec, .. } => exec.open_stdin,
+        }
+    }
+
+    /// The ids that its user namespace is to have of the host; none: it has no such, or joins that of its sandbox.
+    pub(crate) fn ids(&self) -> Option<IdRange> {
+        match self {
+            Self::Sandbox(spec) => spec.ids,
+            Self::Exec { .. } => None,
         }
     }
 

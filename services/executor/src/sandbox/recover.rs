@@ -77,8 +77,8 @@ pub(crate) async fn leftovers(host: &Arc<Host>, registry: &Addr<Registry>) -> Re
 pub(crate) async fn take_up(host: &Arc<Host>, registry: &Addr<Registry>, id: &ContainerId) -> Result<(), Failure> {
     // What was kept of a run serves those that are found at the start: they are whole, or gone.
     if let Some(sandbox) = recover_one(host, registry, id, &HashMap::new()).await? {
-        let exec_of = sandbox.exec_of();
-        kit::actor::ask(registry, Adopt(id.clone(), Owner { address: sandbox.start(), exec_of })).await?;
+        let (exec_of, ids) = (sandbox.exec_of(), sandbox.ids());
+        kit::actor::ask(registry, Adopt(id.clone(), Owner { address: sandbox.start(), exec_of, ids })).await?;
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! A sandbox that runs, as others than its owner see it.
 
 use crate::process::Process;
+use schema::common::IdRange;
 use schema::security::Security;
 use schema::{ContainerId, Failure};
 use std::sync::Arc;
@@ -19,6 +20,8 @@ pub(crate) struct Running {
     pub(crate) host_network: bool,
     /// What its processes may do.
     pub(crate) security: Arc<Security>,
+    /// The ids that its user namespace has of the host, if it has one.
+    pub(crate) ids: Option<IdRange>,
 }
 
 impl Running {

@@ -7,7 +7,6 @@ use super::{directory, prepare};
 use crate::host::Host;
 use crate::process::Process;
 use crate::security::Confinement;
-use crate::users::User;
 use crate::{plan, security, users};
 use schema::common::SandboxRef;
 use schema::executor::{ProcessSpec, Started};
@@ -28,9 +27,9 @@ pub(super) fn plan(
     let rootfs = joined.map_or_else(|| Rootfs::of_parked(record.monitor), Rootfs::of_running)?;
     let group = rootfs.read("etc/group")?;
     let mut user = users::resolve(&process.user, &rootfs.read("etc/passwd")?, &group)?;
-    let build = |confinement: &Confinement, user: &User| match record.spec {
-        Spec::Sandbox(_) => plan::build(&host.plan, confinement, record.spec.terminal(), process, user),
-        Spec::Exec { .. } => plan::build_exec(&host.plan, confinement, record.spec.terminal(), process, user),
+    let build = |confinement: &Confinement, who: &plan::Who| match record.spec {
+        Spec::Sandbox(_) => plan::build(&host.plan, confinement, record.spec.terminal(), process, who),
+        Spec::Exec { .. } => plan::build_exec(&host.plan, confinement, record.spec.terminal(), process, who),
     };
     let (groups, confinement) = match (&record.spec, joined) {
         (Spec::Sandbox(spec), _) => (&spec.security.groups, prepare::confinement(host, &spec.security)?),
@@ -41,9 +40,11 @@ pub(super) fn plan(
         (Spec::Exec { .. }, None) => return Err(Failure::internal("an exec without a sandbox")),
     };
     users::join(&mut user, groups, &group)?;
-    let plan = build(&confinement, &user)?;
+    let ids = joined.map_or(record.spec.ids(), |joined| joined.ids);
+    let owner = users::outside(&user, ids)?;
+    let plan = build(&confinement, &plan::Who { user, owner, ids })?;
     let path = host.directory(id);
-    directory::give_streams(&path, &record.spec, user.uid)?;
+    directory::give_streams(&path, &record.spec, owner.uid)?;
     let file = directory::file(&path, layout::PLAN);
     kit::file::write_atomically(&file, &plan)
         .map_err(|error| Failure::io(format_args!("writing {}", file.display()), &error))?;

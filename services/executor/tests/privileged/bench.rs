@@ -284,6 +284,7 @@ pub(crate) fn spec() -> SandboxSpec {
         open_stdin: false,
         limits: Limits::default(),
         security: Box::default(),
+        ids: None,
     }
 }
 

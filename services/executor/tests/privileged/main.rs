@@ -19,3 +19,4 @@ mod run;
 mod sys;
 mod terminal;
 mod usage;
+mod users;

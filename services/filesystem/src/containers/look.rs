@@ -170,7 +170,8 @@ async fn read_part(
         None => {
             let view = if request.export { View::Alone } else { View::Whole };
             let (root, pins) = opener.open(call, &place, view).await?;
-            on_thread(move || pack::Archive::resume((root, pins), &request, &cursor, number)).await?
+            let ids = place.ids;
+            on_thread(move || pack::Archive::resume((root, pins), &request, ids, &cursor, number)).await?
         }
     };
     on_thread(move || {

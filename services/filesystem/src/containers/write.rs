@@ -31,7 +31,7 @@ impl Handler<Extract> for Containers {
             let _turn = turn.write_owned().await;
             let archive = images.upload_file(&call, &upload).await?;
             let (root, _pins) = opener.open(call, &place, View::Writable).await?;
-            on_thread(move || unpacker.unpack_files(&root, &path, &archive.path, keep_owner)).await
+            on_thread(move || unpacker.unpack_files(&root, &path, &archive.path, keep_owner, place.ids)).await
         };
         finished(work.instrument(span))
     }

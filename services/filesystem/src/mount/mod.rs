@@ -15,6 +15,8 @@ mod tree;
 mod view;
 
 pub use overlay::Mechanism;
+pub(crate) use overlay::map_and_mount;
+pub(crate) use sandbox::Users;
 pub(crate) use tree::{Tree, of_file};
 pub(crate) use view::{View, open};
 
@@ -43,17 +45,19 @@ pub(crate) fn mount(
     make_directory(&directory)?;
     holder::take(&directory, sandbox.reference())?;
     attach::leave_shared_state()?;
-    let overlay = overlay::build(layout, mechanism, id, &spec.layers)?;
-    let MountSpec { layers: _, volumes, read_only, tmpfs } = spec;
-    let mut trees: Vec<Tree> = volumes.iter().map(tree::of_volume).collect::<Result<_, _>>()?;
+    let MountSpec { layers, volumes, read_only, tmpfs, ids } = spec;
+    let users = ids.map(|ids| sandbox.users(ids)).transpose()?;
+    let users = users.as_ref();
+    let mut trees: Vec<Tree> = volumes.iter().map(|volume| tree::of_volume(volume, users)).collect::<Result<_, _>>()?;
     for tmpfs in tmpfs {
-        trees.push(memory::tree(tmpfs)?);
+        trees.push(memory::tree(tmpfs, *ids)?);
     }
     // What is higher up would hide what is below.
     trees.sort_by_key(Tree::depth);
     let taken =
         volumes.iter().map(|volume| volume.target.as_str()).chain(tmpfs.iter().map(|tmpfs| tmpfs.target.as_str()));
-    trees.extend(names::trees(&directory, &taken.collect::<Vec<_>>(), *read_only)?);
+    trees.extend(names::trees(&directory, &taken.collect::<Vec<_>>(), *read_only, users)?);
+    let overlay = overlay::build(layout, mechanism, id, layers, users)?;
     attach::attach(&sandbox, overlay, &trees)
 }
 

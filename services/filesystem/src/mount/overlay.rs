@@ -2,13 +2,18 @@
 
 mod lower;
 
-use super::ATTRIBUTES;
+use super::{ATTRIBUTES, Users, tree};
+use crate::ids;
 use crate::layout::{Layout, make_directory};
-use rustix::fs::{Gid, Mode, Uid};
+use nix::sched::{CloneFlags, unshare};
+use rustix::fs::{CWD, Gid, Mode, Uid};
 use rustix::io::{Errno, Result as OsResult};
-use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_string, fsmount, fsopen};
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags, fsconfig_create,
+    fsconfig_set_string, fsmount, fsopen, mount_change, move_mount,
+};
 use schema::common::Layer;
-use schema::{ContainerId, Failure};
+use schema::{Code, ContainerId, Failure};
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -53,12 +58,13 @@ fn takes(option: &str) -> Result<bool, Failure> {
 }
 
 /// Makes the writable layer if it is missing, and an overlay of it on top of the layers. Changes the
-/// thread's current directory.
+/// thread's current directory; with users, also its mount namespace, and whose files it makes from then on.
 pub(super) fn build(
     layout: &Layout,
     mechanism: Mechanism,
     id: &ContainerId,
     layers: &[Layer],
+    users: Option<&Users>,
 ) -> Result<OwnedFd, Failure> {
     let directory = layout.container(id);
     writable_layer(layout, &directory, layers)?;
@@ -70,8 +76,43 @@ pub(super) fn build(
         Mechanism::Each => layout.state().to_owned(),
         Mechanism::Joined => lower::directory(&directory),
     };
-    mount(&base, &strings, ATTRIBUTES)
-        .map_err(|error| error.context(format_args!("mounting the layers of container {}", id.short())))
+    if let Some(users) = users {
+        map_ids(layout.state(), users)?;
+        // The overlay does what it does on disk as whoever has mounted it: as one whose id the layers have, or it could
+        // make nothing there.
+        ids::act_as_root_of(users.ids)?;
+    }
+    mount(&base, &strings, ATTRIBUTES).map_err(|error| {
+        let error = match (users, error.code) {
+            (Some(_), Code::InvalidArgument | Code::Internal) => {
+                error.hint("layers with mapped user ids need Linux 5.19; without them, use --userns host")
+            }
+            _ => error,
+        };
+        error.context(format_args!("mounting the layers of container {}", id.short()))
+    })
+}
+
+/// An overlay of the directories `lower`, `upper` and `work` in this one, mapped for these users. As [`build`], it changes the
+/// thread; nobody but us may have it.
+pub(crate) fn map_and_mount(directory: &Path, users: &Users) -> Result<OwnedFd, Failure> {
+    super::attach::leave_shared_state()?;
+    map_ids(directory, users)?;
+    ids::act_as_root_of(users.ids)?;
+    let strings = [("lowerdir", "lower"), ("upperdir", "upper"), ("workdir", "work")];
+    mount(directory, &strings.map(|(key, value)| (key, value.to_owned())), ATTRIBUTES)
+}
+
+/// Mounts the state directory over itself with the ids of a sandbox, in a mount namespace that only this thread has, and
+/// only until it enters the sandbox's. Overlayfs takes no mount that is in no namespace, before Linux 6.15.
+fn map_ids(state: &Path, users: &Users) -> Result<(), Failure> {
+    let failed = |error: io::Error| Failure::io(format_args!("mounting {} for a container", state.display()), &error);
+    unshare(CloneFlags::CLONE_NEWNS).map_err(|error| failed(error.into()))?;
+    let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+    mount_change("/", private).map_err(|error| failed(error.into()))?;
+    let mapped = tree::copy(state, ATTRIBUTES, Some(users))
+        .map_err(|error| if tree::cannot_map(&error) { tree::unmappable(state) } else { failed(error) })?;
+    move_mount(&mapped, "", CWD, state, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH).map_err(|error| failed(error.into()))
 }
 
 /// A read-only overlay of these directories, which are named relative to the state directory, the topmost

@@ -2,17 +2,26 @@
 
 use super::attach::ROOTFS;
 use super::mountinfo::has_overlay;
+use crate::sys;
 use schema::Failure;
-use schema::common::SandboxRef;
+use schema::common::{IdRange, SandboxRef};
 use std::fs::{self, File};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 
 /// An open mount namespace, known to be that of the sandbox that was meant.
 pub(super) struct Sandbox {
     reference: SandboxRef,
     namespace: File,
+    /// That of its hostname, which belongs to its user namespace whatever else it shares with the host.
+    uts: File,
+}
+
+/// The user namespace of a sandbox.
+pub(crate) struct Users {
+    pub(crate) namespace: OwnedFd,
+    pub(crate) ids: IdRange,
 }
 
 impl Sandbox {
@@ -20,10 +29,11 @@ impl Sandbox {
     /// the namespace is its own, whatever happens to it later.
     pub(super) fn open(reference: &SandboxRef) -> Result<Self, Failure> {
         let SandboxRef { pid, start_time } = *reference;
-        let namespace = match File::open(format!("/proc/{pid}/ns/mnt")) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(gone(pid)),
-            other => other.map_err(|error| entering(pid, &error))?,
+        let open = |name: &str| match File::open(format!("/proc/{pid}/ns/{name}")) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(gone(pid)),
+            other => other.map_err(|error| entering(pid, &error)),
         };
+        let (namespace, uts) = (open("mnt")?, open("uts")?);
         if !kit::process::is_alive(pid, start_time) {
             return Err(gone(pid));
         }
@@ -31,7 +41,7 @@ impl Sandbox {
         if namespace.metadata().map_err(|error| entering(pid, &error))?.ino() == ours.ino() {
             return Err(Failure::invalid(format_args!("process {pid} is no sandbox: it has the host's mounts")));
         }
-        Ok(Self { reference: *reference, namespace })
+        Ok(Self { reference: *reference, namespace, uts })
     }
 
     pub(super) fn reference(&self) -> &SandboxRef {
@@ -40,6 +50,12 @@ impl Sandbox {
 
     pub(super) fn namespace(&self) -> BorrowedFd<'_> {
         self.namespace.as_fd()
+    }
+
+    /// Its user namespace, which has these ids.
+    pub(super) fn users(&self, ids: IdRange) -> Result<Users, Failure> {
+        let namespace = sys::user_namespace(&self.uts).map_err(|error| entering(self.reference.pid, &error))?;
+        Ok(Users { namespace, ids })
     }
 
     /// Whether a root filesystem is mounted.

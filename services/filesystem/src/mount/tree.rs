@@ -1,6 +1,6 @@
 //! Something of the host that is to appear in a container: a volume, or a file of /etc.
 
-use super::ATTRIBUTES;
+use super::{ATTRIBUTES, Users};
 use crate::beneath::{self, Place, is_directory};
 use crate::sys;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, Stat, Timespec, Timestamps};
@@ -31,20 +31,30 @@ enum Purpose {
     Names,
 }
 
-/// Copies what a volume names, with all that is mounted there. What is missing becomes a directory.
-pub(super) fn of_volume(volume: &Volume) -> Result<Tree, Failure> {
-    let Volume { source, target, read_only } = volume;
+/// Copies what a volume names, with all that is mounted there. What is missing becomes a directory of the container's root.
+pub(super) fn of_volume(volume: &Volume, users: Option<&Users>) -> Result<Tree, Failure> {
+    let Volume { source, target, read_only, idmap } = volume;
     let failed = |error: io::Error| Failure::io(format_args!("volume {source}"), &error);
     let found = match fs::metadata(source) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             fs::create_dir_all(source).map_err(failed)?;
+            if let Some(Users { ids, .. }) = users.filter(|_| !idmap) {
+                std::os::unix::fs::chown(source, Some(ids.base()), Some(ids.base())).map_err(failed)?;
+            }
             fs::metadata(source)
         }
         other => other,
     };
     let is_directory = found.map_err(failed)?.is_dir();
     let read_only = if *read_only { MountAttrFlags::MOUNT_ATTR_RDONLY } else { MountAttrFlags::empty() };
-    let mount = copy(Path::new(source), ATTRIBUTES | read_only).map_err(failed)?;
+    let users = users.filter(|_| *idmap);
+    let mount = copy(Path::new(source), ATTRIBUTES | read_only, users).map_err(|error| match users {
+        Some(_) if cannot_map(&error) => {
+            Failure::unimplemented(format_args!("volume {source}: the user ids of its filesystem cannot be mapped"))
+                .hint("leave out idmap, and let the container's users have the files; or use --userns host")
+        }
+        _ => failed(error),
+    })?;
     Ok(Tree { mount, is_directory, target: target.clone(), purpose: Purpose::Volume })
 }
 
@@ -54,17 +64,35 @@ pub(super) fn of_filesystem(mount: OwnedFd, target: String) -> Tree {
 }
 
 /// One of our own files, for a place in the container.
-pub(crate) fn of_file(path: &Path, target: String, read_only: bool) -> Result<Tree, Failure> {
+pub(crate) fn of_file(path: &Path, target: String, read_only: bool, users: Option<&Users>) -> Result<Tree, Failure> {
     let read_only = if read_only { MountAttrFlags::MOUNT_ATTR_RDONLY } else { MountAttrFlags::empty() };
-    let mount = copy(path, ATTRIBUTES | read_only).map_err(|error| Failure::io(path.display(), &error))?;
+    let mount = copy(path, ATTRIBUTES | read_only, users).map_err(|error| match users {
+        Some(_) if cannot_map(&error) => unmappable(path),
+        _ => Failure::io(path.display(), &error),
+    })?;
     Ok(Tree { mount, is_directory: false, target, purpose: Purpose::Names })
 }
 
-fn copy(path: &Path, attributes: MountAttrFlags) -> io::Result<OwnedFd> {
+/// A detached copy of a part of the host's tree; with a user namespace, files belong in there to whom they belong here.
+pub(super) fn copy(path: &Path, attributes: MountAttrFlags, users: Option<&Users>) -> io::Result<OwnedFd> {
     let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
     let tree = open_tree(CWD, path, flags)?;
-    sys::make_private(&tree, attributes)?;
+    match users {
+        Some(users) => sys::map_ids(&tree, attributes, &users.namespace)?,
+        None => sys::make_private(&tree, attributes)?,
+    }
     Ok(tree)
+}
+
+/// Why a part of our state cannot be mounted for a container with user ids of its own.
+pub(super) fn unmappable(path: &Path) -> Failure {
+    Failure::unimplemented(format_args!("{}: the user ids of its filesystem cannot be mapped", path.display()))
+        .hint("use --userns host, or keep the state on another filesystem: ext4, xfs or btrfs, say")
+}
+
+/// Whether an error says that ids cannot be mapped: by this kernel, or for this filesystem.
+pub(super) fn cannot_map(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ENOSYS | libc::EPERM))
 }
 
 impl Tree {

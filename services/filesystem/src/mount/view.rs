@@ -31,7 +31,7 @@ pub(crate) enum View {
 /// are unpacked. Blocks; must run on a thread of its own, which may end in another mount namespace.
 pub(crate) fn open(layout: &Layout, mechanism: Mechanism, place: &Place, view: View) -> Result<OwnedFd, Failure> {
     leave_shared_state()?;
-    let Place { id, layers, sandbox } = place;
+    let Place { id, layers, sandbox, ids: _ } = place;
     match (view, sandbox) {
         (View::Image, _) => image(layout, mechanism, layers),
         (View::Whole | View::Writable, Some(sandbox)) => enter(sandbox),
@@ -39,7 +39,7 @@ pub(crate) fn open(layout: &Layout, mechanism: Mechanism, place: &Place, view: V
         (View::Writable, None) => {
             holder::wait(&layout.container(id))?;
             chain::record(layout, id, layers)?;
-            overlay::build(layout, mechanism, id, layers)
+            overlay::build(layout, mechanism, id, layers, None)
         }
         (View::Whole | View::Alone, None) => stopped(layout, mechanism, id, layers),
     }

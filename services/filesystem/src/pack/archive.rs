@@ -9,6 +9,7 @@ use crate::walk::{Entry, Walk, is_kernels};
 use layer_archive::{END, MemberPath, header, padding};
 use rustix::io::Errno;
 use schema::Failure;
+use schema::common::IdRange;
 use schema::filesystem::{ArchiveChunk, ArchiveRequest};
 use std::ffi::OsStr;
 use std::fs::File;
@@ -42,6 +43,7 @@ impl Archive {
     pub(crate) fn resume(
         (root, pins): (OwnedFd, Vec<Pin>),
         request: &ArchiveRequest,
+        ids: Option<IdRange>,
         cursor: &[u8],
         number: u64,
     ) -> Result<Self, Failure> {
@@ -62,7 +64,7 @@ impl Archive {
             item,
             walk,
             prefix,
-            describer: Describer::default(),
+            describer: Describer::of_container(ids),
             is_new: cursor.path.is_some(),
             last: cursor.path,
             open: None,

@@ -1,10 +1,11 @@
 //! What an archive says of a file.
 
-use crate::xattrs;
+use crate::{ids, xattrs};
 use layer_archive::{Kind, Member, MemberPath};
 use rustix::fs::{FileType, Mode, OFlags, Stat, major, minor};
 use rustix::io::{Errno, Result as OsResult};
 use schema::Failure;
+use schema::common::IdRange;
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs::File;
@@ -14,6 +15,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 #[derive(Debug, Default)]
 pub(crate) struct Describer {
     links: HashMap<(u64, u64), MemberPath>,
+    /// Of what files are looked at through, if it shows the host's ids of a container.
+    ids: Option<IdRange>,
 }
 
 /// A member, and the file with its data if it has any.
@@ -24,6 +27,11 @@ pub(crate) struct Described {
 }
 
 impl Describer {
+    /// Of files that a container with these ids on the host has, by its own ids.
+    pub(crate) fn of_container(ids: Option<IdRange>) -> Self {
+        Self { ids, ..Self::default() }
+    }
+
     /// Describes what has this name in a directory. None if it is gone or replaced, and for a socket: it is
     /// nothing without the process that listens on it, and no archive can hold one.
     pub(crate) fn describe(
@@ -56,8 +64,8 @@ impl Describer {
             kind: Kind::File,
             size: 0,
             mode: stat.st_mode & 0o7777,
-            uid: stat.st_uid,
-            gid: stat.st_gid,
+            uid: ids::inside(self.ids, stat.st_uid),
+            gid: ids::inside(self.ids, stat.st_gid),
             mtime: (stat.st_mtime, u32::try_from(stat.st_mtime_nsec).unwrap_or(0)),
             xattrs: Vec::new(),
             path,
@@ -86,7 +94,13 @@ impl Describer {
                 return Ok(None);
             }
         }
-        member.xattrs = xattrs::of(parent, name)?;
+        let attributes = xattrs::of(parent, name)?.into_iter();
+        member.xattrs = attributes
+            .map(|(name, value)| {
+                let value = ids::attribute_inside(self.ids, &name, value);
+                (name, value)
+            })
+            .collect();
         self.note(member.path.clone(), stat);
         Ok(Some(Described { member, data }))
     }

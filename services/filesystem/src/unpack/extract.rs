@@ -4,11 +4,13 @@ use super::attributes::{make_opaque, set, set_at, set_time, set_time_of};
 use super::service::Service;
 use super::unreadable;
 use crate::beneath::{self, is_directory, lookup};
+use crate::ids::attribute_outside;
 use crate::{trash, walk};
 use layer_archive::{Kind, Member, MemberPath, Members, Piece, Whiteout};
 use rustix::fs::{AtFlags, Dev, FileType, Mode, OFlags, Stat, makedev};
 use rustix::io::{Errno, Result as OsResult};
 use schema::Failure;
+use schema::common::IdRange;
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -29,6 +31,8 @@ pub(super) enum Purpose {
         below: MemberPath,
         /// Whether files belong to whom the archive says, or to root.
         keep_owner: bool,
+        /// What the tree shows for the ids of the archive, if other ones.
+        ids: Option<IdRange>,
     },
 }
 
@@ -54,8 +58,14 @@ impl<'s> Extractor<'s> {
     }
 
     /// Adds to the tree beneath this root.
-    pub(super) fn files(root: OwnedFd, below: MemberPath, keep_owner: bool, service: &'s Service) -> Self {
-        Self::new(root, Purpose::Files { below, keep_owner }, service)
+    pub(super) fn files(
+        root: OwnedFd,
+        below: MemberPath,
+        keep_owner: bool,
+        ids: Option<IdRange>,
+        service: &'s Service,
+    ) -> Self {
+        Self::new(root, Purpose::Files { below, keep_owner, ids }, service)
     }
 
     fn new(root: OwnedFd, purpose: Purpose, service: &'s Service) -> Self {
@@ -64,7 +74,7 @@ impl<'s> Extractor<'s> {
 
     /// Makes a member. Its data is read from `members`.
     pub(super) fn add<R: Read>(&mut self, mut member: Member, members: &mut Members<R>) -> Result<(), Failure> {
-        if let Purpose::Files { below, keep_owner } = &self.purpose {
+        if let Purpose::Files { below, keep_owner, ids } = &self.purpose {
             // The directory that is filled stays as it is.
             if member.path.is_root() {
                 return Ok(());
@@ -75,6 +85,9 @@ impl<'s> Extractor<'s> {
             }
             if !keep_owner {
                 (member.uid, member.gid) = (0, 0);
+            }
+            if let Some(ids) = *ids {
+                show(ids, &mut member)?;
             }
         } else {
             match member.path.whiteout().map_err(unreadable)? {
@@ -255,6 +268,24 @@ impl<'s> Extractor<'s> {
             }
         }
     }
+}
+
+/// Has a member say what the tree is to show.
+fn show(ids: IdRange, member: &mut Member) -> Result<(), Failure> {
+    let outside = |id: u32| {
+        ids.outside(id).ok_or_else(|| {
+            let (path, greatest) = (&member.path, IdRange::SIZE - 1);
+            Failure::invalid(format_args!(
+                "member {path}: it belongs to {id}, and the container has ids 0 to {greatest}"
+            ))
+            .hint("leave out -a: the files become root's")
+        })
+    };
+    (member.uid, member.gid) = (outside(member.uid)?, outside(member.gid)?);
+    for (name, value) in &mut member.xattrs {
+        *value = attribute_outside(Some(ids), name, std::mem::take(value));
+    }
+    Ok(())
 }
 
 /// Makes a directory in the place of nothing, or of a whiteout, which makes it opaque: the lower layers'

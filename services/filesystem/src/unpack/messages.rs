@@ -1,6 +1,6 @@
 //! What the service and a process that unpacks for it say to each other, by a socket that keeps messages apart.
 
-use schema::common::Layer;
+use schema::common::{IdRange, Layer};
 use schema::failure::CodeNumber;
 use schema::{Digest, Failure};
 use serde::{Deserialize, Serialize};
@@ -33,6 +33,8 @@ pub(super) enum Task {
         directory: String,
         /// Whether files belong to whom the archive says, or to root.
         keep_owner: bool,
+        /// What the tree shows for the ids of the archive, if other ones.
+        ids: Option<IdRange>,
     },
 }
 

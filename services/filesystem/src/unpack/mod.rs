@@ -17,7 +17,7 @@ use crate::{beneath, trash, walk};
 use layer_archive::{Error, Hashed};
 use messages::{Outcome, Request, Task};
 use rustix::io::Errno;
-use schema::common::Layer;
+use schema::common::{IdRange, Layer};
 use schema::{Digest, Failure};
 use std::fs::File;
 use std::io::{self, Read};
@@ -82,14 +82,17 @@ impl Unpacker {
     ///
     /// Fails with `notFound` if there is no such directory, and `invalidArgument` for an archive that would leave
     /// the tree, or that does not fit into it.
+    ///
+    /// Ids in the archive are a container's; `ids` are what the tree shows for them.
     pub fn unpack_files(
         &self,
         root: &OwnedFd,
         directory: &str,
         archive: &Path,
         keep_owner: bool,
+        ids: Option<IdRange>,
     ) -> Result<(), Failure> {
-        let task = Task::Files { directory: directory.to_owned(), keep_owner };
+        let task = Task::Files { directory: directory.to_owned(), keep_owner, ids };
         self.run(&task, archive, root.as_fd()).map(drop)
     }
 

@@ -5,9 +5,11 @@ use super::extract::Extractor;
 use super::messages::{Message, Outcome, Request, Task};
 use super::service::Service;
 use super::{BUFFER, reading, unreadable};
+use crate::ids::act_as_root_of;
 use crate::{beneath, look, walk};
 use layer_archive::{Bounded, Compression, Hashed, MemberPath, Members, decoder, expanded_limit};
 use rustix::io::Errno;
+use schema::common::IdRange;
 use schema::{Digest, Failure};
 use std::ffi::OsStr;
 use std::fs::File;
@@ -35,14 +37,17 @@ pub(super) fn run() -> ExitCode {
 
 fn work(request: Request, archive: OwnedFd, root: OwnedFd, service: &Service) -> Outcome {
     let Request { parent, archive: path, task } = request;
+    if let Task::Files { ids: Some(ids), .. } = &task {
+        act_as_root_of(*ids)?;
+    }
     let confined = confine(parent, &root)?;
     // The root of this process has taken its place.
     drop(root);
     let archive = Archive { file: File::from(archive), path };
     match task {
         Task::Layer { media_type } => layer(&archive, &media_type, confined.root, service).map(Some),
-        Task::Files { directory, keep_owner } => {
-            files(&archive, confined.root, &directory, keep_owner, service).map(|()| None)
+        Task::Files { directory, keep_owner, ids } => {
+            files(&archive, confined.root, &directory, (keep_owner, ids), service).map(|()| None)
         }
     }
 }
@@ -81,7 +86,7 @@ fn files(
     archive: &Archive,
     root: OwnedFd,
     directory: &str,
-    keep_owner: bool,
+    (keep_owner, ids): (bool, Option<IdRange>),
     service: &Service,
 ) -> Result<(), Failure> {
     let failed = |error: Errno| look::failed(directory, error);
@@ -95,7 +100,7 @@ fn files(
     while members.next().map_err(unreadable)?.is_some() {}
     drop(members);
     (&archive.file).rewind().map_err(|error| reading(&archive.path, &error))?;
-    fill(Extractor::files(root, below, keep_owner, service), &mut Members::plain(archive.expand(None)?))
+    fill(Extractor::files(root, below, keep_owner, ids, service), &mut Members::plain(archive.expand(None)?))
 }
 
 fn fill<R: Read>(mut extractor: Extractor<'_>, members: &mut Members<R>) -> Result<(), Failure> {

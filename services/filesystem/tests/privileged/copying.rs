@@ -165,6 +165,7 @@ fn an_export_has_neither_volumes_nor_our_own_files() {
             source: host.path().to_str().unwrap().to_owned(),
             target: "/data/sub".to_owned(),
             read_only: false,
+            idmap: false,
         };
         engine.mount(1, &sandbox, &layers, &[volume]).await.unwrap();
         fs::write(sandbox.path("new"), "new").unwrap();

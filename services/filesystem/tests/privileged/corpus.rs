@@ -316,7 +316,7 @@ fn hostile_archives_for_a_tree_are_refused_or_contained() {
         let archive = tempfile::NamedTempFile::new().unwrap();
         fs::write(archive.path(), &bytes).unwrap();
         let root = openat(CWD, &target, OFlags::PATH | OFlags::DIRECTORY, Mode::empty()).unwrap();
-        let result = unpacker().unpack_files(&root, "/existing/below", archive.path(), true);
+        let result = unpacker().unpack_files(&root, "/existing/below", archive.path(), true, None);
         judge(case, "as files", case.as_files, &result);
         assert_eq!(place.facts(), before, "{}", case.name);
         assert!(!Path::new("/etc/cctl-was-here").exists() && !Path::new("/cctl-was-here").exists(), "{}", case.name);
@@ -409,7 +409,7 @@ fn an_archive_that_grows_without_end_is_refused() {
     let archive = tempfile::NamedTempFile::new().unwrap();
     fs::write(archive.path(), &bomb).unwrap();
     let root = openat(CWD, place.target(), OFlags::PATH | OFlags::DIRECTORY, Mode::empty()).unwrap();
-    let failure = unpacker().unpack_files(&root, "/", archive.path(), true).unwrap_err();
+    let failure = unpacker().unpack_files(&root, "/", archive.path(), true, None).unwrap_err();
     assert_eq!(failure.code, Code::InvalidArgument);
     assert!(failure.message.contains("does not justify"), "{failure}");
     assert_eq!(fs::read_dir(place.target()).unwrap().count(), 0);

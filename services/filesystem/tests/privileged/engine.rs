@@ -147,7 +147,7 @@ impl Engine {
     /// Where a container's files are.
     pub(crate) fn place(&self, number: u8, layers: &[Layer], sandbox: Option<&crate::sandbox::Sandbox>) -> Place {
         let sandbox = sandbox.map(|sandbox| sandbox.reference);
-        Place { id: id(number), layers: layers.to_vec(), sandbox }
+        Place { id: id(number), layers: layers.to_vec(), sandbox, ids: None }
     }
 
     /// The layer that a container is committed to.
@@ -200,7 +200,13 @@ impl Engine {
         layers: &[Layer],
         volumes: &[Volume],
     ) -> Result<(), Failure> {
-        let spec = MountSpec { layers: layers.to_vec(), volumes: volumes.to_vec(), read_only: false, tmpfs: vec![] };
+        let spec = MountSpec {
+            layers: layers.to_vec(),
+            volumes: volumes.to_vec(),
+            read_only: false,
+            tmpfs: vec![],
+            ids: None,
+        };
         self.filesystem.mount(&call(), &id(number), &sandbox.reference, &spec).await
     }
 }

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 
 fn volume(source: &Path, target: &str, read_only: bool) -> Volume {
-    Volume { source: source.to_str().unwrap().to_owned(), target: target.to_owned(), read_only }
+    Volume { source: source.to_str().unwrap().to_owned(), target: target.to_owned(), read_only, idmap: false }
 }
 
 fn is_read_only(path: &Path) -> bool {

@@ -80,6 +80,7 @@ pub(super) fn examine(facts: &Facts) -> Vec<Finding> {
         kernel(&facts.kernel),
         namespaces(&facts.namespaces),
         overlay(facts),
+        users(facts),
         cgroups(facts),
         controllers(facts),
         seccomp(facts),
@@ -150,6 +151,18 @@ fn overlay(facts: &Facts) -> Finding {
             format!("on the {place}: {why}"),
             "`modprobe overlay`; if that is there, put CCTL_ROOT on ext4, xfs or btrfs",
         ),
+    }
+}
+
+fn users(facts: &Facts) -> Finding {
+    let check =
+        Check("user ids", "root of a container is nobody on the host, unless it was started with --userns host");
+    const MEND: &str = "Linux 5.19, `sysctl -w user.max_user_namespaces=65536`, and CCTL_ROOT on ext4, xfs or btrfs; \
+                        or default = \"host\" below [userns] in containers.toml, or --userns host each time";
+    match &facts.users {
+        Ok(None) => check.ok(format!("an overlay with mapped user ids was mounted on the {}", facts.state.filesystem)),
+        Ok(Some(why)) => check.problem(why, MEND),
+        Err(why) => check.warning(format!("not known: {why}"), "install the whole of cctl again"),
     }
 }
 
@@ -379,6 +392,7 @@ mod tests {
             kernel: "6.1.0-28-amd64".into(),
             namespaces: ["mnt", "net"].map(namespace).into(),
             overlay: None,
+            users: Ok(None),
             cgroups: vec![Hierarchy {
                 root: "/sys/fs/cgroup".into(),
                 unified: true,
@@ -424,6 +438,8 @@ mod tests {
         use State::{Problem, Warning};
         leads_to(|facts| facts.kernel = "5.10.0-33".into(), "kernel", Problem, "5.10", "linux-image");
         leads_to(|facts| facts.kernel = "odd".into(), "kernel", Warning, "odd", "uname");
+        leads_to(|facts| facts.users = Ok(Some("no map".into())), "user ids", Problem, "no map", "--userns host");
+        leads_to(|facts| facts.users = Err("no program".into()), "user ids", Warning, "no program", "install");
         leads_to(|facts| facts.namespaces[1].exists = false, "namespaces", Problem, "no net", "CONFIG_NAMESPACES");
         leads_to(
             |facts| facts.namespaces[1].limit = Some(0),

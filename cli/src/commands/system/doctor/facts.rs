@@ -6,6 +6,7 @@ use rustix::fs::{Access, StatVfsMountFlags, access, statfs, statvfs};
 use rustix::process::{Resource, getrlimit};
 use schema::Instance;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -27,6 +28,8 @@ pub(super) struct Facts {
     pub(super) namespaces: Vec<Namespace>,
     /// Why an overlay cannot be mounted.
     pub(super) overlay: Option<String>,
+    /// Why containers cannot have user ids of their own; or why that is not known.
+    pub(super) users: Result<Option<String>, String>,
     pub(super) cgroups: Vec<Hierarchy>,
     pub(super) has_seccomp: bool,
     /// What the network service says, or why it says nothing.
@@ -116,6 +119,7 @@ pub(super) fn gather(instance: &Instance) -> Facts {
         kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
         namespaces: NAMESPACES.into_iter().map(namespace).collect(),
         overlay: overlay::try_at(&existing(instance.root())).err(),
+        users: supervisor.clone().and_then(|program| probe_users(instance, &program.with_file_name("filesystem"))),
         cgroups: hierarchies(&mountinfo),
         has_seccomp: Path::new("/proc/sys/kernel/seccomp/actions_avail").exists(),
         network: supervisor.clone().and_then(|program| probe(instance, &program.with_file_name("network"))),
@@ -227,9 +231,24 @@ fn hierarchies(mountinfo: &str) -> Vec<Hierarchy> {
 }
 
 fn probe(instance: &Instance, program: &Path) -> Result<Network, String> {
-    let failed = |error: &dyn std::fmt::Display| format!("{} --probe: {error}", program.display());
-    let output = Command::new(program)
-        .arg("--probe")
+    probed(instance, Command::new(program).arg("--probe"))
+}
+
+/// What the filesystem service says, where the layers of containers are, or will be.
+fn probe_users(instance: &Instance, program: &Path) -> Result<Option<String>, String> {
+    #[derive(Deserialize)]
+    struct Users {
+        users: Option<String>,
+    }
+    let found: Users = probed(instance, Command::new(program).arg("--probe").arg(existing(instance.root())))?;
+    Ok(found.users)
+}
+
+/// The answer of a service's program, which is JSON.
+fn probed<T: DeserializeOwned>(instance: &Instance, command: &mut Command) -> Result<T, String> {
+    let program = Path::new(command.get_program()).display().to_string();
+    let failed = |error: &dyn std::fmt::Display| format!("{program} --probe: {error}");
+    let output = command
         .env("CCTL_ROOT", instance.root())
         .env("CCTL_RUN", instance.run())
         .output()

@@ -39,7 +39,7 @@ unsafe extern "C" fn enter(stack: *const usize) -> ! {
         // SAFETY: the kernel's contract: a count, then as many pointers to texts that live as the process does.
         unsafe { if number < *stack { CStr::from_ptr(*stack.add(1 + number) as *const c_char) } else { c"" } }
     };
-    crate::run([argument(1), argument(2), argument(3)])
+    crate::run([argument(1), argument(2), argument(3), argument(4)])
 }
 
 #[panic_handler]

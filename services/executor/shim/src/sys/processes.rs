@@ -12,6 +12,8 @@ pub mod namespace {
     pub const UTS: u64 = 0x0400_0000;
     /// System V IPC and message queues.
     pub const IPC: u64 = 0x0800_0000;
+    /// Users.
+    pub const USER: u64 = 0x1000_0000;
     /// Process ids.
     pub const PID: u64 = 0x2000_0000;
     /// Network.
@@ -28,7 +30,8 @@ pub fn own_handle() -> Result<Fd> {
     owned(kernel!(PIDFD_OPEN, process_id(), 0usize))
 }
 
-/// Enters namespaces of a process (setns(2) with a pidfd, Linux 5.8). Of PID namespaces, that is told of the children.
+/// Enters namespaces of a process (setns(2) with a pidfd, Linux 5.8), or one that is open. Of PID namespaces, that is told
+/// of the children.
 pub fn join(process: &Fd, namespaces: u64) -> Result<()> {
     kernel!(SETNS, process.number(), namespaces).map(drop)
 }

@@ -132,6 +132,6 @@ impl Handler<State> for Sandbox {
             Phase::Running { started, .. } => executor::Phase::Running(*started),
             Phase::Exited(ended) => executor::Phase::Exited(ended.exit.clone()),
         };
-        Ok(Some(SandboxState { id: self.id.clone(), phase, exec_of: self.exec_of(), frozen: false }))
+        Ok(Some(SandboxState { id: self.id.clone(), phase, exec_of: self.exec_of(), frozen: false, ids: self.ids() }))
     }
 }

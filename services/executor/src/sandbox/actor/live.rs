@@ -34,6 +34,7 @@ impl Sandbox {
                 witness: made.monitor.clone().unwrap_or_else(|| first.clone()),
                 host_network: spec.host_network,
                 security: Arc::new(Security::clone(&spec.security)),
+                ids: spec.ids,
             }),
             _ => Err(not_running(&self.id)),
         }

@@ -1,0 +1,204 @@
+//! Which user ids of the host a container has: a range that no other has, recorded with it, and free again when it is
+//! removed.
+
+use schema::common::IdRange;
+use schema::containers::UserMode;
+use schema::{Failure, Instance};
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::PathBuf;
+
+/// What the owner of the machine says about containers.
+const FILE: &str = "containers.toml";
+/// Beyond what login.defs(5) has for users, and in what systemd leaves to containers (0x80000 to 0x6fffffff).
+const FIRST: u32 = 0x2000_0000;
+const END: u32 = 0x7000_0000;
+
+/// Where ranges come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Pool {
+    /// What is meant by `default`.
+    mode: UserMode,
+    first: u32,
+    /// How many ranges there are.
+    count: u32,
+    /// Which is looked at first.
+    begin: u32,
+}
+
+/// Where it is said what the pool is.
+#[derive(Clone, Debug)]
+pub(crate) struct Source {
+    file: PathBuf,
+    number: u32,
+}
+
+impl Source {
+    /// Of an instance.
+    pub(crate) fn new(instance: &Instance) -> Self {
+        Self { file: instance.config().join(FILE), number: instance.number() }
+    }
+
+    /// Reads it; it need not exist. A change holds for the next container. Fails: invalidArgument, naming the file. Blocks.
+    pub(crate) fn read(&self) -> Result<Pool, Failure> {
+        let text = match fs::read_to_string(&self.file) {
+            Ok(text) => text,
+            Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
+            Err(error) => return Err(Failure::invalid(format_args!("{}: {error}", self.file.display()))),
+        };
+        Pool::parse(&text, self.number).map_err(|why| {
+            Failure::invalid(format_args!("{}: {why}", self.file.display()))
+                .hint("mend the file: nothing needs to be restarted")
+        })
+    }
+}
+
+impl Pool {
+    /// `number` tells an instance from another that has the same pool: they begin at different places.
+    fn parse(text: &str, number: u32) -> Result<Self, String> {
+        let table: toml::Table = text.parse().map_err(|error: toml::de::Error| error.to_string())?;
+        let mut pool = Self { mode: UserMode::Private, first: FIRST, count: (END - FIRST) / IdRange::SIZE, begin: 0 };
+        let mut is_told = false;
+        for (key, value) in &table {
+            if key != "userns" {
+                return Err(format!("unknown key {key:?}: expected [userns]"));
+            }
+            let table = value.as_table().ok_or("userns is no table: write [userns]")?;
+            for (key, value) in table {
+                let number = || value.as_integer().and_then(|number| u32::try_from(number).ok());
+                match key.as_str() {
+                    "default" => {
+                        pool.mode = match value.as_str() {
+                            Some("private") => UserMode::Private,
+                            Some("host") => UserMode::Host,
+                            _ => return Err(format!("default = {value}: expected \"private\" or \"host\"")),
+                        }
+                    }
+                    "first" => {
+                        (pool.first, is_told) = (number().ok_or(format!("first = {value}: expected an id"))?, true)
+                    }
+                    "count" => pool.count = number().ok_or(format!("count = {value}: expected a number"))?,
+                    _ => return Err(format!("unknown key {key:?}: expected default, first or count")),
+                }
+            }
+        }
+        let last = pool.count.checked_sub(1).and_then(|last| last.checked_mul(IdRange::SIZE)?.checked_add(pool.first));
+        if pool.first == 0 || last.and_then(IdRange::new).is_none() {
+            let (first, count) = (pool.first, pool.count);
+            return Err(format!(
+                "first = {first}, count = {count}: there are no {count} times 65536 ids from there on"
+            ));
+        }
+        if !is_told {
+            // Wherever it begins, another instance's is far away, most likely.
+            pool.begin = number % pool.count;
+        }
+        Ok(pool)
+    }
+
+    /// What a user has asked for, if it is left to us. Who is privileged is root of the host.
+    pub(crate) fn resolve(&self, asked: UserMode, privileged: bool) -> UserMode {
+        match asked {
+            UserMode::Default if privileged => UserMode::Host,
+            UserMode::Default => self.mode,
+            asked => asked,
+        }
+    }
+
+    /// A range that nobody has, behind the one that was given last: one that was used is left alone for long, as there may
+    /// be files of it in volumes. Fails with `resourceExhausted`.
+    pub(crate) fn choose(&self, taken: &BTreeSet<IdRange>, last: Option<IdRange>) -> Result<IdRange, Failure> {
+        let after = last.and_then(|last| last.base().checked_sub(self.first)).map(|offset| offset / IdRange::SIZE + 1);
+        let begin = after.filter(|slot| *slot < self.count).unwrap_or(self.begin);
+        let slots = (begin..self.count).chain(0..begin);
+        let ranges = slots.filter_map(|slot| IdRange::new(self.first + slot * IdRange::SIZE));
+        ranges.into_iter().find(|range| is_free(taken, *range)).ok_or_else(|| {
+            Failure::new(
+                schema::Code::ResourceExhausted,
+                format_args!("all {} ranges of user ids from {} on belong to containers", self.count, self.first),
+            )
+            .hint(format_args!("remove containers, make more room in {FILE}, or use --userns host"))
+        })
+    }
+}
+
+/// Only the next ones on both sides can have an id of it.
+fn is_free(taken: &BTreeSet<IdRange>, range: IdRange) -> bool {
+    let (before, after) = (taken.range(..=range).next_back(), taken.range(range..).next());
+    before.into_iter().chain(after).all(|other| !other.overlaps(range))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use schema::Code;
+
+    fn pool(text: &str) -> Result<Pool, String> {
+        Pool::parse(text, 7)
+    }
+
+    #[test]
+    fn without_a_file_each_instance_begins_elsewhere() {
+        let bases =
+            [7, 8].map(|number| Pool::parse("", number).unwrap().choose(&BTreeSet::new(), None).unwrap().base());
+        assert_eq!(bases, [0x2007_0000, 0x2008_0000]);
+        assert_eq!(pool("").unwrap().resolve(UserMode::Default, false), UserMode::Private);
+        assert_eq!(pool("").unwrap().resolve(UserMode::Default, true), UserMode::Host);
+        let last = IdRange::new(END - IdRange::SIZE);
+        assert_eq!(pool("").unwrap().choose(&BTreeSet::new(), last).unwrap().base(), 0x2007_0000);
+    }
+
+    #[test]
+    fn everything_can_be_said() {
+        let pool = pool("[userns]\nfirst = 100000\ncount = 2\ndefault = \"host\"\n").unwrap();
+        assert_eq!(pool.resolve(UserMode::Default, false), UserMode::Host);
+        assert_eq!(pool.resolve(UserMode::Private, false), UserMode::Private);
+        let mut taken = BTreeSet::new();
+        for base in [100_000, 165_536] {
+            let range = pool.choose(&taken, None).unwrap();
+            assert_eq!(range.base(), base);
+            taken.insert(range);
+        }
+        let failure = pool.choose(&taken, None).unwrap_err();
+        assert_eq!(failure.code, Code::ResourceExhausted);
+        assert!(failure.message.contains("100000"), "{failure}");
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        for (text, named) in [
+            ("x = 1", "\"x\""),
+            ("userns = 1", "userns"),
+            ("[userns]\nfirst = 0", "first = 0"),
+            ("[userns]\nfirst = -1", "first = -1"),
+            ("[userns]\nfirst = 4294900000", "4294900000"),
+            ("[userns]\ncount = 0", "count = 0"),
+            ("[userns]\ncount = 1000000", "1000000"),
+            ("[userns]\ndefault = \"none\"", "none"),
+            ("[userns]\nbase = 1", "\"base\""),
+            ("[", "expected"),
+        ] {
+            let why = pool(text).unwrap_err();
+            assert!(why.contains(named), "{text}: {why}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_two_ranges_have_an_id_in_common(
+            others in prop::collection::vec(1u32..2_000_000, 0..20), first in 1u32..1_000_000, count in 1u32..20, last: u32
+        ) {
+            let taken: BTreeSet<_> = others.into_iter().filter_map(IdRange::new).collect();
+            let pool = Pool { mode: UserMode::Private, first, count, begin: 0 };
+            match pool.choose(&taken, IdRange::new(last)) {
+                Ok(range) => prop_assert!(taken.iter().all(|other| !other.overlaps(range))),
+                Err(_) => for slot in 0..count {
+                    let range = IdRange::new(first + slot * IdRange::SIZE).unwrap();
+                    prop_assert!(taken.iter().any(|other| other.overlaps(range)));
+                },
+            }
+        }
+    }
+}
