@@ -56,8 +56,15 @@ fn whoever_can_make_nodes_cannot_open_what_was_not_given() {
     let cctl = Instance::start();
     let made = "mknod /dev/mine c 10 229 && echo made; mknod /dev/nothing c 1 5 && head -c 3 /dev/nothing | wc -c";
     let script = format!("{made}; {}", opens("/dev/mine"));
-    assert_eq!(sh(&cctl, &["--cap-add", "MKNOD"], &script), "made\n3");
+    // With users of its own, it cannot make any, whatever it may.
+    let refused = "mknod /dev/mine c 10 229 2>/dev/null || echo refused";
+    assert_eq!(sh(&cctl, &["--cap-add", "MKNOD"], refused), "refused");
+    let host = ["--userns", "host", "--cap-add"];
+    assert_eq!(sh(&cctl, &[&host[..], &["MKNOD"]].concat(), &script), "made\n3");
     let mounted = format!("mkdir /mnt; mount -t devtmpfs x /mnt && ls /mnt/fuse; {}", opens("/mnt/fuse"));
-    assert_eq!(sh(&cctl, &["--cap-add", "SYS_ADMIN"], &mounted), "/mnt/fuse");
-    assert_eq!(sh(&cctl, &["--cap-add", "SYS_ADMIN", "--device", "/dev/fuse:r"], &mounted), "/mnt/fuse\nread");
+    assert_eq!(sh(&cctl, &[&host[..], &["SYS_ADMIN"]].concat(), &mounted), "/mnt/fuse");
+    assert_eq!(
+        sh(&cctl, &[&host[..], &["SYS_ADMIN", "--device", "/dev/fuse:r"]].concat(), &mounted),
+        "/mnt/fuse\nread"
+    );
 }

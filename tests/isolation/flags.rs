@@ -59,7 +59,7 @@ fn a_read_only_root_is_not_written() {
     let cctl = Instance::start();
     let shared = cctl.scratch().join("shared");
     fs::create_dir(&shared).unwrap();
-    let volume = format!("{}:/data", shared.display());
+    let volume = format!("{}:/data:idmap", shared.display());
     let options = ["--read-only", "--tmpfs", "/run:size=1m,mode=0700", "-v", &volume, "-w", "/made/for/it"];
     let all = [&["run", "-d", "--name", "box"], &options[..], RUNNING].concat();
     cctl.cctl(&all).ok();
@@ -91,7 +91,7 @@ fn filesystems_in_memory_are_below_and_above_volumes() {
     let cctl = Instance::start();
     let shared = cctl.scratch().join("shared");
     fs::create_dir(&shared).unwrap();
-    let volume = format!("{}:/run/inner", shared.display());
+    let volume = format!("{}:/run/inner:idmap", shared.display());
     let script = "touch /run/inner/x; echo 'echo ran' > /run/p; chmod 755 /run/p; /run/p 2>/dev/null || echo not run; \
                   stat -c '%a %u %g' /run; grep -c ' /run ' /proc/self/mountinfo; head -c 200000 /dev/zero > /run/f || echo full";
     let output = cctl.cctl(&[

@@ -6,7 +6,7 @@ use crate::security::{Confinement, Surroundings};
 use schema::Failure;
 use schema::common::IdRange;
 use shim_protocol::plan::Step;
-use std::ffi::{CStr, CString};
+use std::ffi::CStr;
 
 const RDONLY: u64 = libc::MS_RDONLY;
 const NOSUID: u64 = libc::MS_NOSUID;
