@@ -3,7 +3,7 @@ SHELL = /bin/sh
 CARGO ?= cargo
 SHIM = services/executor/shim/Cargo.toml
 
-.PHONY: run stop test build install deb setup-run setup-deb setup-test lint format unit images privileged end-to-end chaos chaos-churn fuzz hostile power-loss kill-matrix plugins bench-transfers schema clean help
+.PHONY: run stop test build install deb setup-run setup-deb setup-test setup-kernels lint format unit images privileged end-to-end chaos chaos-churn fuzz hostile power-loss kill-matrix test-kernels plugins bench-transfers schema clean help
 
 help:
 	@echo 'make run      build, start cctl, run a container and show its output'
@@ -19,6 +19,7 @@ help:
 	@echo 'make fuzz     the parsers of untrusted bytes, FUZZ_SECONDS (20) each'
 	@echo 'make hostile  every method of every service called with nonsense, CALLS (100000) each, by a SEED (1)'
 	@echo 'make kill-matrix   each service killed at each step of each operation'
+	@echo 'make test-kernels   suites on Debian'\''s kernels 6.1 and 6.12, with cgroup v2 alone, on emulated machines'
 	@echo 'make bench-transfers   pulls and pushes timed beside podman and skopeo'
 	@echo 'make power-loss   the power goes at every moment of a recorded run'
 	@echo 'make format   format the sources'
@@ -39,6 +40,9 @@ setup-deb:
 
 setup-test:
 	@deploy/setup build test
+
+setup-kernels:
+	@deploy/setup build kernels
 
 build:
 	$(CARGO) build --release --locked --workspace --bins
@@ -72,7 +76,7 @@ test: setup-test lint unit build privileged end-to-end fuzz
 lint:
 	$(CARGO) fmt --all --check
 	$(CARGO) fmt --manifest-path $(SHIM) --check
-	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --locked --workspace --all-targets --features tests/kernels -- -D warnings
 	$(CARGO) clippy --release --locked --manifest-path $(SHIM) --target-dir target -- -D warnings
 
 unit:
@@ -136,6 +140,10 @@ format:
 # Each service is killed at each step of each operation: a quarter of an hour.
 kill-matrix: setup-test build
 	CCTL_MATRIX_STRIDE=1 tests/all --print -- --package tests --test matrix
+
+# On Debian's kernels, emulated: tests/kernels/run says more.
+test-kernels: setup-kernels build
+	tests/kernels/run
 
 # Pulls and pushes beside podman and skopeo: minutes.
 bench-transfers: setup-test build

@@ -1,5 +1,6 @@
 //! The directories of an instance.
 
+use kit::orphans::Words;
 use schema::{Failure, Instance};
 use std::fs::{self, DirBuilder, Permissions};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
@@ -14,6 +15,7 @@ pub(crate) fn make(instance: &Instance) -> Result<(), Failure> {
     // is nothing to be read in it either.
     let _ = make_one(instance.config(), 0o755);
     make_one(&notify(instance), 0o700)?;
+    Words::of(instance).make().map_err(|error| Failure::io("making the directory of what orphans leave", &error))?;
     make_one(&view(instance), 0o700)?;
     make_one(&instance.access(), 0o755)?;
     make_one(&instance.sandboxes(), 0o711)?;

@@ -8,8 +8,9 @@ use crate::program::{Bond, describe};
 use crate::restart::{Backoff, Series};
 use crate::shelves::Shelves;
 use crate::silence::{self, Usage, Verdict};
-use crate::{directories, drop_ins, libexec, lock, sockets, stand_by};
+use crate::{directories, drop_ins, libexec, lock, sockets, stand_by, sys};
 use kit::notify::Notifier;
+use kit::orphans::Words;
 use rustix::process::{self, Pid, Signal, WaitOptions, WaitStatus};
 use schema::supervisor::SERVICE;
 use schema::{Code, Failure, Instance};
@@ -192,7 +193,7 @@ impl Keeper<'_> {
         loop {
             match self.events.next(self.ending.unwrap_or(expected))? {
                 Told::ChildEnded => {
-                    if let Some(status) = reap(Some(supervisor))? {
+                    if let Some(status) = reap(&self.instance, Some(supervisor))? {
                         return Ok(status);
                     }
                 }
@@ -260,7 +261,7 @@ impl Keeper<'_> {
                     self.reloading = libexec::own_file().is_ok();
                     self.ending = self.reloading.then_some(deadline);
                 }
-                Told::ChildEnded => drop(reap(None)?),
+                Told::ChildEnded => drop(reap(&self.instance, None)?),
                 Told::ToEnd => self.ending = Some(deadline),
             }
         }
@@ -268,15 +269,23 @@ impl Keeper<'_> {
     }
 }
 
-/// Reaps every child that has ended, orphans too, and says how the one of interest ended.
-fn reap(interest: Option<Pid>) -> io::Result<Option<WaitStatus>> {
+/// Reaps every child that has ended, orphans too, and says how the one of interest ended. Of the processes of
+/// containers, which are our children if their monitor was killed, word is left first: nobody else learns that.
+fn reap(instance: &Instance, interest: Option<Pid>) -> io::Result<Option<WaitStatus>> {
     let mut found = None;
-    loop {
-        match process::wait(WaitOptions::NOHANG) {
-            Ok(Some((pid, status))) if Some(pid) == interest => found = Some(status),
-            Ok(Some(_)) => {}
-            Ok(None) | Err(rustix::io::Errno::CHILD) => return Ok(found),
-            Err(error) => return Err(error.into()),
+    while let Some((pid, status)) = sys::ended_child()? {
+        let number = pid.as_raw_nonzero().get();
+        if Some(pid) != interest && kit::process::is_below(number) {
+            let left = kit::process::start_time(number)
+                .and_then(|started| Words::of(instance).leave((number, started), status));
+            if let Err(error) = left {
+                tracing::error!(%error, pid = number, "cannot leave word of how a process of a container ended");
+            }
+        }
+        match process::waitpid(Some(pid), WaitOptions::NOHANG)? {
+            Some((_, status)) if Some(pid) == interest => found = Some(status),
+            _ => {}
         }
     }
+    Ok(found)
 }

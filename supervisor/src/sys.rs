@@ -198,6 +198,26 @@ fn write_digits(space: &mut [u8], mut number: u32) {
     }
 }
 
+/// A child that has ended, with its status as wait(2) tells it. It stays to be reaped. None if none has.
+pub(crate) fn ended_child() -> io::Result<Option<(Pid, i32)>> {
+    let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+    // SAFETY: it is plain data, for which zeroes are values; the kernel writes into it, and it lives longer than the call.
+    let mut information: libc::siginfo_t = unsafe { std::mem::zeroed() };
+    // SAFETY: as above.
+    if unsafe { libc::waitid(libc::P_ALL, 0, &raw mut information, flags) } != 0 {
+        let error = io::Error::last_os_error();
+        return match error.raw_os_error() {
+            Some(libc::ECHILD) => Ok(None),
+            Some(libc::EINTR) => ended_child(),
+            _ => Err(error),
+        };
+    }
+    // SAFETY: these are the fields of a child's end, and zero if there is none.
+    let (pid, status) = unsafe { (information.si_pid(), information.si_status()) };
+    let status = if information.si_code == libc::CLD_EXITED { status << 8 } else { status };
+    Ok(Pid::from_raw(pid).map(|pid| (pid, status)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,6 +5,7 @@ use crate::lsm::Modules;
 use crate::plan;
 use crate::program::Program;
 use crate::sandbox::keep::Keep;
+use kit::orphans::Words;
 use kit::users::User;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use schema::{ContainerId, Failure, Instance};
@@ -27,6 +28,8 @@ pub(crate) struct Host {
     pub(crate) descriptors: Rlimit,
     /// What outlives this program.
     pub(crate) keep: Keep,
+    /// How processes ended whose monitor was killed.
+    pub(crate) words: Words,
 }
 
 impl Host {
@@ -45,7 +48,8 @@ impl Host {
         let boot = kit::process::boot_id().map_err(|error| Failure::io("reading the boot id", &error))?;
         let collector = kit::users::of(schema::log_collector::SERVICE);
         let (monitor, descriptors) = (Program::find()?, raise_descriptors());
-        Ok(Self { instance, boot, monitor, cgroups, plan, collector, descriptors, keep })
+        let words = Words::of(&instance);
+        Ok(Self { instance, boot, monitor, cgroups, plan, collector, descriptors, keep, words })
     }
 
     /// The directory of a sandbox.

@@ -64,7 +64,8 @@ pub struct Host {
 }
 
 impl Host {
-    fn detect() -> Result<Self, Failure> {
+    /// Asks the kernel. Fails with `unavailable` if it has no overlayfs.
+    pub fn detect() -> Result<Self, Failure> {
         let resolver_files = names::HOST_FILES.map(PathBuf::from).into();
         Ok(Self { mechanism: Mechanism::detect()?, resolver_files, unpacker: Unpacker::own() })
     }

@@ -15,6 +15,7 @@ pub mod file;
 mod format;
 pub mod log;
 pub mod notify;
+pub mod orphans;
 pub mod passing;
 pub mod peer;
 pub mod process;

@@ -24,6 +24,13 @@ pub fn is_alive(pid: i32, started: u64) -> bool {
     start_time(pid).is_ok_and(|now| now == started) && !is_zombie(pid)
 }
 
+/// Whether a process is in a PID namespace below that of whoever asks, as those of containers are.
+pub fn is_below(pid: i32) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let numbers = status.lines().find_map(|line| line.strip_prefix("NSpid:")).unwrap_or_default();
+    numbers.split_ascii_whitespace().count() > 1
+}
+
 fn is_zombie(pid: i32) -> bool {
     fs::read_to_string(format!("/proc/{pid}/stat"))
         .ok()
@@ -113,5 +120,6 @@ mod tests {
         assert!(memory(pid).unwrap() > 0);
         let (_other, usage) = (fs::File::open("/proc/self/stat").unwrap(), usage(pid).unwrap());
         assert!(usage.descriptors > 3 && usage.threads > 0, "{usage:?}");
+        assert!(!is_below(pid));
     }
 }

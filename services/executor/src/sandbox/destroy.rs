@@ -1,7 +1,7 @@
 //! Removes sandboxes. Blocks.
 
-use super::directory;
 use super::record::Record;
+use super::{directory, ending};
 use crate::host::Host;
 use crate::process::Process;
 use schema::{ContainerId, Failure};
@@ -38,6 +38,7 @@ pub(super) fn kill(monitor: Option<&Process>, first: Option<&Process>) -> Result
 /// first: from then on an interrupted removal is finished at the next start.
 pub(crate) fn clear(host: &Host, id: &ContainerId) -> Result<(), Failure> {
     let path = host.directory(id);
+    ending::forget(host, id);
     Record::remove(&path)
         .map_err(|error| Failure::io(format_args!("removing the record in {}", path.display()), &error))?;
     host.cgroups.remove(id)?;

@@ -4,14 +4,17 @@ use super::directory;
 use super::record::{Record, Spec};
 use crate::host::Host;
 use crate::process::{self, Process};
-use schema::common::ExitRecord;
+use schema::common::{ExitRecord, SandboxRef};
 use schema::executor::Started;
 use schema::{ContainerId, Failure};
 use shim_protocol::exit::Exit;
 use shim_protocol::layout;
+use std::collections::BTreeSet;
 use std::ffi::CStr;
 use std::fs;
 use std::io;
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// What is known of a run that has ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,9 +23,49 @@ pub(super) struct Ended {
     pub(super) started: Started,
 }
 
-/// Reads the exit record. None if there is none.
+/// How long whoever inherited a process may take to reap it.
+const PATIENCE: Duration = Duration::from_secs(2);
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// Reads the exit record. None if there is none. What the monitor could not know, the keeper may.
 pub(super) fn read(host: &Host, id: &ContainerId) -> Result<Option<Ended>, Failure> {
-    Ok(record(host, id, layout::EXIT)?.map(|exit| ended(host, id, exit)))
+    let Some(exit) = record(host, id, layout::EXIT)? else { return Ok(None) };
+    let exit = if exit.code == -1 { told(host, id, exit).unwrap_or(exit) } else { exit };
+    Ok(Some(ended(host, id, exit)))
+}
+
+/// The keeper's word of how a process ended, which it leaves before it reaps it. None if there is none.
+fn told(host: &Host, id: &ContainerId, exit: Exit) -> Option<Exit> {
+    let SandboxRef { pid, start_time } = Record::read(&host.directory(id)).ok()?.first?;
+    let Exit { started_at, finished_at, .. } = exit;
+    let until = Instant::now() + PATIENCE;
+    loop {
+        // In this order: what was reaped has left its word.
+        let is_there = kit::process::start_time(pid).is_ok_and(|now| now == start_time);
+        match host.words.told((pid, start_time)) {
+            Some(status) => return Some(Exit::from_status(status, pid, started_at, finished_at)),
+            None if is_there && Instant::now() < until => thread::sleep(PAUSE),
+            None => return None,
+        }
+    }
+}
+
+/// Forgets the keeper's words of all processes but those of these sandboxes.
+pub(super) fn forget_others(host: &Host, ids: &BTreeSet<ContainerId>) {
+    let firsts: Vec<_> = ids.iter().filter_map(|id| Record::read(&host.directory(id)).ok()?.first).collect();
+    let wanted = |(pid, start_time)| firsts.contains(&SandboxRef { pid, start_time });
+    host.words.retain(wanted).unwrap_or_else(complain);
+}
+
+/// Forgets the keeper's word of a sandbox's process.
+pub(super) fn forget(host: &Host, id: &ContainerId) {
+    if let Some(SandboxRef { pid, start_time }) = Record::read(&host.directory(id)).ok().and_then(|record| record.first) {
+        host.words.forget((pid, start_time)).unwrap_or_else(complain);
+    }
+}
+
+fn complain(error: io::Error) {
+    tracing::warn!(%error, "cannot forget how a process ended");
 }
 
 /// How PID 1 has ended, if a monitor that was killed has seen it.

@@ -32,9 +32,10 @@ pub(crate) async fn recover(
         let host = Arc::clone(host);
         blocking(move || {
             directory::make_all(&host.instance.sandboxes())?;
-            let ids = list(&host);
+            let ids = list(&host)?;
+            ending::forget_others(&host, &ids);
             host.cgroups.remove_shared();
-            ids
+            Ok::<_, Failure>(ids)
         })
         .await??
     };
