@@ -15,7 +15,8 @@ for module in $(/bin/busybox cat /order); do /bin/busybox insmod "/modules/$modu
 while ! [ -b /dev/vdb ]; do /bin/busybox usleep 10000; done
 /bin/busybox mount -t ext4 /dev/vda /root && /bin/busybox mount -t ext4 /dev/vdb /root/mnt || exit
 /bin/busybox mount --move /dev /root/dev
-exec /bin/busybox switch_root /root /bin/busybox init
+# The kernel's command line may say by what the machine is to be run.
+exec /bin/busybox switch_root /root ${first:-/bin/busybox init}
 """
 # What the first process of the root does.
 INITTAB = "::sysinit:/mnt/sources/tests/kernels/init\n"
@@ -55,7 +56,7 @@ def disk(image, tree, spare):
     new = image.with_suffix(".new")
     with open(new, "wb") as file:
         file.truncate(used + used // 8 + (64 << 20) + spare)
-    words = ["mke2fs", "-q", "-F", "-t", "ext4", "-O", "^has_journal", "-E", "root_owner=0:0", "-d", tree, new]
+    words = ["mke2fs", "-q", "-F", "-t", "ext4", "-E", "root_owner=0:0", "-d", tree, new]
     subprocess.run(words, check=True)
     new.rename(image)
 
