@@ -24,6 +24,9 @@ pub(crate) const NAME: &str = "keeper";
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long the supervisor may be silent, if it could have spoken.
 pub(crate) const WATCHDOG: Duration = Duration::from_secs(1);
+/// How long it may take to its first word: as a service may take to be ready. A debug build on an emulated, loaded
+/// machine was seen to take more than the second above of CPU time.
+const START: Duration = Duration::from_secs(30);
 /// Pauses between supervisors that end soon. The keeper never gives up.
 const BACKOFF: Backoff = Backoff { first: Duration::from_millis(50), longest: Duration::from_secs(1) };
 
@@ -188,7 +191,7 @@ impl Keeper<'_> {
 
     /// Waits until the supervisor has ended; kills it if it hangs.
     fn attend(&mut self, supervisor: Pid) -> io::Result<WaitStatus> {
-        let (mut heard, mut usage) = (Instant::now(), Usage::default());
+        let (mut heard, mut usage, mut has_spoken) = (Instant::now(), Usage::default(), false);
         let mut expected = heard + WATCHDOG;
         loop {
             match self.events.next(self.ending.unwrap_or(expected))? {
@@ -201,7 +204,7 @@ impl Keeper<'_> {
                     if let Some(starter) = self.starter.take() {
                         starter.ready();
                     }
-                    (heard, usage) = (Instant::now(), silence::usage(supervisor));
+                    (heard, usage, has_spoken) = (Instant::now(), silence::usage(supervisor), true);
                     expected = heard + WATCHDOG;
                 }
                 Told::ToEnd => {
@@ -221,14 +224,16 @@ impl Keeper<'_> {
                     // If we ourselves did not get to run in time, the supervisor may not have either.
                     let late = now.saturating_duration_since(expected) > WATCHDOG / 4;
                     let silent = now.saturating_duration_since(heard);
-                    match silence::judge(WATCHDOG, silent, usage, silence::look(supervisor).ok()) {
+                    let look = silence::look(supervisor).ok();
+                    let patience = silence::patience(WATCHDOG, START, has_spoken, look);
+                    match silence::judge(patience, silent, usage, look) {
                         Verdict::Hangs(how) if !late => {
                             tracing::error!(how, "the supervisor hangs: killing it");
                             process::kill_process(supervisor, Signal::KILL)?;
                             expected = now + WATCHDOG;
                         }
                         Verdict::Hangs(_) => expected = now + WATCHDOG,
-                        Verdict::Wait(more) => expected = now + more,
+                        Verdict::Wait(more) => expected = now + more.min(WATCHDOG),
                     }
                 }
             }

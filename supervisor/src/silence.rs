@@ -71,6 +71,13 @@ pub(crate) fn judge(limit: Duration, silent: Duration, before: Usage, look: Opti
     }
 }
 
+/// How long a process may be silent: `limit`, and `start` before its first word, since what it does before that takes as
+/// long as a slow machine makes it. One that is stopped does nothing.
+pub(crate) fn patience(limit: Duration, start: Duration, has_spoken: bool, look: Option<Look>) -> Duration {
+    let is_stopped = look.is_some_and(|look| look.activity == Activity::Stopped);
+    if has_spoken || is_stopped { limit } else { start }
+}
+
 /// Looks at a process.
 pub(crate) fn look(pid: Pid) -> io::Result<Look> {
     let pid = pid.as_raw_nonzero();
@@ -137,6 +144,18 @@ mod tests {
         assert_eq!(judged(Activity::Disk, 4, 0, 0), Verdict::Wait(LIMIT));
         assert_eq!(judged(Activity::Disk, 5, 0, 0), Verdict::Hangs("it waits for a disk"));
         assert_eq!(judge(LIMIT, seconds(9), Usage::default(), None), Verdict::Wait(LIMIT));
+    }
+
+    #[test]
+    fn the_first_word_is_waited_for_unless_the_process_is_stopped() {
+        let start = seconds(30);
+        let look = |activity| Some(Look { activity, usage: Usage::default() });
+        for activity in [Activity::Runnable, Activity::Sleeping, Activity::Disk] {
+            assert_eq!(patience(LIMIT, start, false, look(activity)), start);
+            assert_eq!(patience(LIMIT, start, true, look(activity)), LIMIT);
+        }
+        assert_eq!(patience(LIMIT, start, false, look(Activity::Stopped)), LIMIT);
+        assert_eq!(patience(LIMIT, start, false, None), start);
     }
 
     #[test]
