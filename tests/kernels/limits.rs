@@ -7,8 +7,7 @@ use serde_json::Value;
 #[test]
 fn the_kernel_has_the_limits_that_were_asked_for() {
     let cctl = Instance::start();
-    let limits =
-        ["-m", "64m", "--memory-swap", "96m", "--cpus", "0.5", "--cpu-shares", "512", "--pids-limit", "77"];
+    let limits = ["-m", "64m", "--memory-swap", "96m", "--cpus", "0.5", "--cpu-shares", "512", "--pids-limit", "77"];
     let run = cctl.cctl(&[&["run", "-d"], &limits[..], &["base", "sleep", "600"]].concat());
     assert_eq!((run.code, run.stderr.as_str()), (0, ""), "no warning");
     let id = run.ok();

@@ -53,7 +53,10 @@ fn a_container_does_not_notice_that_services_are_killed() {
     let all = cctl.status().into_iter().map(|row| i32::try_from(row["pid"].as_i64().unwrap()).unwrap());
     all.for_each(kill);
     all_is_well(&cctl, &id, port);
-    let neighbour = format!("echo ping | nc -w 5 {} 80", crate::inspect(&cctl, &id)["NetworkSettings"]["IPAddress"].as_str().unwrap());
+    let neighbour = format!(
+        "echo ping | nc -w 5 {} 80",
+        crate::inspect(&cctl, &id)["NetworkSettings"]["IPAddress"].as_str().unwrap()
+    );
     assert_eq!(cctl.cctl(&["run", "--rm", "base", "sh", "-c", &neighbour]).ok(), "ping");
     cctl.cctl(&["stop", "-t", "0", &id]).ok();
     assert_eq!(cctl.cctl(&["wait", &id]).ok(), "137");

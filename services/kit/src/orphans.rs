@@ -46,7 +46,10 @@ impl Words {
     /// Removes the words of processes that are not wanted any more.
     pub fn retain(&self, wanted: impl Fn(Name) -> bool) -> io::Result<()> {
         let unwanted = |path: &PathBuf| !parse(path).is_some_and(&wanted);
-        crate::file::list(&self.directory)?.iter().filter(|path| unwanted(path)).try_for_each(|path| crate::file::remove(path))
+        crate::file::list(&self.directory)?
+            .iter()
+            .filter(|path| unwanted(path))
+            .try_for_each(|path| crate::file::remove(path))
     }
 
     /// Removes the word of a process; done also if there is none.

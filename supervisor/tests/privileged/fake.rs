@@ -48,8 +48,18 @@ fn serve(name: &str) {
         })
         .filter(|text| !text.contains("/proc/"))
         .collect();
-    if name == "parent" {
-        leave_an_orphan();
+    match name.as_str() {
+        "parent" => leave_an_orphan(&["sleep", "3600"]),
+        // As a monitor has: a child that is the first process of a namespace.
+        "engine" => leave_an_orphan(&[
+            "unshare",
+            "--pid",
+            "--fork",
+            "sh",
+            "-c",
+            "trap 'exit 21' TERM; echo > \"$CCTL_RUN/first\"; sleep 3600 & wait",
+        ]),
+        _ => {}
     }
     let listener = crate::sys::take(3);
     let shelved = if name == "shelving" { shelve() } else { 0 };
@@ -97,8 +107,8 @@ fn turn(listener: &UnixListener, notify: &UnixDatagram, interval: Duration) {
 
 /// A process that outlives us, as a monitor of a container does. It is not ours to wait for.
 #[allow(clippy::zombie_processes)]
-fn leave_an_orphan() {
+fn leave_an_orphan(command: &[&str]) {
     let file = Path::new(&env::var_os("CCTL_RUN").unwrap()).join("orphan");
-    let child = std::process::Command::new("sleep").arg("3600").spawn().unwrap();
+    let child = std::process::Command::new(command[0]).args(&command[1..]).spawn().unwrap();
     fs::write(file, child.id().to_string()).unwrap();
 }

@@ -54,6 +54,7 @@ impl Instance {
                 start-timeout = "{}"
                 shelf = {}
                 restart = {{ intensity = 3, period = "1m", backoff = {{ first = "10ms", longest = "100ms" }} }}
+                {}
                 "#,
                 match *name {
                     "shy" => "500ms",
@@ -61,6 +62,7 @@ impl Instance {
                     _ => "20s",
                 },
                 *name == "shelving",
+                if *name == "engine" { "capabilities = \"all\"" } else { "" },
             ));
         }
         fs::write(directory.path().join("services.toml"), manifest).unwrap();

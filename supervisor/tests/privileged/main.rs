@@ -252,6 +252,27 @@ fn an_orphan_of_a_service_lives_on_and_is_reaped() {
 }
 
 #[test]
+fn the_keeper_leaves_word_of_what_lost_its_monitor() {
+    let instance = Instance::start(&["engine"]);
+    let monitor: i32 = fs::read_to_string(instance.run().join("orphan")).unwrap().parse().unwrap();
+    eventually("it has its trap", || instance.run().join("first").exists().then_some(()));
+    let children = fs::read_to_string(format!("/proc/{monitor}/task/{monitor}/children")).unwrap();
+    let first: i32 = children.trim().parse().unwrap();
+    let name = (first, kit::process::start_time(first).unwrap());
+    let words = kit::orphans::Words::of(&schema::Instance::new(instance.run(), instance.run()));
+    signal(monitor, Signal::KILL);
+    let parent = || fs::read_to_string(format!("/proc/{first}/status")).unwrap();
+    let keeper = format!("PPid:\t{}\n", instance.keeper());
+    eventually("the keeper inherits it", || parent().contains(&keeper).then_some(()));
+    signal(first, Signal::TERM);
+    // As wait(2) says it.
+    assert_eq!(eventually("there is word of it", || words.told(name)), 21 << 8);
+    eventually("it is reaped", || kit::process::start_time(first).is_err().then_some(()));
+    // Of the monitor, which is no process of a container, there is none.
+    assert_eq!(fs::read_dir(instance.run().join("ended")).unwrap().count(), 1);
+}
+
+#[test]
 fn both_killed_at_once_leave_what_the_next_keeper_replaces() {
     let mut instance = Instance::start(&["steady"]);
     let rows = instance.status().unwrap();

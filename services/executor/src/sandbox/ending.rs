@@ -59,7 +59,8 @@ pub(super) fn forget_others(host: &Host, ids: &BTreeSet<ContainerId>) {
 
 /// Forgets the keeper's word of a sandbox's process.
 pub(super) fn forget(host: &Host, id: &ContainerId) {
-    if let Some(SandboxRef { pid, start_time }) = Record::read(&host.directory(id)).ok().and_then(|record| record.first) {
+    if let Some(SandboxRef { pid, start_time }) = Record::read(&host.directory(id)).ok().and_then(|record| record.first)
+    {
         host.words.forget((pid, start_time)).unwrap_or_else(complain);
     }
 }
