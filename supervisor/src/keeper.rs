@@ -7,7 +7,7 @@ use crate::manifest::Manifest;
 use crate::program::{Bond, describe};
 use crate::restart::{Backoff, Series};
 use crate::shelves::Shelves;
-use crate::silence::{self, Usage, Verdict};
+use crate::silence::{self, Leniency, Usage, Verdict};
 use crate::{directories, drop_ins, libexec, lock, sockets, stand_by, sys};
 use kit::notify::Notifier;
 use kit::orphans::Words;
@@ -42,6 +42,8 @@ struct Keeper<'a> {
     reloading: bool,
     /// Tells who started us that we serve, once.
     starter: Option<Notifier>,
+    /// Grows when it does not help to kill supervisors that are silent.
+    leniency: Leniency,
 }
 
 /// Keeps a supervisor running until an ordered shut-down. Wrong arguments, a wrong manifest, missing programs
@@ -84,7 +86,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     // Monitors of containers outlive their executor: they become our children, and we reap them.
     process::set_child_subreaper(Some(process::getpid())).map_err(|error| failed("adopting orphans")(error.into()))?;
     let_go().map_err(failed("letting go of the standard streams"))?;
-    let mut keeper = Keeper { arguments, instance, libexec, handover, events, ending: None, reloading: false, starter };
+    let leniency = Leniency::default();
+    let mut keeper =
+        Keeper { arguments, instance, libexec, handover, events, ending: None, reloading: false, starter, leniency };
     keeper.keep().map_err(failed("keeping a supervisor"))?;
     if keeper.reloading {
         let file = libexec::own_file().map_err(failed("finding the installed program"))?;
@@ -225,10 +229,12 @@ impl Keeper<'_> {
                     let late = now.saturating_duration_since(expected) > WATCHDOG / 4;
                     let silent = now.saturating_duration_since(heard);
                     let look = silence::look(supervisor).ok();
-                    let patience = silence::patience(WATCHDOG, START, has_spoken, look);
+                    let limit = self.leniency.limit(WATCHDOG, look, now);
+                    let patience = silence::patience(limit, START, has_spoken, look);
                     match silence::judge(patience, silent, usage, look) {
                         Verdict::Hangs(how) if !late => {
                             tracing::error!(how, "the supervisor hangs: killing it");
+                            self.leniency.killed(look, now);
                             process::kill_process(supervisor, Signal::KILL)?;
                             expected = now + WATCHDOG;
                         }

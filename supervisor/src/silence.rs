@@ -4,7 +4,7 @@
 use rustix::process::Pid;
 use std::fs;
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A process that waits for a disk is given so many times the time that others are: it cannot be ended before the
 /// disk answers.
@@ -68,6 +68,41 @@ pub(crate) fn judge(limit: Duration, silent: Duration, before: Usage, look: Opti
         Duration::ZERO => Verdict::Hangs(how),
         // Rounded up by the least that is worth a look: a process may be looked at by many.
         left => Verdict::Wait(left.clamp(limit / LOOKS, limit)),
+    }
+}
+
+/// How much longer than usual a process is waited for after its predecessors were killed for their silence: if that does
+/// not help, it is the machine that is slow. One whose processors are emulated, or taken by other machines, does not see
+/// that in what the scheduler tells.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Leniency {
+    kills: u32,
+    last: Option<Instant>,
+}
+
+impl Leniency {
+    /// At most so many times twice.
+    const MOST: u32 = 5;
+    /// After so long, one kill is forgotten.
+    const FORGOTTEN: Duration = Duration::from_secs(300);
+
+    /// One was killed. That it was stopped says nothing of the machine.
+    pub(crate) fn killed(&mut self, look: Option<Look>, now: Instant) {
+        if look.is_none_or(|look| look.activity != Activity::Stopped) {
+            *self = Self { kills: (self.remembered(now) + 1).min(Self::MOST), last: Some(now) };
+        }
+    }
+
+    /// How long one may be silent that usually may for `limit`. One that is stopped does nothing, however long.
+    pub(crate) fn limit(&self, limit: Duration, look: Option<Look>, now: Instant) -> Duration {
+        let is_stopped = look.is_some_and(|look| look.activity == Activity::Stopped);
+        limit * if is_stopped { 1 } else { 1 << self.remembered(now) }
+    }
+
+    fn remembered(&self, now: Instant) -> u32 {
+        let since = self.last.map_or(Duration::ZERO, |last| now.saturating_duration_since(last));
+        let forgotten = since.as_secs() / Self::FORGOTTEN.as_secs();
+        self.kills.saturating_sub(u32::try_from(forgotten).unwrap_or(u32::MAX))
     }
 }
 
@@ -144,6 +179,24 @@ mod tests {
         assert_eq!(judged(Activity::Disk, 4, 0, 0), Verdict::Wait(LIMIT));
         assert_eq!(judged(Activity::Disk, 5, 0, 0), Verdict::Hangs("it waits for a disk"));
         assert_eq!(judge(LIMIT, seconds(9), Usage::default(), None), Verdict::Wait(LIMIT));
+    }
+
+    #[test]
+    fn kills_that_do_not_help_make_patient_until_they_are_forgotten() {
+        let look = |activity| Some(Look { activity, usage: Usage::default() });
+        let (runs, stopped) = (look(Activity::Runnable), look(Activity::Stopped));
+        let (mut leniency, now) = (Leniency::default(), Instant::now());
+        assert_eq!(leniency.limit(LIMIT, runs, now), LIMIT);
+        leniency.killed(stopped, now);
+        assert_eq!(leniency.limit(LIMIT, runs, now), LIMIT, "a stopped one is no sign");
+        leniency.killed(runs, now);
+        leniency.killed(None, now);
+        assert_eq!(leniency.limit(LIMIT, runs, now), 4 * LIMIT);
+        assert_eq!(leniency.limit(LIMIT, stopped, now), LIMIT);
+        (0..20).for_each(|_| leniency.killed(runs, now));
+        assert_eq!(leniency.limit(LIMIT, runs, now), 32 * LIMIT);
+        assert_eq!(leniency.limit(LIMIT, runs, now + 2 * Leniency::FORGOTTEN), 8 * LIMIT);
+        assert_eq!(leniency.limit(LIMIT, runs, now + 100 * Leniency::FORGOTTEN), LIMIT);
     }
 
     #[test]
