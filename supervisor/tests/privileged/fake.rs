@@ -48,7 +48,7 @@ fn serve(name: &str) {
         })
         .filter(|text| !text.contains("/proc/"))
         .collect();
-    match name.as_str() {
+    match name {
         "parent" => leave_an_orphan(&["sleep", "3600"]),
         // As a monitor has: a child that is the first process of a namespace.
         "engine" => leave_an_orphan(&[
