@@ -1,6 +1,7 @@
 //! The listening sockets of an instance.
 
 use crate::{acl, directories, lock};
+use kit::orphans::Words;
 use rustix::fs::{AtFlags, Mode, OFlags, chmodat, unlinkat};
 use rustix::io::Errno;
 use rustix::net::{self, AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
@@ -101,6 +102,7 @@ pub(crate) fn remove<'a>(instance: &Instance, services: impl Iterator<Item = &'a
     }
     // What is in it belongs to containers that go on.
     let _ = fs::remove_dir(instance.sandboxes());
+    let _ = fs::remove_dir(Words::of(instance).directory());
     remove_file(&lock::path(instance))
 }
 

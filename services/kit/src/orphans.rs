@@ -29,6 +29,11 @@ impl Words {
         DirBuilder::new().recursive(true).mode(0o700).create(&self.directory)
     }
 
+    /// Where they are.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
     /// Leaves word of a process that has ended and is not reaped yet, with the status that wait(2) tells. Done also if
     /// it is there already.
     pub fn leave(&self, process: Name, status: i32) -> io::Result<()> {
