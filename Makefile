@@ -19,7 +19,7 @@ help:
 	@echo 'make fuzz     the parsers of untrusted bytes, FUZZ_SECONDS (20) each'
 	@echo 'make hostile  every method of every service called with nonsense, CALLS (100000) each, by a SEED (1)'
 	@echo 'make kill-matrix   each service killed at each step of each operation'
-	@echo 'make test-kernels   suites on Debian'\''s kernels 6.1 and 6.12, with cgroup v2 alone, on emulated machines'
+	@echo 'make test-kernels   tests on Debian'\''s kernels 6.1 and 6.12, with cgroup v2 alone, on emulated machines'
 	@echo 'make bench-transfers   pulls and pushes timed beside podman and skopeo'
 	@echo 'make power-loss   the power goes at every moment of a recorded run'
 	@echo 'make format   format the sources'

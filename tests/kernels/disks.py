@@ -15,8 +15,7 @@ for module in $(/bin/busybox cat /order); do /bin/busybox insmod "/modules/$modu
 while ! [ -b /dev/vdb ]; do /bin/busybox usleep 10000; done
 /bin/busybox mount -t ext4 /dev/vda /root && /bin/busybox mount -t ext4 /dev/vdb /root/mnt || exit
 /bin/busybox mount --move /dev /root/dev
-# The kernel's command line may say by what the machine is to be run.
-exec /bin/busybox switch_root /root ${first:-/bin/busybox init}
+exec /bin/busybox switch_root /root /bin/busybox init
 """
 # What the first process of the root does.
 INITTAB = "::sysinit:/mnt/sources/tests/kernels/init\n"

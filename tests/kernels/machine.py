@@ -13,18 +13,15 @@ class Late(Exception):
     """It was not done in time."""
 
 
-def run(kernel, initramfs, disks, log, limit, tell, first=None):
+def run(kernel, initramfs, disks, log, limit, tell):
     """Boots a machine; calls `tell` with each line of its console, which is also written to a log. What it writes to
-    its disks is forgotten. Ends when the machine is off. `first` is its first program, which may restart it; otherwise
-    that is busybox, and a restart is its end."""
+    its disks is forgotten. Ends when the machine is off."""
     words = [
         "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", PROCESSORS, "-m", MEMORY,
-        "-nodefaults", "-display", "none", "-serial", "stdio",
+        "-nodefaults", "-no-reboot", "-display", "none", "-serial", "stdio",
         "-kernel", kernel.image, "-initrd", initramfs,
-        "-append", "console=ttyS0 panic=-1 quiet loglevel=4" + (f" first={first}" if first else ""),
+        "-append", "console=ttyS0 panic=-1 quiet loglevel=4",
     ]
-    if not first:
-        words.append("-no-reboot")
     for disk in disks:
         words += ["-drive", f"file={disk},format=raw,if=virtio,snapshot=on,cache=unsafe"]
     end = time.monotonic() + limit
