@@ -53,7 +53,9 @@ fn memory_that_is_not_there_ends_a_container_and_is_told() {
     let events = ["events", "--since", "1h", "--until", "0s", "--filter", "event=oom", "--format", "{{.ID}}"];
     assert_eq!(cctl.cctl(&events).ok().lines().count(), 2);
     // Whoever keeps within the limit, or is killed for another reason, was not killed for that.
-    cctl.cctl(&["run", "--name", "small", "-m", "16m", "base", "sh", "-c", "kill -9 $$"]);
+    cctl.cctl(&["run", "-d", "--name", "small", "-m", "16m", "base", "sleep", "600"]).ok();
+    cctl.cctl(&["kill", "small"]).ok();
+    assert_eq!(cctl.cctl(&["wait", "small"]).ok(), "137");
     let state = inspect(&cctl, "small")["State"].clone();
     assert_eq!((&state["OOMKilled"], &state["ExitCode"]), (&Value::from(false), &Value::from(137)), "{state}");
     cctl.cctl(&["rm", &id, "other", "small"]).ok();
