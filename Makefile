@@ -3,7 +3,7 @@ SHELL = /bin/sh
 CARGO ?= cargo
 SHIM = services/executor/shim/Cargo.toml
 
-.PHONY: run stop test build install deb setup-run setup-deb setup-test setup-kernels lint format unit images privileged end-to-end chaos chaos-churn fuzz hostile power-loss kill-matrix test-kernels plugins bench-transfers schema clean help
+.PHONY: run stop test build install deb setup-run setup-deb setup-test setup-kernels lint format unit images privileged end-to-end chaos chaos-churn fuzz hostile power-loss kill-matrix test-kernels plugins bench bench-peers bench-transfers schema clean help
 
 help:
 	@echo 'make run      build, start cctl, run a container and show its output'
@@ -20,6 +20,8 @@ help:
 	@echo 'make hostile  every method of every service called with nonsense, CALLS (100000) each, by a SEED (1)'
 	@echo 'make kill-matrix   each service killed at each step of each operation'
 	@echo 'make test-kernels   tests on Debian'\''s kernels 6.1 and 6.12, with cgroup v2 alone, on emulated machines'
+	@echo 'make bench    cctl timed beside podman, docker, crun and runc, and beside the least that the kernel needs; ROUNDS (20)'
+	@echo 'make bench-peers   install those that Debian has'
 	@echo 'make bench-transfers   pulls and pushes timed beside podman and skopeo'
 	@echo 'make power-loss   the power goes at every moment of a recorded run'
 	@echo 'make format   format the sources'
@@ -144,6 +146,15 @@ kill-matrix: setup-test build
 # On Debian's kernels, emulated: tests/kernels/run says more.
 test-kernels: setup-kernels build
 	tests/kernels/run
+
+# Whatever of podman, docker, crun and runc is installed, in turns with cctl and with the floor: minutes.
+ROUNDS ?= 20
+bench: setup-test build
+	$(CARGO) build --release --locked --manifest-path tests/bench/floor/Cargo.toml --target-dir target/bench
+	tests/apart tests/bench/engines --rounds $(ROUNDS)
+
+bench-peers:
+	deploy/setup build test bench
 
 # Pulls and pushes beside podman and skopeo: minutes.
 bench-transfers: setup-test build
