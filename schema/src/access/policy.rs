@@ -13,6 +13,8 @@ words! {
         Publish = "publish",
         /// The host's network.
         HostNetwork = "host-network",
+        /// The host's users.
+        HostUsers = "host-users",
         /// Every capability and device, also of a process that is executed in it.
         Privileged = "privileged",
         /// Devices of the host.

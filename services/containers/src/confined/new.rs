@@ -2,7 +2,7 @@
 //! reaches no further than his permits do.
 
 use schema::access::{Permit, Project, Rights, Verb, verbs};
-use schema::containers::{ContainerSpec, ExecSpec};
+use schema::containers::{ContainerSpec, ExecSpec, UserMode};
 use schema::network::Mode;
 use schema::security::{Seccomp, Security};
 use schema::{Code, Failure};
@@ -79,6 +79,7 @@ fn reach(spec: &ContainerSpec, project: &Project) -> Result<(), Failure> {
         security,
         // In the container's memory.
         tmpfs: _,
+        users,
     } = spec;
     let Security {
         privileged,
@@ -110,6 +111,7 @@ fn reach(spec: &ContainerSpec, project: &Project) -> Result<(), Failure> {
         (!cap_add.is_empty(), Permit::CapAdd, "further capabilities (--cap-add)"),
         (laxer, Permit::SecurityOpt, "profiles of their own (--security-opt)"),
         (*network == Mode::Host, Permit::HostNetwork, "the host's network (--network host)"),
+        (*users == UserMode::Host, Permit::HostUsers, "the host's users (--userns host)"),
     ];
     match needed.into_iter().find(|(is_used, permit, _)| *is_used && !project.permits.contains(permit)) {
         None => Ok(()),
@@ -201,7 +203,7 @@ mod tests {
 
     #[test]
     fn what_reaches_beyond_needs_a_permit() {
-        let volume = || Volume { source: "/etc".into(), target: "/x".into(), read_only: true };
+        let volume = || Volume { source: "/etc".into(), target: "/x".into(), read_only: true, idmap: false };
         let specs = [
             (Permit::Volume, ContainerSpec { volumes: vec![volume()], ..ContainerSpec::default() }),
             (Permit::Privileged, secured(|security| security.privileged = true)),
@@ -209,6 +211,7 @@ mod tests {
             (Permit::SecurityOpt, secured(|security| security.system_paths = true)),
             (Permit::SecurityOpt, secured(|security| security.app_armor = "unconfined".into())),
             (Permit::HostNetwork, ContainerSpec { network: Mode::Host, ..ContainerSpec::default() }),
+            (Permit::HostUsers, ContainerSpec { users: UserMode::Host, ..ContainerSpec::default() }),
         ];
         for (permit, spec) in specs {
             let refused = confined(spec.clone(), &rights(vec![project("web", &[])])).unwrap_err();

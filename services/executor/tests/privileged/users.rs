@@ -97,7 +97,7 @@ fn its_streams_belong_to_its_user_and_an_exec_is_in_it_too() {
             }
             let link = |kind: &str| fs::read_link(format!("/proc/{}/ns/{kind}", started.pid)).unwrap();
             let exec = random_id();
-            let spec = ExecSpec { terminal, open_stdin: false };
+            let spec = ExecSpec { terminal, open_stdin: false, privileged: false };
             bench.client.prepare_exec(&bench.call(), &id, &exec, &spec).await.unwrap();
             let further = bench.start(&exec, &command(&["sleep", "600"])).await.unwrap();
             for kind in ["user", "mnt", "net", "pid", "uts", "ipc", "cgroup"] {
