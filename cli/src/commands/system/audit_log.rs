@@ -103,6 +103,8 @@ pub(super) async fn run(engine: &Engine, arguments: &AuditLog) -> Result<u8> {
         for source in sources.iter_mut().filter(|source| !source.is_absent) {
             match source.read(since, until).await {
                 Ok(read) => records.extend(read.into_iter().filter(|record| wanted.matches(record))),
+                // Nor would the others tell.
+                Err(failure) if failure.code == Code::PermissionDenied => return Err(failure.into()),
                 Err(failure) => {
                     console::complain(&failure);
                     source.is_absent = true;
