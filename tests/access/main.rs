@@ -48,7 +48,7 @@ fn a_viewer_looks_and_does_nothing() {
             (1, &["system", "audit-log"]),
             (1, &["system", "stop"]),
             (125, &["run", "base", "true"]),
-            (125, &["create", "base", "true"]),
+            (1, &["create", "base", "true"]),
         ] {
             viewer(deed).fails(code, &["may not call"]);
         }
