@@ -62,7 +62,7 @@ impl Instance {
                     _ => "20s",
                 },
                 *name == "shelving",
-                if *name == "engine" { "capabilities = \"all\"" } else { "" },
+                if *name == "engine" { "capabilities = \"all\"\nseccomp = \"none\"" } else { "" },
             ));
         }
         fs::write(directory.path().join("services.toml"), manifest).unwrap();
