@@ -10,11 +10,17 @@ use std::collections::BTreeMap;
 use std::io::{BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-/// A connection that knows what has not been answered yet.
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A connection that knows what has not been answered yet. What is answered is read all the while: of one who does
+/// not read, no further calls are taken.
 pub(crate) struct Talk {
     stream: UnixStream,
+    answers: Receiver<u32>,
     questions: u32,
     waiting: BTreeMap<u32, String>,
 }
@@ -23,11 +29,16 @@ impl Talk {
     /// Connects, and asks for the bootstrap capability.
     pub(crate) fn with(socket: &Path) -> Self {
         let stream = UnixStream::connect(socket).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-        stream.set_write_timeout(Some(Duration::from_secs(20))).unwrap();
+        stream.set_write_timeout(Some(PATIENCE)).unwrap();
         let mut message = Builder::new_default();
         message.init_root::<message::Builder<'_>>().init_bootstrap().set_question_id(0);
-        let mut talk = Self { stream, questions: 1, waiting: BTreeMap::new() };
+        let (answered, answers) = channel();
+        let reader = BufReader::new(stream.try_clone().unwrap());
+        let tell = move |answer| {
+            let _ = answered.send(answer);
+        };
+        std::thread::spawn(move || read(reader, tell));
+        let mut talk = Self { stream, answers, questions: 1, waiting: BTreeMap::new() };
         talk.send(&serialize::write_message_to_words(&message));
         talk
     }
@@ -68,16 +79,25 @@ impl Talk {
     /// The methods whose calls are not answered before the other end closes, or says nothing for long. Some need no
     /// answer.
     pub(crate) fn unanswered(mut self, may_wait: impl Fn(&String) -> bool) -> Vec<String> {
-        let mut reader = BufReader::new(&self.stream);
         self.waiting.retain(|_, method| !may_wait(method));
-        while !self.waiting.is_empty() {
-            let Ok(message) = serialize::read_message(&mut reader, ReaderOptions::new()) else { break };
-            match message.get_root::<message::Reader<'_>>().unwrap().which().unwrap() {
-                message::Return(answer) => drop(self.waiting.remove(&answer.unwrap().get_answer_id())),
-                message::Abort(_) => break,
-                _ => {}
-            }
+        while !self.waiting.is_empty()
+            && let Ok(answer) = self.answers.recv_timeout(PATIENCE)
+        {
+            self.waiting.remove(&answer);
         }
+        // Its other half is the reader's.
+        let _ = self.stream.shutdown(std::net::Shutdown::Both);
         self.waiting.into_values().collect()
+    }
+}
+
+/// Tells the number of each answer, until the connection ends.
+fn read(mut reader: BufReader<UnixStream>, mut told: impl FnMut(u32)) {
+    while let Ok(message) = serialize::read_message(&mut reader, ReaderOptions::new()) {
+        match message.get_root::<message::Reader<'_>>().unwrap().which().unwrap() {
+            message::Return(answer) => told(answer.unwrap().get_answer_id()),
+            message::Abort(_) => return,
+            _ => {}
+        }
     }
 }

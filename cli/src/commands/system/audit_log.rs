@@ -36,8 +36,11 @@ impl Wanted {
         self.user.is_none_or(|user| user == record.uid)
             && self.verb.as_ref().is_none_or(|verb| {
                 // As the command is called, too.
-                let alias = if verb == "rm" || verb == "rmi" { "remove" } else { verb };
-                method == verb || last == alias
+                match verb.as_str() {
+                    "rm" => method == "containers.remove",
+                    "rmi" => method == "image-store.remove",
+                    verb => method == verb || last == verb,
+                }
             })
     }
 }
