@@ -17,6 +17,9 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
+/// How often a directory is removed into which somebody writes at that moment.
+const TRIES: u32 = 100;
+
 /// Connections that wait for the monitor.
 const BACKLOG: i32 = 16;
 /// Plain files of a sandbox, and how many bytes of each have their space from the beginning: a run ends, and its output
@@ -175,10 +178,15 @@ pub(super) fn give_streams(path: &Path, spec: &Spec, uid: u32) -> Result<(), Fai
 
 /// Removes it all; done also if it is gone.
 pub(super) fn remove(path: &Path) -> Result<(), Failure> {
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(Failure::io(format_args!("removing {}", path.display()), &error))
+    let mut tries = 0;
+    loop {
+        match fs::remove_dir_all(path) {
+            // The log collector has just taken hold of a run that it does not know to be over, and writes what was lost.
+            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty && tries < TRIES => tries += 1,
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(Failure::io(format_args!("removing {}", path.display()), &error));
+            }
+            _ => return Ok(()),
         }
-        _ => Ok(()),
     }
 }
