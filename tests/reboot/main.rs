@@ -58,6 +58,7 @@ fn prepare(cctl: &Instance) {
     run(cctl, "gone", &["--rm"], "sleep 600");
     for (name, policy) in [("stopped", "unless-stopped"), ("stopped-failing", "on-failure"), ("again", "always")] {
         run(cctl, name, &["--restart", policy], SERVE);
+        eventually("it has begun", || cctl.cctl(&["logs", name]).stdout.contains("started 1\n").then_some(()));
         cctl.cctl(&["stop", "-t", "0", name]).ok();
     }
     run(cctl, "done", &["--restart", "on-failure"], "exit 0");
