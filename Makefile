@@ -22,7 +22,7 @@ help:
 	@echo 'make test-kernels   tests on Debian'\''s kernels 6.1 and 6.12, with cgroup v2 alone, on emulated machines'
 	@echo 'make bench    cctl timed beside podman, docker, crun and runc, and beside the least that the kernel needs; ROUNDS (20)'
 	@echo 'make bench-peers   install those that Debian has'
-	@echo 'make bench-transfers   pulls and pushes timed beside podman and skopeo'
+	@echo 'make bench-transfers   pulls, pushes, commit, export and diff timed beside podman, docker and skopeo'
 	@echo 'make power-loss   the power goes at every moment of a recorded run'
 	@echo 'make format   format the sources'
 	@echo 'make schema   renew schema/contract.cgr from the .capnp files'
