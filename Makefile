@@ -3,7 +3,7 @@ SHELL = /bin/sh
 CARGO ?= cargo
 SHIM = services/executor/shim/Cargo.toml
 
-.PHONY: run stop test build install deb setup-run setup-deb setup-test setup-kernels lint format unit images privileged end-to-end chaos chaos-churn fuzz hostile power-loss kill-matrix test-kernels plugins bench bench-peers bench-transfers schema clean help
+.PHONY: run stop test build install deb setup-run setup-deb setup-test setup-kernels lint format unit images privileged end-to-end chaos chaos-churn fuzz hostile power-loss kill-matrix test-kernels plugins bench bench-peers bench-check bench-scale bench-report bench-programs bench-transfers schema clean help
 
 help:
 	@echo 'make run      build, start cctl, run a container and show its output'
@@ -20,9 +20,13 @@ help:
 	@echo 'make hostile  every method of every service called with nonsense, CALLS (100000) each, by a SEED (1)'
 	@echo 'make kill-matrix   each service killed at each step of each operation'
 	@echo 'make test-kernels   tests on Debian'\''s kernels 6.1 and 6.12, with cgroup v2 alone, on emulated machines'
-	@echo 'make bench    cctl timed beside podman, docker, crun and runc, and beside the least that the kernel needs; ROUNDS (20)'
+	@echo 'make bench    cctl timed beside other engines and runtimes, and beside the least that the kernel needs; ROUNDS (20)'
 	@echo 'make bench-peers   install those that Debian has'
 	@echo 'make bench-transfers   pulls, pushes, commit, export and diff timed beside podman, docker and skopeo'
+	@echo 'make bench-programs   what the comparisons need: the floor, and the ends of traffic'
+	@echo 'make bench-scale   SCALE (1000) containers at once: how all grows'
+	@echo 'make bench-report  both, and the figures and plots of docs/performance.md of them'
+	@echo 'make bench-check   fails if target/release is slower than the programs in BASE, or than where this branch left main'
 	@echo 'make power-loss   the power goes at every moment of a recorded run'
 	@echo 'make format   format the sources'
 	@echo 'make schema   renew schema/contract.cgr from the .capnp files'
@@ -147,11 +151,28 @@ kill-matrix: setup-test build
 test-kernels: setup-kernels build
 	tests/kernels/run
 
-# Whatever of podman, docker, crun and runc is installed, in turns with cctl and with the floor: minutes.
+# Whatever of podman, docker, containerd, crun, runc and youki is installed, in turns with cctl and with the floor: minutes.
 ROUNDS ?= 20
-bench: setup-test build
-	$(CARGO) build --release --locked --manifest-path tests/bench/floor/Cargo.toml --target-dir target/bench
-	tests/apart tests/bench/engines --rounds $(ROUNDS)
+SCALE ?= 1000
+BENCH = target/bench
+bench: setup-test build bench-programs
+	tests/apart tests/bench/engines --rounds $(ROUNDS) --json $(BENCH)/engines.json
+
+bench-scale: setup-test build bench-programs
+	tests/apart tests/bench/engines --only cctl --parts '' --scale $(SCALE) --json $(BENCH)/scale.json
+
+bench-report: bench bench-scale
+	tests/bench/report docs $(BENCH)/engines.json $(BENCH)/scale.json
+
+# Static: one of them runs in containers.
+bench-programs:
+	RUSTFLAGS='-C target-feature=+crt-static' $(CARGO) build --release --locked --manifest-path tests/bench/floor/Cargo.toml --target-dir $(BENCH)
+
+# BASE: a directory of programs. Without it, those of the commit at which this branch has left main are built first.
+BASE ?=
+CHECK_ROUNDS ?= 40
+bench-check: setup-test build
+	base='$(BASE)'; tests/apart tests/bench/check --base "$${base:-$$(tests/bench/base)}" --rounds $(CHECK_ROUNDS)
 
 bench-peers:
 	deploy/setup build test bench

@@ -3,7 +3,7 @@
 //!
 //! usage: floor ROUNDS PARALLEL none|bridge CGROUP...
 //!
-//! Each CGROUP is a directory in which a cgroup is made for each container. Prints a line of JSON: the milliseconds of
+//! Each CGROUP is a directory in which a cgroup is made for each container; into one of v2 it is born. Prints a line of JSON: the milliseconds of
 //! each round, and of all together. Runs as root, in namespaces that may be changed: tests/apart.
 
 mod container;

@@ -3,15 +3,19 @@
 
 use rustix::process::Pid;
 use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
 
 /// Namespaces of a container, all of its own.
 const NAMESPACES: u64 =
     (libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEWNET | libc::CLONE_NEWUTS | libc::CLONE_NEWIPC) as u64;
 
-/// clone3(2) with new namespaces: none in the new process.
-pub fn fork() -> io::Result<Option<Pid>> {
-    // struct clone_args, first version: flags, pidfd, child_tid, parent_tid, exit_signal, stack, its size, tls.
-    let arguments = [NAMESPACES, 0, 0, 0, libc::SIGCHLD as u64, 0, 0, 0];
+const INTO_CGROUP: u64 = 1 << 33;
+
+/// clone3(2) with new namespaces, into a cgroup of v2 if there is one: none in the new process.
+pub fn fork(cgroup: Option<BorrowedFd<'_>>) -> io::Result<Option<Pid>> {
+    let (flag, cgroup) = cgroup.map_or((0, 0), |cgroup| (INTO_CGROUP, cgroup.as_raw_fd() as u64));
+    // struct clone_args: flags, pidfd, child_tid, parent_tid, exit_signal, stack, its size, tls, set_tid, its size, cgroup.
+    let arguments = [NAMESPACES | flag, 0, 0, 0, libc::SIGCHLD as u64, 0, 0, 0, 0, 0, cgroup];
     // SAFETY: this program has one thread, no stack is passed, so both go on here, as after fork(2).
     let pid = unsafe { libc::syscall(libc::SYS_clone3, arguments.as_ptr(), size_of_val(&arguments)) };
     match pid {
