@@ -2,7 +2,7 @@
 
 use crate::manifest::Definition;
 use crate::restart::{Decision, History, Policy};
-use crate::silence::{Activity, Look, Usage, Verdict, judge};
+use crate::silence::{Activity, Leniency, Look, Usage, Verdict, judge};
 use schema::supervisor::State as Shown;
 use std::time::{Duration, Instant};
 
@@ -55,6 +55,8 @@ pub(crate) struct Lifecycle {
     start_timeout: Duration,
     policy: Policy,
     history: History,
+    /// Grows when it does not help to kill processes that are silent.
+    leniency: Leniency,
     state: State,
     starts: u32,
     last_error: String,
@@ -69,6 +71,7 @@ impl Lifecycle {
             start_timeout: definition.start_timeout,
             policy: definition.restart,
             history: History::default(),
+            leniency: Leniency::default(),
             state: State::Draining(Then::Start),
             starts: 0,
             last_error: String::new(),
@@ -156,12 +159,15 @@ impl Lifecycle {
             }
             State::Ready { since, heard, usage, deadline } => {
                 let silent = now.saturating_duration_since(*heard);
-                match judge(self.watchdog, silent, *usage, look) {
+                let limit = self.leniency.limit(self.watchdog, look, now);
+                match judge(limit, silent, *usage, look) {
                     Verdict::Wait(more) => {
-                        *deadline = now + more;
+                        // One that is stopped meanwhile is not given longer than usual.
+                        *deadline = now + more.min(self.watchdog);
                         None
                     }
                     Verdict::Hangs(how) => {
+                        self.leniency.killed(look, now);
                         let served = now.saturating_duration_since(*since);
                         let silent = Duration::from_millis(u64::try_from(silent.as_millis()).unwrap_or(u64::MAX));
                         let complaint = format!("gave no sign of life for {silent:?}, {how}: killed");

@@ -90,6 +90,32 @@ fn a_service_that_is_not_let_run_is_waited_for() {
 }
 
 #[test]
+fn kills_for_silence_that_do_not_help_make_patient() {
+    let mut now = Instant::now();
+    let mut life = started(now);
+    for patience in [1, 2, 4, 8, 16, 32, 32] {
+        life.ready(now, Usage::default());
+        let heard = now;
+        while life.shown() == Shown::Ready {
+            let next = life.deadline().unwrap();
+            assert!(next - now <= WATCHDOG, "one that is stopped is seen as soon as ever");
+            now = next;
+            life.tick(now, ASLEEP);
+        }
+        assert_eq!(now - heard, patience * WATCHDOG);
+        if life.ended("killed by SIGKILL".to_owned(), now).is_none() {
+            now = life.deadline().unwrap();
+            assert_eq!(life.tick(now, None), Some(Action::Start));
+        }
+        // One that is stopped does nothing, however slow the machine.
+        let look = Some(Look { activity: Activity::Stopped, usage: Usage::default() });
+        let mut stopped = life.clone();
+        stopped.ready(now, Usage::default());
+        assert_eq!(stopped.tick(now + WATCHDOG, look), Some(Action::Kill));
+    }
+}
+
+#[test]
 fn a_service_that_is_stopped_while_it_starts_is_not_waited_for() {
     let now = Instant::now();
     let mut life = started(now);
