@@ -21,16 +21,16 @@ exec /bin/busybox switch_root /root /bin/busybox init
 INITTAB = "::sysinit:/mnt/sources/tests/kernels/init\n"
 
 
-def root(image, recipe, kernels):
-    """Makes the disk of the root, with the modules of all kernels, unless it is there."""
-    marks = "\n".join([recipe.read_text(), *(kernel.release for kernel in kernels)])
+def root(image, recipe, kernel):
+    """Makes the disk of the root, with the modules of the kernel, unless it is there."""
+    marks = recipe.read_text() + kernel.release
     stamp = image.with_suffix(".stamp")
     if image.exists() and stamp.exists() and stamp.read_text() == marks:
         return
-    print("making the root of the machines", flush=True)
+    print("making the root of a machine", flush=True)
     archive = image.with_suffix(".tar")
     with open(archive, "wb") as output:
-        log = image.with_suffix(".log")
+        log = image.with_suffix(".root.log")
         with open(log, "wb") as errors:
             if subprocess.run([recipe, "machine"], stdout=output, stderr=errors, check=False).returncode != 0:
                 raise SystemExit(f"{recipe} machine: {log.read_text()}")
@@ -39,10 +39,9 @@ def root(image, recipe, kernels):
     tree.mkdir()
     subprocess.run(["tar", "--extract", "--directory", tree, "--file", archive], check=True)
     archive.unlink()
-    for kernel in kernels:
-        shutil.copytree(kernel.modules, tree / "usr/lib/modules" / kernel.release)
-        subprocess.run(["chroot", tree, "depmod", kernel.release], check=True)
-        shutil.copy(tree / "usr/lib/modules" / kernel.release / "modules.dep", kernel.modules)
+    shutil.copytree(kernel.modules, tree / "usr/lib/modules" / kernel.release)
+    subprocess.run(["chroot", tree, "depmod", kernel.release], check=True)
+    shutil.copy(tree / "usr/lib/modules" / kernel.release / "modules.dep", kernel.modules)
     (tree / "etc/inittab").write_text(INITTAB)
     disk(image, tree, spare=2 << 30)
     shutil.rmtree(tree)
