@@ -3,7 +3,7 @@ SHELL = /bin/sh
 CARGO ?= cargo
 SHIM = services/executor/shim/Cargo.toml
 
-.PHONY: run stop test build install deb setup-run setup-deb setup-test setup-kernels lint format unit images privileged end-to-end chaos chaos-churn fuzz hostile power-loss kill-matrix test-kernels plugins bench bench-peers bench-check bench-scale bench-report bench-programs bench-transfers schema clean help
+.PHONY: run stop test build install deb setup-run setup-deb setup-test setup-kernels lint format unit images privileged end-to-end chaos chaos-churn fuzz hostile power-loss kill-matrix test-kernels test-kernels-short plugins bench bench-peers bench-check bench-scale bench-report bench-programs bench-transfers schema clean help
 
 help:
 	@echo 'make run      build, start cctl, run a container and show its output'
@@ -20,6 +20,7 @@ help:
 	@echo 'make hostile  every method of every service called with nonsense, CALLS (100000) each, by a SEED (1)'
 	@echo 'make kill-matrix   each service killed at each step of each operation'
 	@echo 'make test-kernels   tests on Debian'\''s kernels 6.1 and 6.12, with cgroup v2 alone, on emulated machines'
+	@echo 'make test-kernels-short   a minute of that, a part of `make test`'
 	@echo 'make bench    cctl timed beside other engines and runtimes, and beside the least that the kernel needs; ROUNDS (20)'
 	@echo 'make bench-peers   install those that Debian has'
 	@echo 'make bench-transfers   pulls, pushes, commit, export and diff timed beside podman, docker and skopeo'
@@ -77,7 +78,7 @@ deb: setup-deb build
 	@deploy/deb
 
 # Short feedback first.
-test: setup-test lint unit build privileged end-to-end fuzz
+test: setup-test lint unit build privileged end-to-end test-kernels-short fuzz
 
 lint:
 	$(CARGO) fmt --all --check
@@ -150,6 +151,10 @@ kill-matrix: setup-test build
 # On Debian's kernels, emulated: tests/kernels/run says more.
 test-kernels: setup-kernels build
 	tests/kernels/run
+
+# A few of those tests, on the older kernel.
+test-kernels-short: setup-kernels build
+	tests/kernels/run --short
 
 # Whatever of podman, docker, containerd, crun, runc and youki is installed, in turns with cctl and with the floor: minutes.
 ROUNDS ?= 20

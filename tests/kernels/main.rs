@@ -4,7 +4,9 @@
 
 mod limits;
 mod monitors;
+mod profile;
 mod services;
+mod users;
 mod ways;
 
 use harness::Instance;
@@ -30,6 +32,22 @@ fn cgroup(cctl: &Instance, container: &str) -> PathBuf {
 fn said(cctl: &Instance, container: &str, file: &str) -> String {
     let path = cgroup(cctl, container).join(file);
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display())).trim().to_owned()
+}
+
+/// That hardly any process of ours was taken for one that hangs: whoever watches them learns how slow the machine is, which
+/// now and then does not run one of its processors for a second, and does not know it.
+fn few_seemed_to_hang(cctl: &Instance) {
+    let logs = cctl.root().join("logs");
+    let killed = |log: &str, service: &str, what: &str| {
+        let text = fs::read_to_string(logs.join(log)).unwrap();
+        text.lines().filter(|line| line.contains(service) && line.contains(what)).count()
+    };
+    for row in cctl.status() {
+        let name = row["name"].as_str().unwrap();
+        assert!(killed("supervisor.log", &format!("\"service\":\"{name}\""), "no sign of life") <= 2, "{row}");
+        assert!(!row["last_error"].as_str().unwrap().contains("was not ready"), "{row}");
+    }
+    assert!(killed("keeper.log", "", "the supervisor hangs") <= 2);
 }
 
 /// Version of the kernel.

@@ -61,4 +61,5 @@ fn a_container_does_not_notice_that_services_are_killed() {
     cctl.cctl(&["stop", "-t", "0", &id]).ok();
     assert_eq!(cctl.cctl(&["wait", &id]).ok(), "137");
     cctl.cctl(&["rm", &id]).ok();
+    crate::few_seemed_to_hang(&cctl);
 }
