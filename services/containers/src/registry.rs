@@ -19,7 +19,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) use messages::{
-    Admit, AllDamaged, Damaged, Departed, Discard, Find, Forget, GiveBack, Ids, Known, Recovered, Rename, Views,
+    Admit, AllDamaged, Damaged, Departed, Discard, Find, Forget, GiveBack, Ids, Known, Leaving, Left, Recovered, Rename,
+    Views,
 };
 
 /// How many containers that are gone are remembered, for callers who ask again after a lost answer.
@@ -163,13 +164,21 @@ impl Registry {
         }
     }
 
-    fn forget(&mut self, record: Arc<Record>) {
-        self.entries.remove(record.id());
+    /// A container was removed, for its users: its name is free.
+    fn leave(&mut self, record: Arc<Record>) {
         self.names.retain(|_, holder| holder != record.id());
+        if self.departed.iter().any(|known| known.id() == record.id()) {
+            return;
+        }
         self.departed.push_back(record);
         if self.departed.len() > REMEMBERED {
             self.departed.pop_front();
         }
+    }
+
+    fn forget(&mut self, record: Arc<Record>) {
+        self.entries.remove(record.id());
+        self.leave(record);
     }
 
     /// Some have removed themselves: after a while, nobody asks again.

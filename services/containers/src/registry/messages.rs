@@ -1,7 +1,7 @@
 //! What is asked of the registry.
 
 use super::Registry;
-use crate::container::{Handle, Recover, View};
+use crate::container::{Handle, Recover, Stage, View};
 use crate::ids::Pool;
 use crate::journal::Damage;
 use crate::record::Record;
@@ -51,7 +51,17 @@ pub(crate) struct GiveBack {
 #[rtype(result = "Result<Vec<(ContainerId, Damage)>, Failure>")]
 pub(crate) struct AllDamaged;
 
-/// A container is gone.
+/// A container was removed, for its users.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Left(pub(crate) Arc<Record>);
+
+/// The containers of which something is still to be removed, though their users do not see them any more.
+#[derive(Message)]
+#[rtype(result = "Result<Vec<Handle>, Failure>")]
+pub(crate) struct Leaving;
+
+/// Nothing of a container is left.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct Forget(pub(crate) Arc<Record>);
@@ -131,6 +141,23 @@ impl Handler<AllDamaged> for Registry {
 
     fn handle(&mut self, _: AllDamaged, _: &mut Context<Self>) -> Self::Result {
         Ok(self.damaged.iter().map(|(id, damage)| (id.clone(), damage.clone())).collect())
+    }
+}
+
+impl Handler<Left> for Registry {
+    type Result = ();
+
+    fn handle(&mut self, Left(record): Left, _: &mut Context<Self>) {
+        self.leave(record);
+    }
+}
+
+impl Handler<Leaving> for Registry {
+    type Result = Result<Vec<Handle>, Failure>;
+
+    fn handle(&mut self, _: Leaving, _: &mut Context<Self>) -> Self::Result {
+        let handles = self.entries.values().map(|entry| &entry.handle);
+        Ok(handles.filter(|handle| handle.now().stage == Stage::Leaving).cloned().collect())
     }
 }
 
