@@ -19,8 +19,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) use messages::{
-    Admit, AllDamaged, Damaged, Departed, Discard, Find, Forget, GiveBack, Ids, Known, Leaving, Left, Recovered, Rename,
-    Views,
+    Admit, AllDamaged, Damaged, Departed, Discard, Find, Forget, GiveBack, Ids, Known, Leaving, Left, Recovered,
+    Rename, Reserve, Unreserve, Views,
 };
 
 /// How many containers that are gone are remembered, for callers who ask again after a lost answer.
@@ -40,6 +40,8 @@ pub(crate) struct Registry {
     departed: VecDeque<Arc<Record>>,
     /// Those that removed themselves before this process began, for callers who have lost its answer.
     before: Vec<Arc<Record>>,
+    /// Sandboxes that stand ready, and their user ids.
+    spares: HashMap<ContainerId, Option<IdRange>>,
     /// User ids of sandboxes whose containers have no record that can be read.
     foreign: HashMap<ContainerId, IdRange>,
     /// The user ids that were given last.
@@ -66,6 +68,7 @@ impl Registry {
             damaged,
             departed: VecDeque::new(),
             before: departed.into_iter().map(Arc::new).collect(),
+            spares: HashMap::new(),
             foreign: HashMap::new(),
             last: None,
             execs,
@@ -133,11 +136,21 @@ impl Registry {
         let users = &mut record.container.spec.users;
         *users = pool.resolve(*users, privileged);
         if *users == UserMode::Private {
-            let others = self.entries.values().filter_map(|entry| entry.ids).chain(self.foreign.values().copied());
-            let ids = pool.choose(&others.collect(), self.last)?;
-            (record.container.ids, self.last) = (Some(ids), Some(ids));
+            record.container.ids = Some(match self.spares.get(record.id()) {
+                Some(Some(ids)) => *ids,
+                _ => self.choose(pool)?,
+            });
         }
+        self.spares.remove(record.id());
         Ok(self.insert(record, Stage::New, ctx))
+    }
+
+    /// User ids that nobody has.
+    fn choose(&mut self, pool: &Pool) -> Result<IdRange, Failure> {
+        let others = self.entries.values().filter_map(|entry| entry.ids).chain(self.foreign.values().copied());
+        let ids = pool.choose(&others.chain(self.spares.values().copied().flatten()).collect(), self.last)?;
+        self.last = Some(ids);
+        Ok(ids)
     }
 
     /// Takes a name for a container, which then has two until the record has it. Answers the old one.

@@ -4,6 +4,7 @@ use crate::container::Shared;
 use crate::operations;
 use crate::plan;
 use crate::registry::{Leaving, Registry, Views};
+use crate::spares::Close;
 use crate::workers::own_call;
 use actix::Addr;
 use futures::future::join_all;
@@ -35,6 +36,7 @@ pub(crate) async fn run(
             .map_err(|failure| failure.context(format_args!("stopping container {:?}", view.record.name())))
     });
     let stopped = join_all(stops).await.into_iter().collect::<Result<(), _>>();
+    ask(&shared.spares, Close).await?;
     let swept = sweep(&shared, &known).await;
     // Removed a moment ago: what is interrupted here is only done at the next start.
     let leaving = ask(&registry, Leaving).await?;

@@ -7,6 +7,7 @@ use crate::plan::{self, Assembly, SANDBOXES};
 use crate::record::{Cause, Record};
 use crate::registry::Left;
 use crate::resume::unknown_end;
+use crate::spares::Claim;
 use crate::workers::{STEP, insist, own_call};
 use actix::prelude::*;
 use schema::call::RequestId;
@@ -216,6 +217,7 @@ async fn try_start(
     if !assembled {
         let assemble = async {
             shared.gate.pass(STEP).await?;
+            kit::actor::ask(&shared.spares, Claim(record.clone())).await?;
             plan::assemble(&shared.workers, request, record).await
         };
         // A sandbox of which the record does not know yet is swept away after a crash.

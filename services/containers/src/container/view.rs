@@ -134,7 +134,9 @@ impl Handle {
     pub(crate) async fn until_live(&self) -> Result<View, Failure> {
         let view = self.until(|view| view.stage == Stage::Live).await;
         match view.stage {
-            Stage::Leaving | Stage::Gone => Err(view.trouble.unwrap_or_else(|| lookup::unknown(view.record.id().as_str()))),
+            Stage::Leaving | Stage::Gone => {
+                Err(view.trouble.unwrap_or_else(|| lookup::unknown(view.record.id().as_str())))
+            }
             _ => Ok(view),
         }
     }
