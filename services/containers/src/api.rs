@@ -81,9 +81,7 @@ impl Server for Api {
     }
 
     async fn offer(&self, _: &Call, spec: ContainerSpec) -> Result<ContainerId, Failure> {
-        let source = self.shared.ids.clone();
-        let settings = kit::actor::on_thread(move || source.read()).await?;
-        ask(&self.shared.spares, Take { spec, settings }).await
+        ask(&self.shared.spares, Take(spec)).await
     }
 
     async fn start(&self, call: &Call, container: String) -> Result<Container, Failure> {

@@ -6,6 +6,7 @@
 //! this service nobody knows them any more, and they go the way of every sandbox without a container.
 
 use crate::container::Parts;
+use crate::ids::{Pool, Settings};
 use crate::plan;
 use crate::record::Record;
 use crate::registry::{Registry, Reserve, Unreserve};
@@ -28,6 +29,10 @@ const OFFERED: Duration = Duration::from_secs(10);
 const LATELY: Duration = Duration::from_secs(30);
 /// How often spares that nobody wants any more are looked for.
 const TIDY: Duration = Duration::from_secs(5);
+/// How long after an offer the next one is made: the start that it was for has the machine to itself until then.
+const LATER: Duration = Duration::from_millis(20);
+/// How old what is known of the settings may be.
+const SETTINGS: Duration = Duration::from_secs(1);
 /// After a failure, none are made for so long.
 const PAUSE: Duration = Duration::from_secs(10);
 
@@ -42,7 +47,7 @@ struct Kind {
 
 impl Kind {
     /// What a container with this specification needs; none if that is not made ahead.
-    fn wanted(spec: &ContainerSpec, pool: &crate::ids::Pool) -> Option<Self> {
+    fn wanted(spec: &ContainerSpec, pool: &Pool) -> Option<Self> {
         let ContainerSpec { hostname, network, ports, terminal, open_stdin, limits, security, users, .. } = spec;
         if !hostname.is_empty() || !ports.is_empty() || *network == Mode::Host {
             return None;
@@ -89,6 +94,8 @@ pub(crate) struct Spares {
     /// What was asked for lately, and how many there may be at most.
     asked: VecDeque<(Instant, Kind)>,
     most: usize,
+    /// As they were read last, and when.
+    settings: Option<(Instant, Settings)>,
     paused_until: Option<Instant>,
     is_closed: bool,
 }
@@ -105,9 +112,27 @@ impl Spares {
             leaving: HashMap::new(),
             asked: VecDeque::new(),
             most: 0,
+            settings: None,
             paused_until: None,
             is_closed: false,
         }
+    }
+
+    /// The id of one that stands ready, or of none.
+    fn offer(
+        &mut self,
+        spec: &ContainerSpec,
+        settings: &Settings,
+        ctx: &mut Context<Self>,
+    ) -> Result<ContainerId, Failure> {
+        self.most = settings.spares;
+        let wanted = Kind::wanted(spec, &settings.pool).filter(|_| self.most > 0);
+        let Some(kind) = wanted else { return random() };
+        self.forget_asked();
+        self.asked.push_back((Instant::now(), kind.clone()));
+        let taken = self.take(kind.clone());
+        ctx.run_later(LATER, move |spares, ctx| spares.refill(&kind, ctx));
+        taken.map_or_else(random, Ok)
     }
 
     /// Takes the id of one that stands ready.
@@ -249,10 +274,7 @@ pub(crate) struct Connect(pub(crate) Addr<Registry>);
 /// An id for a container that is about to be created and started.
 #[derive(Message)]
 #[rtype(result = "Result<ContainerId, Failure>")]
-pub(crate) struct Take {
-    pub(crate) spec: ContainerSpec,
-    pub(crate) settings: crate::ids::Settings,
-}
+pub(crate) struct Take(pub(crate) ContainerSpec);
 
 /// A container is about to be started, perhaps under the id of a spare. Answered when its sandbox is the right one, or
 /// none.
@@ -274,17 +296,22 @@ impl Handler<Connect> for Spares {
 }
 
 impl Handler<Take> for Spares {
-    type Result = Result<ContainerId, Failure>;
+    type Result = ResponseActFuture<Self, Result<ContainerId, Failure>>;
 
-    fn handle(&mut self, Take { spec, settings }: Take, ctx: &mut Context<Self>) -> Self::Result {
-        self.most = settings.spares;
-        let wanted = Kind::wanted(&spec, &settings.pool).filter(|_| self.most > 0);
-        let Some(kind) = wanted else { return random() };
-        self.forget_asked();
-        self.asked.push_back((Instant::now(), kind.clone()));
-        let taken = self.take(kind.clone());
-        self.refill(&kind, ctx);
-        taken.map_or_else(random, Ok)
+    fn handle(&mut self, Take(spec): Take, _: &mut Context<Self>) -> Self::Result {
+        let known = self.settings.filter(|(read, _)| read.elapsed() < SETTINGS);
+        let source = self.parts.ids.clone();
+        let settings = async move {
+            match known {
+                Some(known) => Ok(known),
+                None => Ok((Instant::now(), on_thread(move || source.read()).await?)),
+            }
+        };
+        Box::pin(settings.into_actor(self).map(move |settings: Result<_, Failure>, spares, ctx| {
+            let settings = settings?;
+            spares.settings = Some(settings);
+            spares.offer(&spec, &settings.1, ctx)
+        }))
     }
 }
 

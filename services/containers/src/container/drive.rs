@@ -255,13 +255,13 @@ async fn clean(
         tracing::warn!("execs have not ended with their container");
     }
     let attempt = async || {
-        let written = page.write(&record).await;
         if record.container.exit.is_some() {
+            let (written, drained) = futures::join!(page.write(&record), plan::drained(&shared.workers, record.id()));
             // The sandbox holds the only other copy of the exit code.
             written?;
-            plan::drained(&shared.workers, record.id()).await?;
+            drained?;
         } else {
-            warn("why it did not start", written);
+            warn("why it did not start", page.write(&record).await);
         }
         plan::clean(&shared.workers, record.id()).await
     };

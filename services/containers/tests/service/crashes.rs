@@ -58,7 +58,7 @@ async fn killed_at_any_step_it_does_all_that_was_asked_once() {
                 assert_eq!(bench.world.executions(&id), 1, "{step} {moment:?}");
                 let told = ["create", "start", "kill", "die", "stop", "destroy"];
                 assert_eq!(bench.actions(&id).await, told, "{step} {moment:?}");
-                bench.assert_nothing_left();
+                bench.assert_nothing_left().await;
             }
         }
     }
@@ -80,7 +80,7 @@ async fn killed_while_it_cleans_up_it_removes_what_removes_itself() {
             })
             .await;
             assert!(!bench.exists(&id).await);
-            bench.assert_nothing_left();
+            bench.assert_nothing_left().await;
         }
     }
 }
@@ -159,5 +159,5 @@ async fn many_kills_harm_no_container() {
         assert_eq!((bench.inspect(id).await.state, bench.world.executions(id)), (State::Running, 1));
         bench.client.remove(&call(), id.as_str(), true).await.unwrap();
     }
-    bench.assert_nothing_left();
+    bench.assert_nothing_left().await;
 }
