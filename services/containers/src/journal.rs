@@ -139,6 +139,7 @@ impl Journal {
         self.departed.put(name, record, Durability::Process)?;
         let oldest = {
             let mut departures = self.departures.lock().unwrap_or_else(PoisonError::into_inner);
+            departures.retain(|known| known != name);
             departures.push_back(name.to_owned());
             if departures.len() > DEPARTED { departures.pop_front() } else { None }
         };
@@ -161,11 +162,6 @@ impl Journal {
 
     fn delete(&self, record: &Record) -> Result<(), Failure> {
         let name = record.id().as_str();
-        if record.container.spec.auto_remove == AutoRemove::OnExit
-            && let Err(failure) = self.depart(record)
-        {
-            tracing::warn!(%failure, "cannot remember a container that has removed itself");
-        }
         // In this order: alone, the passing record of a kept container would mean that `kept` is damaged.
         self.passing.drop_record(name)?;
         if record.is_kept() { self.kept.delete(name) } else { Ok(()) }
@@ -227,6 +223,17 @@ impl Page {
             Ok(())
         })
         .await
+    }
+
+    /// Remembers a container that removes itself.
+    pub(crate) async fn depart(&self, record: &Record) {
+        if record.container.spec.auto_remove != AutoRemove::OnExit {
+            return;
+        }
+        let (page, record) = (self.clone(), record.clone());
+        if let Err(failure) = on_thread(move || page.journal.depart(&record)).await {
+            tracing::warn!(%failure, "cannot remember a container that has removed itself");
+        }
     }
 
     /// Tells that the container is gone and removes its record; keeps any that is still to be written from

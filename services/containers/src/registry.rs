@@ -7,6 +7,7 @@ use crate::container::{ContainerActor, Handle, Shared, Stage, View};
 use crate::exec::ExecHandle;
 use crate::ids::Pool;
 use crate::journal::{Damage, Loaded};
+use crate::lifecycle::Phase;
 use crate::record::Record;
 use crate::{lookup, names};
 use actix::prelude::*;
@@ -78,8 +79,11 @@ impl Registry {
     fn insert(&mut self, record: Record, stage: Stage, ctx: &mut Context<Self>) -> Handle {
         let (id, name, ids) = (record.id().clone(), record.name().to_owned(), record.container.ids);
         let execs = self.execs.remove(&id).unwrap_or_default();
+        // Whoever had it removed was perhaps told already that its name is free.
+        if record.phase != Phase::Removing {
+            self.names.insert(name.clone(), id.clone());
+        }
         let handle = ContainerActor::spawn(record, stage, Rc::clone(&self.shared), ctx.address(), execs);
-        self.names.insert(name.clone(), id.clone());
         self.entries.insert(id, Entry { name, handle: handle.clone(), ids });
         handle
     }
@@ -90,7 +94,11 @@ impl Registry {
     }
 
     fn find(&self, reference: &str) -> Result<Handle, Failure> {
-        let intact = self.listed().map(|(id, entry)| (id, entry.name.as_str()));
+        // Its name may be another's by now.
+        let is_going = |entry: &Entry| entry.handle.now().phase() == Phase::Removing;
+        let staying = self.listed().filter(|(_, entry)| !is_going(entry));
+        let intact = staying.chain(self.listed().filter(|(_, entry)| is_going(entry)));
+        let intact = intact.map(|(id, entry)| (id, entry.name.as_str()));
         let id = lookup::find(reference, intact.chain(self.damaged.keys().map(|id| (id, ""))))?;
         match self.entries.get(id) {
             Some(entry) => Ok(entry.handle.clone()),

@@ -280,7 +280,9 @@ async fn give_back(shared: Rc<Shared>, page: Page, record: Record, report: impl 
             exec.gone().await;
         }
         shared.leases.pass(STEP).await?;
-        plan::give_back(&shared.workers, record.id()).await
+        plan::give_back(&shared.workers, record.id()).await?;
+        page.depart(&record).await;
+        Ok(())
     };
     insist(attempt, report).await;
 }

@@ -53,6 +53,7 @@ async fn killed_at_any_step_it_does_all_that_was_asked_once() {
                     assert_eq!(ended.exit, Some(exit(143, 15)));
                     assert_eq!(world.has(&id), [false, false, true, true]);
                     client.remove(&call(), "web", false).await.unwrap();
+                    world.until_empty().await;
                 })
                 .await;
                 assert_eq!(bench.world.executions(&id), 1, "{step} {moment:?}");
@@ -73,10 +74,11 @@ async fn killed_while_it_cleans_up_it_removes_what_removes_itself() {
             let mut bench = Bench::new().await;
             let id = bench.run(&ContainerSpec { auto_remove: AutoRemove::OnExit, ..spec("job") }).await;
             bench.world.end(&id, exit(4, 0));
-            let client = bench.another_client();
+            let (client, world) = (bench.another_client(), std::rc::Rc::clone(&bench.world));
             kill_at(&mut bench, step, moment, async {
                 let ended = client.wait(&call(), id.as_str()).await.unwrap();
                 assert_eq!(ended.exit, Some(exit(4, 0)));
+                world.until_empty().await;
             })
             .await;
             assert!(!bench.exists(&id).await);

@@ -77,6 +77,14 @@ impl World {
         }
     }
 
+    /// The same of a container that may never have had a record.
+    pub(crate) fn require_recorded_if_at_all(&self, id: &ContainerId, step: &str, words: &[&str]) {
+        let boot = self.state.join("boots").join(kit::process::boot_id().unwrap());
+        if [self.state.join("kept"), boot].iter().any(|directory| directory.join(format!("{id}.json")).exists()) {
+            self.require_recorded(id, step, words);
+        }
+    }
+
     /// Requires that a record says one of these things at this moment: records come before effects.
     pub(crate) fn require_recorded(&self, id: &ContainerId, step: &str, words: &[&str]) {
         let boot = self.state.join("boots").join(kit::process::boot_id().unwrap());
@@ -189,6 +197,13 @@ impl World {
             self.layers.borrow().contains(id),
             self.logs.borrow().contains(id),
         ]
+    }
+
+    /// Waits until no worker has anything: what is removed goes after its users were told.
+    pub(crate) async fn until_empty(&self) {
+        while !self.is_empty() {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
     }
 
     /// Whether no worker has anything.
