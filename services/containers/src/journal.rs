@@ -225,24 +225,26 @@ impl Page {
         .await
     }
 
-    /// Remembers a container that removes itself.
-    pub(crate) async fn depart(&self, record: &Record) {
-        if record.container.spec.auto_remove != AutoRemove::OnExit {
-            return;
-        }
+    /// Tells that the container is gone, and remembers one that has removed itself.
+    pub(crate) async fn leave(&self, record: &Record) -> Result<(), Failure> {
         let (page, record) = (self.clone(), record.clone());
-        if let Err(failure) = on_thread(move || page.journal.depart(&record)).await {
-            tracing::warn!(%failure, "cannot remember a container that has removed itself");
-        }
+        on_thread(move || {
+            page.journal.tell(record.id(), record.id(), &[record.event("destroy", &[])]);
+            if record.container.spec.auto_remove == AutoRemove::OnExit
+                && let Err(failure) = page.journal.depart(&record)
+            {
+                tracing::warn!(%failure, "cannot remember a container that has removed itself");
+            }
+            Ok(())
+        })
+        .await
     }
 
-    /// Tells that the container is gone and removes its record; keeps any that is still to be written from
-    /// being written.
+    /// Removes the record; keeps any that is still to be written from being written.
     pub(crate) async fn delete(&self, record: &Record) -> Result<(), Failure> {
         let (page, record) = (self.clone(), record.clone());
         on_thread(move || {
             let mut written = page.written.lock().unwrap_or_else(PoisonError::into_inner);
-            page.journal.tell(record.id(), record.id(), &[record.event("destroy", &[])]);
             page.journal.delete(&record)?;
             page.journal.events.forget(record.id());
             *written = u64::MAX;

@@ -281,8 +281,7 @@ async fn give_back(shared: Rc<Shared>, page: Page, record: Record, report: impl 
         }
         shared.leases.pass(STEP).await?;
         plan::give_back(&shared.workers, record.id()).await?;
-        page.depart(&record).await;
-        Ok(())
+        page.leave(&record).await
     };
     insist(attempt, report).await;
 }

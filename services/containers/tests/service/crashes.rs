@@ -81,7 +81,7 @@ async fn killed_while_it_cleans_up_it_removes_what_removes_itself() {
                 world.until_empty().await;
             })
             .await;
-            assert!(!bench.exists(&id).await);
+            bench.eventually("it is not seen any more", async || !bench.exists(&id).await).await;
             bench.assert_nothing_left().await;
         }
     }

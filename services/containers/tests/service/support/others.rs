@@ -122,7 +122,8 @@ impl filesystem::Server for Filesystem {
     }
 
     async fn check(&self, _: &Call, repair: bool, running: Vec<ContainerId>) -> Result<CheckReport, Failure> {
-        for id in self.0.sandboxes.borrow().keys() {
+        let sandboxes = self.0.sandboxes.borrow();
+        for id in sandboxes.keys().filter(|id| self.0.layers.borrow().contains(*id)) {
             self.0.require(running.contains(id), "mended while it runs", id);
         }
         let layer = Problem::new("layer 1", "torn", "");
