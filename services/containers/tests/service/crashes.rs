@@ -28,8 +28,9 @@ async fn kill_at(bench: &mut Bench, step: &'static str, moment: Moment, life: im
     tokio::pin!(life);
     let world = std::rc::Rc::clone(&bench.world);
     tokio::select! {
-        () = &mut life => panic!("{step} was not reached\n{}", world.story()),
+        biased;
         () = world.trapped() => bench.service.restart(),
+        () = &mut life => panic!("{step} was not reached\n{}", world.story()),
     }
     life.await;
 }
