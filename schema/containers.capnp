@@ -124,6 +124,16 @@ interface Containers extends(Common.Service) {
   # have with what they should have: what belongs to no container is a problem, and so is what a container lacks. With
   # `repair`, damaged records of what is known are written anew, the image store is told again which images are in use,
   # the others mend what they can, and what belongs to no container is removed. Idempotent.
+
+  offer @30 (call :Common.Call, spec :ContainerSpec) -> (outcome :Common.Outcome(Offer));
+  # An id for a container that is about to be created with this spec and started: that of a sandbox which stands ready,
+  # if the manager keeps such and has one (containers.toml, `spares`), so that less is left to do; else a random one. It is
+  # kept for 10 s; after that it is as good as any other. To be asked only if `features` of `hello` has bit 0: else a
+  # random id does as well. Repeated: another id.
+}
+
+struct Offer {
+  id @0 :Text; # 64 lower-case hex digits
 }
 
 struct ExecSpec {

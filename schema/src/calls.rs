@@ -19,7 +19,7 @@ pub const NOTE: &str = "X_CCTL_CALLS";
 pub const CONNECTIONS: &str = "X_CCTL_CONNECTIONS";
 
 /// Methods that change nothing, and those that carry a part of something: called again and again, and not worth a line each.
-const LOOKS: [&str; 40] = [
+const LOOKS: [&str; 41] = [
     "containers.archive",
     "containers.changes",
     "containers.events",
@@ -30,6 +30,7 @@ const LOOKS: [&str; 40] = [
     "containers.inspect",
     "containers.keep",
     "containers.list",
+    "containers.offer",
     "containers.resize",
     "containers.stat",
     "containers.stats",

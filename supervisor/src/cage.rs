@@ -16,6 +16,8 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Cages {
     layout: Layout,
     name: String,
+    /// The cgroups that an executor has made.
+    sandboxes: String,
 }
 
 /// The cgroups of one process of a service, in each hierarchy that limits it.
@@ -27,8 +29,9 @@ impl Cages {
     pub(crate) fn detect(instance: &Instance) -> Self {
         let mountinfo = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
         let controllers = |root: &Path| fs::read_to_string(root.join("cgroup.controllers")).unwrap_or_default();
-        let name = format!("{}-services", instance.kernel_name());
-        Self { layout: Layout::parse(&mountinfo, controllers), name }
+        let sandboxes = instance.kernel_name();
+        let name = format!("{sandboxes}-services");
+        Self { layout: Layout::parse(&mountinfo, controllers), name, sandboxes }
     }
 
     /// Makes the cgroups for a process that is about to start. They are new ones each time: what the memory of a
@@ -100,6 +103,9 @@ impl Cages {
         for hierarchy in &self.layout.hierarchies {
             // It is not there, or somebody else has put something into it.
             let _ = fs::remove_dir(hierarchy.root.join(&self.name));
+            // What no monitor is in, the executor would have used again.
+            let sandboxes = hierarchy.root.join(&self.sandboxes);
+            let _ = fs::remove_dir(sandboxes.join("monitors")).and_then(|()| fs::remove_dir(&sandboxes));
         }
     }
 }

@@ -1,6 +1,8 @@
 //! What today's users do with containers besides running them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod spares;
+
 use harness::{Instance, eventually};
 use serde_json::Value;
 use std::time::{Duration, Instant};

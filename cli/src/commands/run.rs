@@ -5,7 +5,7 @@ use super::spec::{Surroundings, specification, streams};
 use super::{finish, tell_warnings};
 use crate::args::Run;
 use crate::console;
-use crate::engine::{Engine, new_id};
+use crate::engine::{Engine, call, new_id};
 use crate::error::{Result, signalled};
 use crate::session::{Session, Signals, Target, pass_on};
 use crate::transfer::unless_interrupted;
@@ -27,7 +27,7 @@ pub(crate) async fn run(engine: &Engine, arguments: &Run) -> Result<u8> {
     let spec = specification(options, arguments.detach, &Surroundings::own()?)?;
     let streams = streams(options, arguments.detach);
     let cidfile = CidFile::make(options)?;
-    let id = new_id()?;
+    let id = offered_id(engine, &spec).await?;
     if !streams.any() {
         unless_interrupted(async {
             let created = create(engine, &id, spec, options).await?;
@@ -64,6 +64,12 @@ pub(crate) async fn run(engine: &Engine, arguments: &Run) -> Result<u8> {
     };
     let end = session.run(&mut signals).await?;
     finish(engine, &container, end).await
+}
+
+/// An id for a container that is started at once: of a sandbox that stands ready, if the instance has such.
+async fn offered_id(engine: &Engine, spec: &ContainerSpec) -> Result<ContainerId, Failure> {
+    let call = call();
+    if engine.containers.makes_offers(&call).await? { engine.containers.offer(&call, spec).await } else { new_id() }
 }
 
 /// Starts. What did not start stays for a look at it, unless it was to be removed anyway.

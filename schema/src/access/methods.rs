@@ -88,6 +88,7 @@ const CONTAINERS: &[Method] = &[
     change("containers.commit", &[Commit]),
     look("containers.usage", &[Ps, Inspect]),
     change("containers.check", &[]),
+    look("containers.offer", &[Create]),
 ];
 
 const IMAGE_STORE: &[Method] = &[

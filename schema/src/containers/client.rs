@@ -8,7 +8,7 @@ use crate::filesystem::{ArchiveChunk, ArchiveRequest, ChangeList, ExtractRequest
 use crate::image_store::Image;
 use crate::link::Link;
 use crate::rpc::request;
-use crate::wire::{Wire, list, read_outcome};
+use crate::wire::{Wire, list, read_outcome, text};
 use crate::{Call, Code, ContainerId, Failure, Instance};
 
 /// The container manager, as its callers see it. Each method is described in the contract.
@@ -21,6 +21,25 @@ impl Client {
     /// A client of an instance's container manager; connects at the first call.
     pub fn new(instance: &Instance) -> Self {
         Self { link: Link::new(super::SERVICE, instance.socket(super::SERVICE)) }
+    }
+
+    /// Whether it is worth asking for an offer ([`FEATURE_OFFERS`]).
+    ///
+    /// [`FEATURE_OFFERS`]: super::FEATURE_OFFERS
+    pub async fn makes_offers(&self, call: &Call) -> Result<bool, Failure> {
+        Ok(self.link.features(call).await? & super::FEATURE_OFFERS != 0)
+    }
+
+    /// An id for a container that is about to be created with this specification, and started.
+    pub async fn offer(&self, call: &Call, spec: &ContainerSpec) -> Result<ContainerId, Failure> {
+        request!(
+            self,
+            call,
+            offer_request,
+            |params| spec.write(params.reborrow().init_spec()),
+            |offer: crate::bindings::containers_capnp::offer::Reader<'_>| text(offer.get_id())?.parse()
+        )
+        .await
     }
 
     /// Records a container.

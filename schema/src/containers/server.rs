@@ -139,6 +139,11 @@ pub trait Server: 'static {
         let _ = (call, repair);
         Err(crate::rpc::missing("containers.check"))
     }
+    /// An id for a container that is about to be created and started.
+    async fn offer(&self, call: &Call, spec: ContainerSpec) -> Result<ContainerId, Failure> {
+        let _ = (call, spec);
+        Err(crate::rpc::missing("containers.offer"))
+    }
 }
 
 struct Served<A> {
@@ -246,6 +251,16 @@ impl<A: Server> wire::Server for Served<A> {
             "containers.resize",
             |call, p| self.api.resize(&call, text(p.get_container())?, p.get_rows(), p.get_columns()).await,
             |(), _| ()
+        )
+    }
+
+    async fn offer(self: Rc<Self>, params: wire::OfferParams, mut results: wire::OfferResults) -> capnp::Result<()> {
+        answer!(
+            params,
+            results,
+            "containers.offer",
+            |call, p| self.api.offer(&call, ContainerSpec::read(p.get_spec()?)?).await,
+            |id, mut builder| builder.set_id(id.as_str())
         )
     }
 

@@ -4,6 +4,7 @@ use crate::container::{Handle, Keep, Shared, View};
 use crate::exec::{self, ExecHandle, KeepExec};
 use crate::record::Record;
 use crate::registry::{Damaged, Departed, Find, Registry, Views};
+use crate::spares::Take;
 use crate::workers::STEP;
 use crate::{check, creation, decide, lookup, operations, removal, shut_down, watching};
 use actix::Addr;
@@ -77,6 +78,10 @@ impl Server for Api {
         let (shared, registry) = (Rc::clone(&self.shared), self.registry.clone());
         let handle = operations::detached(creation::create(shared, registry, *call, id, spec)).await?;
         Ok(handle.now().container())
+    }
+
+    async fn offer(&self, _: &Call, spec: ContainerSpec) -> Result<ContainerId, Failure> {
+        ask(&self.shared.spares, Take(spec)).await
     }
 
     async fn start(&self, call: &Call, container: String) -> Result<Container, Failure> {

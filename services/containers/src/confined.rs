@@ -90,6 +90,10 @@ impl Server for Confined {
         Ok(self.shown(self.api.create(call, id, spec).await?))
     }
 
+    async fn offer(&self, call: &Call, spec: ContainerSpec) -> Result<ContainerId, Failure> {
+        self.api.offer(call, new::confined(spec, &self.rights)?).await
+    }
+
     async fn start(&self, call: &Call, container: String) -> Result<Container, Failure> {
         let container = self.own(container, "containers.start").await?;
         Ok(self.shown(self.api.start(call, container).await?))

@@ -1,8 +1,9 @@
 //! One actor a container: it owns the record, decides what is to be done, and has it done.
 //!
 //! Handlers decide at once. What takes time is a future that the actor drives, at most one for each phase;
-//! it writes the record first, does its part, and its result comes back to the actor. So operations on one
-//! container never overlap, go on when their caller has gone, and never delay another container.
+//! it writes the record before anything that cannot be undone, does its part, and its result comes back to the
+//! actor. So operations on one container never overlap, go on when their caller has gone, and never delay another
+//! container.
 
 mod auto_remove;
 mod changes;

@@ -29,7 +29,7 @@ pub(crate) async fn create(
     }
     let warnings = validate::check(&spec, validate::processors())?;
     let source = shared.ids.clone();
-    let pool = on_thread(move || source.read()).await?;
+    let pool = on_thread(move || source.read()).await?.pool;
     shared.leases.pass(STEP).await?;
     let admitted = async {
         let image = shared.workers.image_store.lease(&call, id.as_str(), &spec.image).await?;

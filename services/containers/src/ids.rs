@@ -1,5 +1,5 @@
-//! Which user ids of the host a container has: a range that no other has, recorded with it, and free again when it is
-//! removed.
+//! What the owner of the machine says about containers: how many sandboxes stand ready, and which user ids of the host a
+//! container has, which are a range that no other has, recorded with it, and free again when it is removed.
 
 use schema::common::IdRange;
 use schema::containers::UserMode;
@@ -14,6 +14,8 @@ const FILE: &str = "containers.toml";
 /// Beyond what login.defs(5) has for users, and in what systemd leaves to containers (0x80000 to 0x6fffffff).
 const FIRST: u32 = 0x2000_0000;
 const END: u32 = 0x7000_0000;
+/// Sandboxes that may stand ready at most: each is a process, a network namespace and an address.
+const MOST_SPARES: usize = 64;
 
 /// Where ranges come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +27,14 @@ pub(crate) struct Pool {
     count: u32,
     /// Which is looked at first.
     begin: u32,
+}
+
+/// All that the file says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Settings {
+    pub(crate) pool: Pool,
+    /// How many sandboxes may stand ready before anybody asks for one; 0: none.
+    pub(crate) spares: usize,
 }
 
 /// Where it is said what the pool is.
@@ -41,30 +51,47 @@ impl Source {
     }
 
     /// Reads it; it need not exist. A change holds for the next container. Fails: invalidArgument, naming the file. Blocks.
-    pub(crate) fn read(&self) -> Result<Pool, Failure> {
+    pub(crate) fn read(&self) -> Result<Settings, Failure> {
         let text = match fs::read_to_string(&self.file) {
             Ok(text) => text,
             Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
             Err(error) => return Err(Failure::invalid(format_args!("{}: {error}", self.file.display()))),
         };
-        Pool::parse(&text, self.number).map_err(|why| {
+        Settings::parse(&text, self.number).map_err(|why| {
             Failure::invalid(format_args!("{}: {why}", self.file.display()))
                 .hint("mend the file: nothing needs to be restarted")
         })
     }
 }
 
-impl Pool {
-    /// `number` tells an instance from another that has the same pool: they begin at different places.
+impl Settings {
     fn parse(text: &str, number: u32) -> Result<Self, String> {
         let table: toml::Table = text.parse().map_err(|error: toml::de::Error| error.to_string())?;
+        let mut settings = Self { pool: Pool::parse(&toml::Table::new(), number)?, spares: 0 };
+        for (key, value) in &table {
+            match key.as_str() {
+                "userns" => {
+                    settings.pool = Pool::parse(value.as_table().ok_or("userns is no table: write [userns]")?, number)?;
+                }
+                "spares" => {
+                    let number = value.as_integer().and_then(|number| usize::try_from(number).ok());
+                    settings.spares = number
+                        .filter(|number| *number <= MOST_SPARES)
+                        .ok_or(format!("spares = {value}: expected a number from 0 to {MOST_SPARES}"))?;
+                }
+                _ => return Err(format!("unknown key {key:?}: expected spares or [userns]")),
+            }
+        }
+        Ok(settings)
+    }
+}
+
+impl Pool {
+    /// `number` tells an instance from another that has the same pool: they begin at different places.
+    fn parse(table: &toml::Table, number: u32) -> Result<Self, String> {
         let mut pool = Self { mode: UserMode::Private, first: FIRST, count: (END - FIRST) / IdRange::SIZE, begin: 0 };
         let mut is_told = false;
-        for (key, value) in &table {
-            if key != "userns" {
-                return Err(format!("unknown key {key:?}: expected [userns]"));
-            }
-            let table = value.as_table().ok_or("userns is no table: write [userns]")?;
+        {
             for (key, value) in table {
                 let number = || value.as_integer().and_then(|number| u32::try_from(number).ok());
                 match key.as_str() {
@@ -136,13 +163,13 @@ mod tests {
     use schema::Code;
 
     fn pool(text: &str) -> Result<Pool, String> {
-        Pool::parse(text, 7)
+        Settings::parse(text, 7).map(|settings| settings.pool)
     }
 
     #[test]
     fn without_a_file_each_instance_begins_elsewhere() {
-        let bases =
-            [7, 8].map(|number| Pool::parse("", number).unwrap().choose(&BTreeSet::new(), None).unwrap().base());
+        let bases = [7, 8]
+            .map(|number| Settings::parse("", number).unwrap().pool.choose(&BTreeSet::new(), None).unwrap().base());
         assert_eq!(bases, [0x2007_0000, 0x2008_0000]);
         assert_eq!(pool("").unwrap().resolve(UserMode::Default, false), UserMode::Private);
         assert_eq!(pool("").unwrap().resolve(UserMode::Default, true), UserMode::Host);
@@ -153,6 +180,7 @@ mod tests {
     #[test]
     fn everything_can_be_said() {
         let pool = pool("[userns]\nfirst = 100000\ncount = 2\ndefault = \"host\"\n").unwrap();
+        assert_eq!(Settings::parse("spares = 3\n[userns]\ncount = 2", 7).unwrap().spares, 3);
         assert_eq!(pool.resolve(UserMode::Default, false), UserMode::Host);
         assert_eq!(pool.resolve(UserMode::Private, false), UserMode::Private);
         let mut taken = BTreeSet::new();
@@ -170,6 +198,9 @@ mod tests {
     fn mistakes_are_named() {
         for (text, named) in [
             ("x = 1", "\"x\""),
+            ("spares = -1", "spares = -1"),
+            ("spares = 65", "0 to 64"),
+            ("spares = \"many\"", "many"),
             ("userns = 1", "userns"),
             ("[userns]\nfirst = 0", "first = 0"),
             ("[userns]\nfirst = -1", "first = -1"),

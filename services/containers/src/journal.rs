@@ -139,6 +139,7 @@ impl Journal {
         self.departed.put(name, record, Durability::Process)?;
         let oldest = {
             let mut departures = self.departures.lock().unwrap_or_else(PoisonError::into_inner);
+            departures.retain(|known| known != name);
             departures.push_back(name.to_owned());
             if departures.len() > DEPARTED { departures.pop_front() } else { None }
         };
@@ -161,11 +162,6 @@ impl Journal {
 
     fn delete(&self, record: &Record) -> Result<(), Failure> {
         let name = record.id().as_str();
-        if record.container.spec.auto_remove == AutoRemove::OnExit
-            && let Err(failure) = self.depart(record)
-        {
-            tracing::warn!(%failure, "cannot remember a container that has removed itself");
-        }
         // In this order: alone, the passing record of a kept container would mean that `kept` is damaged.
         self.passing.drop_record(name)?;
         if record.is_kept() { self.kept.delete(name) } else { Ok(()) }
@@ -229,13 +225,26 @@ impl Page {
         .await
     }
 
-    /// Tells that the container is gone and removes its record; keeps any that is still to be written from
-    /// being written.
+    /// Tells that the container is gone, and remembers one that has removed itself.
+    pub(crate) async fn leave(&self, record: &Record) -> Result<(), Failure> {
+        let (page, record) = (self.clone(), record.clone());
+        on_thread(move || {
+            page.journal.tell(record.id(), record.id(), &[record.event("destroy", &[])]);
+            if record.container.spec.auto_remove == AutoRemove::OnExit
+                && let Err(failure) = page.journal.depart(&record)
+            {
+                tracing::warn!(%failure, "cannot remember a container that has removed itself");
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Removes the record; keeps any that is still to be written from being written.
     pub(crate) async fn delete(&self, record: &Record) -> Result<(), Failure> {
         let (page, record) = (self.clone(), record.clone());
         on_thread(move || {
             let mut written = page.written.lock().unwrap_or_else(PoisonError::into_inner);
-            page.journal.tell(record.id(), record.id(), &[record.event("destroy", &[])]);
             page.journal.delete(&record)?;
             page.journal.events.forget(record.id());
             *written = u64::MAX;

@@ -41,12 +41,14 @@ mod restart;
 mod resume;
 mod shut_down;
 mod signals;
+mod spares;
 mod validate;
 mod watching;
 mod workers;
 
 use actix::Actor;
 use kit::serve::Bootstrap;
+use schema::common::About;
 use schema::{Failure, containers as contract};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -71,10 +73,14 @@ pub async fn start(context: kit::Context) -> Result<Bootstrap, Failure> {
         ids: ids::Source::new(&context.instance),
     });
     let (execs, recovered) = exec::Execs::start(Rc::clone(&parts), loaded.execs.clone());
-    let shared = Rc::new(container::Shared { parts, execs });
+    let spares = spares::Spares::new(Rc::clone(&parts)).start();
+    let makes_offers = parts.ids.read().is_ok_and(|settings| settings.spares > 0);
+    let shared = Rc::new(container::Shared { parts, execs, spares: spares.clone() });
     let registry = registry::Registry::new(Rc::clone(&shared), loaded, recovered).start();
+    spares.do_send(spares::Connect(registry.clone()));
     actix::spawn(recovery::run(Rc::clone(&shared), registry.clone(), living));
-    let (about, api) = (context.about(), api::Api { registry, shared });
+    let about = About { features: if makes_offers { contract::FEATURE_OFFERS } else { 0 }, ..context.about() };
+    let api = api::Api { registry, shared };
     let full = contract::serve(about.clone(), api.clone());
     let confined = move |rights| contract::serve(about.clone(), confined::Confined::new(api.clone(), rights));
     Ok(Bootstrap::from(full).confined(confined))

@@ -150,19 +150,23 @@ pub(crate) async fn clean(workers: &Workers, id: &ContainerId) -> Result<(), Fai
     destroyed.map_err(|failure| failure.context("removing the sandbox"))
 }
 
-/// Removes all that the workers have of a container.
+/// Gives back what a container that is being removed holds of what others may want: address and ports, and its image. To
+/// remove its writable layer needs none of the image's.
+pub(crate) async fn give_back(workers: &Workers, id: &ContainerId) -> Result<(), Failure> {
+    let call = own_call();
+    let (cleaned, returned) = futures::join!(clean(workers, id), workers.image_store.release(&call, id.as_str()));
+    cleaned?;
+    returned.map_err(|failure| failure.context("giving back the image"))
+}
+
+/// Removes what only the container had; its sandbox, which has the writable layer mounted, must be gone.
 pub(crate) async fn erase(workers: &Workers, id: &ContainerId) -> Result<(), Failure> {
-    // The writable layer can go only after the sandbox that has it mounted.
-    clean(workers, id).await?;
     let call = own_call();
     let release = workers.filesystem.release(&call, id);
     let remove = workers.log_collector.remove(&call, id);
     let (released, removed) = futures::join!(release, remove);
     released.map_err(|failure| failure.context("removing the writable layer"))?;
-    removed.map_err(|failure| failure.context("removing the log"))?;
-    // The last: as long as there is a writable layer, it needs the image's.
-    let returned = workers.image_store.release(&call, id.as_str()).await;
-    returned.map_err(|failure| failure.context("giving back the image"))
+    removed.map_err(|failure| failure.context("removing the log"))
 }
 
 /// A request's part of one step.

@@ -6,6 +6,7 @@ use crate::container::Shared;
 use crate::exec::Sandboxes;
 use crate::gate::Gate;
 use crate::journal::Loaded;
+use crate::lifecycle::Phase;
 use crate::record::Record;
 use crate::registry::{Recovered, Registry};
 use crate::workers::{insist, own_call};
@@ -26,7 +27,7 @@ pub(crate) struct Living {
     containers: Vec<ContainerId>,
     /// These, and the execs.
     writers: Vec<ContainerId>,
-    /// The images of the containers. That of a damaged record is not known any more.
+    /// The images of the containers; one that is being removed has perhaps given back its own. That of a damaged record is not known any more.
     leases: Vec<Lease>,
 }
 
@@ -40,7 +41,7 @@ pub(crate) fn living(loaded: &Loaded) -> Living {
     };
     Living {
         writers: containers.iter().cloned().chain(execs).collect(),
-        leases: loaded.records.iter().map(lease).collect(),
+        leases: loaded.records.iter().filter(|(_, record)| record.phase != Phase::Removing).map(lease).collect(),
         containers,
     }
 }

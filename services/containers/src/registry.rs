@@ -7,6 +7,7 @@ use crate::container::{ContainerActor, Handle, Shared, Stage, View};
 use crate::exec::ExecHandle;
 use crate::ids::Pool;
 use crate::journal::{Damage, Loaded};
+use crate::lifecycle::Phase;
 use crate::record::Record;
 use crate::{lookup, names};
 use actix::prelude::*;
@@ -19,7 +20,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) use messages::{
-    Admit, AllDamaged, Damaged, Departed, Discard, Find, Forget, GiveBack, Ids, Known, Recovered, Rename, Views,
+    Admit, AllDamaged, Damaged, Departed, Discard, Find, Forget, GiveBack, Ids, Known, Leaving, Left, Recovered,
+    Rename, Reserve, Unreserve, Views,
 };
 
 /// How many containers that are gone are remembered, for callers who ask again after a lost answer.
@@ -39,6 +41,8 @@ pub(crate) struct Registry {
     departed: VecDeque<Arc<Record>>,
     /// Those that removed themselves before this process began, for callers who have lost its answer.
     before: Vec<Arc<Record>>,
+    /// Sandboxes that stand ready, and their user ids.
+    spares: HashMap<ContainerId, Option<IdRange>>,
     /// User ids of sandboxes whose containers have no record that can be read.
     foreign: HashMap<ContainerId, IdRange>,
     /// The user ids that were given last.
@@ -65,6 +69,7 @@ impl Registry {
             damaged,
             departed: VecDeque::new(),
             before: departed.into_iter().map(Arc::new).collect(),
+            spares: HashMap::new(),
             foreign: HashMap::new(),
             last: None,
             execs,
@@ -74,8 +79,11 @@ impl Registry {
     fn insert(&mut self, record: Record, stage: Stage, ctx: &mut Context<Self>) -> Handle {
         let (id, name, ids) = (record.id().clone(), record.name().to_owned(), record.container.ids);
         let execs = self.execs.remove(&id).unwrap_or_default();
+        // Whoever had it removed was perhaps told already that its name is free.
+        if record.phase != Phase::Removing {
+            self.names.insert(name.clone(), id.clone());
+        }
         let handle = ContainerActor::spawn(record, stage, Rc::clone(&self.shared), ctx.address(), execs);
-        self.names.insert(name.clone(), id.clone());
         self.entries.insert(id, Entry { name, handle: handle.clone(), ids });
         handle
     }
@@ -86,7 +94,11 @@ impl Registry {
     }
 
     fn find(&self, reference: &str) -> Result<Handle, Failure> {
-        let intact = self.listed().map(|(id, entry)| (id, entry.name.as_str()));
+        // Its name may be another's by now.
+        let is_going = |entry: &Entry| entry.handle.now().phase() == Phase::Removing;
+        let staying = self.listed().filter(|(_, entry)| !is_going(entry));
+        let intact = staying.chain(self.listed().filter(|(_, entry)| is_going(entry)));
+        let intact = intact.map(|(id, entry)| (id, entry.name.as_str()));
         let id = lookup::find(reference, intact.chain(self.damaged.keys().map(|id| (id, ""))))?;
         match self.entries.get(id) {
             Some(entry) => Ok(entry.handle.clone()),
@@ -132,11 +144,21 @@ impl Registry {
         let users = &mut record.container.spec.users;
         *users = pool.resolve(*users, privileged);
         if *users == UserMode::Private {
-            let others = self.entries.values().filter_map(|entry| entry.ids).chain(self.foreign.values().copied());
-            let ids = pool.choose(&others.collect(), self.last)?;
-            (record.container.ids, self.last) = (Some(ids), Some(ids));
+            record.container.ids = Some(match self.spares.get(record.id()) {
+                Some(Some(ids)) => *ids,
+                _ => self.choose(pool)?,
+            });
         }
+        self.spares.remove(record.id());
         Ok(self.insert(record, Stage::New, ctx))
+    }
+
+    /// User ids that nobody has.
+    fn choose(&mut self, pool: &Pool) -> Result<IdRange, Failure> {
+        let others = self.entries.values().filter_map(|entry| entry.ids).chain(self.foreign.values().copied());
+        let ids = pool.choose(&others.chain(self.spares.values().copied().flatten()).collect(), self.last)?;
+        self.last = Some(ids);
+        Ok(ids)
     }
 
     /// Takes a name for a container, which then has two until the record has it. Answers the old one.
@@ -163,13 +185,21 @@ impl Registry {
         }
     }
 
-    fn forget(&mut self, record: Arc<Record>) {
-        self.entries.remove(record.id());
+    /// A container was removed, for its users: its name is free.
+    fn leave(&mut self, record: Arc<Record>) {
         self.names.retain(|_, holder| holder != record.id());
+        if self.departed.iter().any(|known| known.id() == record.id()) {
+            return;
+        }
         self.departed.push_back(record);
         if self.departed.len() > REMEMBERED {
             self.departed.pop_front();
         }
+    }
+
+    fn forget(&mut self, record: Arc<Record>) {
+        self.entries.remove(record.id());
+        self.leave(record);
     }
 
     /// Some have removed themselves: after a while, nobody asks again.

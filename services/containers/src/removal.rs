@@ -17,6 +17,7 @@ pub(crate) async fn damaged(
     id: ContainerId,
     damage: Damage,
 ) -> Result<(), Failure> {
+    plan::give_back(&shared.workers, &id).await?;
     plan::erase(&shared.workers, &id).await?;
     let journal = Arc::clone(&shared.journal);
     on_thread(move || journal.discard(&damage)).await?;

@@ -13,5 +13,5 @@ mod usage;
 
 use kit::cgroup as layout;
 
-pub(crate) use apply::Cgroups;
+pub(crate) use apply::{Cgroups, Entrances};
 pub(crate) use check::check;

@@ -2,6 +2,7 @@
 
 use crate::cgroup::Cgroups;
 use crate::lsm::Modules;
+use crate::nursery::Nursery;
 use crate::plan;
 use crate::program::Program;
 use crate::sandbox::keep::Keep;
@@ -20,6 +21,8 @@ pub(crate) struct Host {
     pub(crate) boot: String,
     pub(crate) monitor: Program,
     pub(crate) cgroups: Cgroups,
+    /// What starts monitors.
+    pub(crate) nursery: Nursery,
     /// What plans depend on.
     pub(crate) plan: plan::Host,
     /// Who the log collector is.
@@ -49,7 +52,8 @@ impl Host {
         let collector = kit::users::of(schema::log_collector::SERVICE);
         let (monitor, descriptors) = (Program::find()?, raise_descriptors());
         let words = Words::of(&instance);
-        Ok(Self { instance, boot, monitor, cgroups, plan, collector, descriptors, keep, words })
+        let nursery = Nursery::default();
+        Ok(Self { instance, boot, monitor, cgroups, nursery, plan, collector, descriptors, keep, words })
     }
 
     /// The directory of a sandbox.

@@ -14,6 +14,7 @@ mod control;
 mod devices;
 mod host;
 mod lsm;
+mod nursery;
 mod plan;
 mod process;
 mod procfs;

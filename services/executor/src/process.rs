@@ -43,8 +43,9 @@ impl Process {
         Ok(process.filter(|_| kit::process::is_alive(sandbox.pid, sandbox.start_time)))
     }
 
-    /// One that a predecessor of this program took hold of. It may have ended since.
-    pub(crate) fn kept(pid: i32, handle: OwnedFd) -> Self {
+    /// One whose descriptor is at hand: it was just started, or a predecessor of this program took hold of it. It may have
+    /// ended since.
+    pub(crate) fn of(pid: i32, handle: OwnedFd) -> Self {
         Self { pid, handle: Arc::new(handle) }
     }
 

@@ -1,8 +1,9 @@
 //! The one place of this crate with `unsafe`.
 #![allow(unsafe_code)]
 
+use std::ffi::CStr;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 /// `struct mount_attr` (linux/mount.h).
 #[repr(C)]
@@ -94,5 +95,78 @@ pub(crate) fn guard_devices(cgroup: impl AsFd, program: &[[u8; 8]]) -> io::Resul
     match unsafe { libc::syscall(libc::SYS_bpf, ATTACH, &raw const attach, size_of::<Attach>()) } {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// What a process begins with.
+pub(crate) struct Birth<'a> {
+    pub(crate) program: &'a CStr,
+    /// The first is how the program is called.
+    pub(crate) arguments: &'a [&'a CStr],
+    /// Its descriptors 0, 1 and 2; it has no other. Each is above 2 here.
+    pub(crate) descriptors: [BorrowedFd<'a>; 3],
+    /// Limit of open descriptors: soft and hard.
+    pub(crate) files: (u64, u64),
+    /// The cgroup of v2 that it is born in (CLONE_INTO_CGROUP, Linux 5.7); none: that of the calling thread.
+    pub(crate) cgroup: Option<BorrowedFd<'a>>,
+    /// Written to its descriptor 2, and then the number of the error and a newline, if the program cannot be executed.
+    pub(crate) complaint: &'a CStr,
+}
+
+/// Forks and executes, in the directory `/`, without an environment. Answers with the child's id and a descriptor of it.
+pub(crate) fn spawn(birth: &Birth<'_>) -> io::Result<(i32, OwnedFd)> {
+    let mut arguments: Vec<*const libc::c_char> = birth.arguments.iter().map(|argument| argument.as_ptr()).collect();
+    arguments.push(std::ptr::null());
+    let [first, second, third] = birth.descriptors.map(|descriptor| descriptor.as_raw_fd());
+    if first.min(second).min(third) <= 2 {
+        return Err(io::Error::from(io::ErrorKind::InvalidInput));
+    }
+    /// linux/sched.h; what `libc` calls so is too narrow for it.
+    const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+    let mut handle: libc::c_int = -1;
+    // SAFETY: the structure consists of integers, for which zero means that nothing is asked.
+    let mut clone: libc::clone_args = unsafe { std::mem::zeroed() };
+    clone.flags = libc::CLONE_PIDFD as u64;
+    clone.pidfd = &raw mut handle as u64;
+    clone.exit_signal = libc::SIGCHLD as u64;
+    if let Some(cgroup) = birth.cgroup {
+        clone.flags |= CLONE_INTO_CGROUP;
+        clone.cgroup = u64::try_from(cgroup.as_raw_fd()).map_err(io::Error::other)?;
+    }
+    // SAFETY: without CLONE_VM this is a fork. Until it executes, the child, which may be a copy of a process with other
+    // threads, allocates nothing, takes no lock, and calls only functions that are async-signal-safe (signal-safety(7)).
+    let child = unsafe { libc::syscall(libc::SYS_clone3, &raw const clone, size_of::<libc::clone_args>()) };
+    match child {
+        0 => begin(birth, [first, second, third], &arguments),
+        child if child < 0 => Err(io::Error::last_os_error()),
+        child => {
+            let pid = i32::try_from(child).map_err(io::Error::other)?;
+            // SAFETY: the kernel has just made this descriptor for us.
+            Ok((pid, unsafe { OwnedFd::from_raw_fd(handle) }))
+        }
+    }
+}
+
+/// The child's part.
+fn begin(birth: &Birth<'_>, descriptors: [libc::c_int; 3], arguments: &[*const libc::c_char]) -> ! {
+    let environment = [std::ptr::null::<libc::c_char>()];
+    let limit = libc::rlimit { rlim_cur: birth.files.0, rlim_max: birth.files.1 };
+    // SAFETY: system calls with descriptors that are open, with terminated texts and with lists that end with a null; all
+    // live in this process until it executes or ends. A duplicate is not closed when the program is executed.
+    unsafe {
+        let fine = libc::dup2(descriptors[0], 0) == 0
+            && libc::dup2(descriptors[1], 1) == 1
+            && libc::dup2(descriptors[2], 2) == 2
+            && libc::chdir(c"/".as_ptr()) == 0
+            && libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) == 0;
+        if fine {
+            libc::execve(birth.program.as_ptr(), arguments.as_ptr(), environment.as_ptr());
+        }
+        let error = *libc::__errno_location();
+        let digit = |place: libc::c_int| b'0' + u8::try_from(error / place % 10).unwrap_or(0);
+        let number = [b' ', digit(100), digit(10), digit(1), b'\n'];
+        libc::write(2, birth.complaint.as_ptr().cast(), birth.complaint.count_bytes());
+        libc::write(2, number.as_ptr().cast(), number.len());
+        libc::_exit(1)
     }
 }

@@ -34,6 +34,8 @@ pub struct Engine {
     books: Option<Books>,
     /// Sockets that hold the published ports.
     held: BTreeMap<ContainerId, Vec<Reservation>>,
+    /// The sandboxes that this process has connected from beginning to end.
+    connected: BTreeMap<ContainerId, SandboxRef>,
     leaving: Leaving,
 }
 
@@ -47,6 +49,7 @@ impl Engine {
             records: Records::open(state)?,
             books: None,
             held: BTreeMap::new(),
+            connected: BTreeMap::new(),
             leaving: Leaving::open(state.join("leaving"))?,
         };
         let leases = engine.records.leases()?;
@@ -97,12 +100,18 @@ impl Engine {
             None => self.grant(id, sandbox, spec)?,
         };
         let subnets = self.books()?.subnets();
+        if self.is_connected(&bridge, id, &lease)? {
+            return Ok(lease.attachment(subnets));
+        }
         let result = self
             .connect(&bridge, id, &lease)
             .and_then(|interface| self.note_interface(id, &lease, interface))
             .and_then(|()| self.publish(&lease, is_new));
         match result {
-            Ok(()) => Ok(lease.attachment(subnets)),
+            Ok(()) => {
+                self.connected.insert(id.clone(), sandbox);
+                Ok(lease.attachment(subnets))
+            }
             Err(failure) => {
                 if is_new && let Err(undoing) = self.detach(id) {
                     tracing::warn!(container = id.short(), failure = %undoing, "cannot undo a failed attach");
@@ -112,6 +121,15 @@ impl Engine {
         }
     }
 
+    /// Whether nothing is left to be done: it was connected before, and its interface is still there, on the bridge.
+    fn is_connected(&mut self, bridge: &Link, id: &ContainerId, lease: &Lease) -> Result<bool, Failure> {
+        if self.connected.get(id) != Some(&lease.sandbox) || !lease.ports.is_empty() {
+            return Ok(false);
+        }
+        let link = self.ground.links().named(&lease.interface)?;
+        Ok(link.is_some_and(|link| link.running && link.bridge == Some(bridge.index)))
+    }
+
     fn connect(&mut self, bridge: &Link, id: &ContainerId, lease: &Lease) -> Result<String, Failure> {
         self.leaving.stay(&lease.interface)?;
         plug::connect(self.ground.links(), bridge, id, lease, self.books()?.subnets(), self.ground.mtu()?)
@@ -119,6 +137,7 @@ impl Engine {
 
     /// Gives address and ports back; the contract has the details.
     pub fn detach(&mut self, id: &ContainerId) -> Result<(), Failure> {
+        self.connected.remove(id);
         let Some(lease) = self.lease(id) else { return Ok(()) };
         self.ground.mend()?;
         self.unpublish(id, &lease)?;

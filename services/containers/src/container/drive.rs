@@ -1,11 +1,13 @@
 //! How each phase is carried out, and what follows.
 
-use super::{ContainerActor, Shared, View};
+use super::{ContainerActor, Shared, Stage, View};
 use crate::exec::{Evict, Of};
 use crate::journal::Page;
 use crate::plan::{self, Assembly, SANDBOXES};
 use crate::record::{Cause, Record};
+use crate::registry::Left;
 use crate::resume::unknown_end;
+use crate::spares::Claim;
 use crate::workers::{STEP, insist, own_call};
 use actix::prelude::*;
 use schema::call::RequestId;
@@ -14,6 +16,7 @@ use schema::containers::AutoRemove;
 use schema::executor::Started;
 use schema::{Call, Code, Failure};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -130,12 +133,24 @@ impl ContainerActor {
         self.settle(ctx);
     }
 
-    /// Removing: removes what the workers have, then the record.
+    /// Removing: gives back what others may want; then nobody waits any more, and the rest is removed.
     pub(super) fn remove(&mut self, ctx: &mut Context<Self>) {
         self.trouble = None;
         self.publish();
-        let work = remove(Rc::clone(&self.shared), self.page.clone(), self.record.clone(), self.reporter(ctx));
-        self.drive(ctx, work, |(), actor, ctx| actor.depart(ctx));
+        let work = give_back(Rc::clone(&self.shared), self.page.clone(), self.record.clone(), self.reporter(ctx));
+        self.drive(ctx, work, |(), actor, ctx| actor.leave(ctx));
+    }
+
+    /// It is gone for its users.
+    fn leave(&mut self, ctx: &mut Context<Self>) {
+        let left = self.registry.send(Left(Arc::new(self.record.clone())));
+        self.drive(ctx, left, |_, actor, ctx| {
+            actor.stage = Stage::Leaving;
+            actor.publish();
+            let (shared, page, record) = (Rc::clone(&actor.shared), actor.page.clone(), actor.record.clone());
+            let work = erase(shared, page, record, actor.reporter(ctx));
+            actor.drive(ctx, work, |(), actor, ctx| actor.depart(ctx));
+        });
     }
 
     /// Tells the actor of a driver's failures.
@@ -177,7 +192,6 @@ async fn start(
     assembled: bool,
 ) -> Result<Started, Failure> {
     let request = RequestId(record.run.as_ref().map_or(0, |run| run.started_by));
-    page.write(&record).await?;
     let mut assembled = assembled;
     for _ in 1..SANDBOXES {
         let failure = match try_start(&shared, &page, &mut record, &actor, assembled).await {
@@ -201,11 +215,19 @@ async fn try_start(
 ) -> Result<Started, Failure> {
     let request = RequestId(record.run.as_ref().map_or(0, |run| run.started_by));
     if !assembled {
-        shared.gate.pass(STEP).await?;
-        let assembly = plan::assemble(&shared.workers, request, record).await?;
-        *record = kit::actor::ask(actor, Assembled(assembly)).await?;
-        plan::name(&shared.workers, &plan::step(request), record).await?;
-        page.write(record).await?;
+        let assemble = async {
+            shared.gate.pass(STEP).await?;
+            kit::actor::ask(&shared.spares, Claim(record.clone())).await?;
+            plan::assemble(&shared.workers, request, record).await
+        };
+        // A sandbox of which the record does not know yet is swept away after a crash.
+        let (written, assembly) = futures::join!(page.write(record), assemble);
+        written?;
+        *record = kit::actor::ask(actor, Assembled(assembly?)).await?;
+        let call = plan::step(request);
+        let (named, written) = futures::join!(plan::name(&shared.workers, &call, record), page.write(record));
+        named?;
+        written?;
     }
     plan::launch(&shared.workers, request, record).await
 }
@@ -233,20 +255,21 @@ async fn clean(
         tracing::warn!("execs have not ended with their container");
     }
     let attempt = async || {
-        let written = page.write(&record).await;
         if record.container.exit.is_some() {
+            let (written, drained) = futures::join!(page.write(&record), plan::drained(&shared.workers, record.id()));
             // The sandbox holds the only other copy of the exit code.
             written?;
-            plan::drained(&shared.workers, record.id()).await?;
+            drained?;
         } else {
-            warn("why it did not start", written);
+            warn("why it did not start", page.write(&record).await);
         }
         plan::clean(&shared.workers, record.id()).await
     };
     insist(attempt, report).await;
 }
 
-async fn remove(shared: Rc<Shared>, page: Page, record: Record, report: impl Fn(Failure)) {
+/// Its address and ports, and its image; its name goes with them.
+async fn give_back(shared: Rc<Shared>, page: Page, record: Record, report: impl Fn(Failure)) {
     let attempt = async || {
         // On a full disk this fails, and removing containers is how one makes room: a crash would then leave
         // it to its user to remove the rest.
@@ -257,6 +280,15 @@ async fn remove(shared: Rc<Shared>, page: Page, record: Record, report: impl Fn(
             exec.gone().await;
         }
         shared.leases.pass(STEP).await?;
+        plan::give_back(&shared.workers, record.id()).await?;
+        page.leave(&record).await
+    };
+    insist(attempt, report).await;
+}
+
+/// What only it had, and then its record.
+async fn erase(shared: Rc<Shared>, page: Page, record: Record, report: impl Fn(Failure)) {
+    let attempt = async || {
         plan::erase(&shared.workers, record.id()).await?;
         page.delete(&record).await
     };

@@ -4,6 +4,7 @@ use crate::exec::Execs;
 use crate::gate::Gate;
 use crate::ids;
 use crate::journal::Journal;
+use crate::spares::Spares;
 use crate::workers::Workers;
 use actix::Addr;
 use std::ops::Deref;
@@ -26,6 +27,7 @@ pub(crate) struct Parts {
 pub(crate) struct Shared {
     pub(crate) parts: Rc<Parts>,
     pub(crate) execs: Addr<Execs>,
+    pub(crate) spares: Addr<Spares>,
 }
 
 impl Deref for Shared {

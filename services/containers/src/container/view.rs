@@ -21,7 +21,9 @@ pub(crate) enum Stage {
     Recovering,
     /// The record tells what is.
     Live,
-    /// It was removed.
+    /// It was removed, for its users: its name, its ports and its image are free. What else it had is being removed.
+    Leaving,
+    /// Nothing of it is left.
     Gone,
 }
 
@@ -45,12 +47,17 @@ impl View {
         matches!(self.stage, Stage::Recovering | Stage::Live)
     }
 
+    /// Whether it was removed, as far as its users are concerned.
+    pub(crate) fn is_removed(&self) -> bool {
+        matches!(self.stage, Stage::Leaving | Stage::Gone)
+    }
+
     /// Whether nothing happens to it by itself any more, as far as its users have to wait for. What cannot
     /// be cleaned up is not waited for; what will be started again is.
     pub(crate) fn is_settled(&self) -> bool {
         match (self.stage, self.phase()) {
             (Stage::New | Stage::Recovering, _) => false,
-            (Stage::Gone, _) => true,
+            (Stage::Leaving | Stage::Gone, _) => true,
             (Stage::Live, Phase::Created | Phase::Exited) => true,
             (Stage::Live, Phase::Starting | Phase::Running | Phase::Paused | Phase::Stopping | Phase::Restarting) => {
                 false
@@ -108,12 +115,18 @@ impl Handle {
         self.view.borrow().clone()
     }
 
-    /// Waits until something is true of the container, and gives what is then. A container that is gone does
+    /// Waits until nothing of a container that was removed is left.
+    pub(crate) async fn erased(&self) {
+        // An error means that the actor has ended.
+        let _ = self.view.clone().wait_for(|view| view.stage == Stage::Gone).await;
+    }
+
+    /// Waits until something is true of the container, and gives what is then. A container that was removed does
     /// not change any more, and is given as it is.
     pub(crate) async fn until(&self, mut is_true: impl FnMut(&View) -> bool) -> View {
         let mut view = self.view.clone();
         // An error means that the actor has ended: then the last view holds.
-        let _ = view.wait_for(|view| view.stage == Stage::Gone || is_true(view)).await;
+        let _ = view.wait_for(|view| view.is_removed() || is_true(view)).await;
         view.borrow().clone()
     }
 
@@ -121,7 +134,9 @@ impl Handle {
     pub(crate) async fn until_live(&self) -> Result<View, Failure> {
         let view = self.until(|view| view.stage == Stage::Live).await;
         match view.stage {
-            Stage::Gone => Err(view.trouble.unwrap_or_else(|| lookup::unknown(view.record.id().as_str()))),
+            Stage::Leaving | Stage::Gone => {
+                Err(view.trouble.unwrap_or_else(|| lookup::unknown(view.record.id().as_str())))
+            }
             _ => Ok(view),
         }
     }

@@ -1,11 +1,12 @@
 //! What is asked of the registry.
 
 use super::Registry;
-use crate::container::{Handle, Recover, View};
+use crate::container::{Handle, Recover, Stage, View};
 use crate::ids::Pool;
 use crate::journal::Damage;
 use crate::record::Record;
 use actix::prelude::*;
+use schema::common::IdRange;
 use schema::containers::{AutoRemove, ContainerSpec};
 use schema::executor::SandboxState;
 use schema::{ContainerId, Failure};
@@ -51,7 +52,27 @@ pub(crate) struct GiveBack {
 #[rtype(result = "Result<Vec<(ContainerId, Damage)>, Failure>")]
 pub(crate) struct AllDamaged;
 
-/// A container is gone.
+/// A sandbox is made ahead under this id; with user ids of the pool, if there is one. Answers those.
+#[derive(Message)]
+#[rtype(result = "Result<Option<IdRange>, Failure>")]
+pub(crate) struct Reserve(pub(crate) ContainerId, pub(crate) Option<Pool>);
+
+/// There is no sandbox any more that was made ahead under this id.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Unreserve(pub(crate) ContainerId);
+
+/// A container was removed, for its users.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Left(pub(crate) Arc<Record>);
+
+/// The containers of which something is still to be removed, though their users do not see them any more.
+#[derive(Message)]
+#[rtype(result = "Result<Vec<Handle>, Failure>")]
+pub(crate) struct Leaving;
+
+/// Nothing of a container is left.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct Forget(pub(crate) Arc<Record>);
@@ -61,7 +82,8 @@ pub(crate) struct Forget(pub(crate) Arc<Record>);
 #[rtype(result = "Result<Option<Arc<Record>>, Failure>")]
 pub(crate) struct Departed(pub(crate) String);
 
-/// The ids of all containers, those included that are being made or removed, or have a damaged record.
+/// The ids of all containers, those included that are being made or removed, or have a damaged record, and of all sandboxes
+/// that stand ready for one.
 #[derive(Message)]
 #[rtype(result = "Result<HashSet<ContainerId>, Failure>")]
 pub(crate) struct Ids;
@@ -134,6 +156,41 @@ impl Handler<AllDamaged> for Registry {
     }
 }
 
+impl Handler<Reserve> for Registry {
+    type Result = Result<Option<IdRange>, Failure>;
+
+    fn handle(&mut self, Reserve(id, pool): Reserve, _: &mut Context<Self>) -> Self::Result {
+        let ids = pool.map(|pool| self.choose(&pool)).transpose()?;
+        self.spares.insert(id, ids);
+        Ok(ids)
+    }
+}
+
+impl Handler<Unreserve> for Registry {
+    type Result = ();
+
+    fn handle(&mut self, Unreserve(id): Unreserve, _: &mut Context<Self>) {
+        self.spares.remove(&id);
+    }
+}
+
+impl Handler<Left> for Registry {
+    type Result = ();
+
+    fn handle(&mut self, Left(record): Left, _: &mut Context<Self>) {
+        self.leave(record);
+    }
+}
+
+impl Handler<Leaving> for Registry {
+    type Result = Result<Vec<Handle>, Failure>;
+
+    fn handle(&mut self, _: Leaving, _: &mut Context<Self>) -> Self::Result {
+        let handles = self.entries.values().map(|entry| &entry.handle);
+        Ok(handles.filter(|handle| handle.now().stage == Stage::Leaving).cloned().collect())
+    }
+}
+
 impl Handler<Forget> for Registry {
     type Result = ();
 
@@ -165,7 +222,7 @@ impl Handler<Ids> for Registry {
     type Result = Result<HashSet<ContainerId>, Failure>;
 
     fn handle(&mut self, _: Ids, _: &mut Context<Self>) -> Self::Result {
-        Ok(self.entries.keys().chain(self.damaged.keys()).cloned().collect())
+        Ok(self.entries.keys().chain(self.damaged.keys()).chain(self.spares.keys()).cloned().collect())
     }
 }
 

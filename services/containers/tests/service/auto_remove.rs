@@ -21,7 +21,7 @@ async fn on_exit_it_is_gone_when_wait_answers() {
     let bench = Bench::new().await;
     let id = ended(&bench, AutoRemove::OnExit, 5000).await;
     assert!(!bench.exists(&id).await);
-    bench.assert_nothing_left();
+    bench.assert_nothing_left().await;
     bench.create(&spec("job")).await;
 }
 
@@ -51,7 +51,7 @@ async fn who_asks_again_after_a_lost_answer_is_told_how_it_ended() {
         if verb != "wait" {
             assert_eq!(ask(&call(), "job").await.unwrap_err().code, Code::NotFound, "{verb}");
         }
-        bench.assert_nothing_left();
+        bench.assert_nothing_left().await;
         // The next of that name is another.
         let next = bench.run(&ContainerSpec { auto_remove: AutoRemove::OnExit, ..spec("job") }).await;
         if verb == "wait" {
@@ -67,7 +67,7 @@ async fn after_the_client_it_goes_when_the_client_says_so() {
     let id = ended(&bench, AutoRemove::AfterClient, 60_000).await;
     assert_eq!(bench.world.has(&id), [false, false, true, true]);
     bench.client.remove(&call(), "job", false).await.unwrap();
-    bench.assert_nothing_left();
+    bench.assert_nothing_left().await;
 }
 
 #[actix::test]
@@ -77,14 +77,14 @@ async fn without_a_lease_it_goes_after_ten_seconds() {
     let id = ended(&bench, AutoRemove::AfterClient, 0).await;
     bench.eventually("it is removed", async || !bench.exists(&id).await).await;
     assert!(begun.elapsed() >= GRACE);
-    bench.assert_nothing_left();
+    bench.assert_nothing_left().await;
 
     let id = ended(&bench, AutoRemove::AfterClient, 0).await;
     bench.service.restart();
     let restarted = Instant::now();
     bench.eventually("it is removed", async || !bench.exists(&id).await).await;
     assert!(restarted.elapsed() >= GRACE);
-    bench.assert_nothing_left();
+    bench.assert_nothing_left().await;
 }
 
 #[actix::test]
@@ -95,5 +95,5 @@ async fn a_lease_that_is_renewed_keeps_it() {
     tokio::time::sleep(GRACE + Duration::from_secs(1)).await;
     assert!(bench.exists(&id).await, "removed before the lease and the grace were over");
     bench.eventually("it is removed", async || !bench.exists(&id).await).await;
-    bench.assert_nothing_left();
+    bench.assert_nothing_left().await;
 }

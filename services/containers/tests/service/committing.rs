@@ -98,7 +98,7 @@ async fn a_stop_does_not_wait_for_a_commit() {
             bench.client.start(&call(), "web").await.unwrap();
         }
     }
-    bench.assert_nothing_left();
+    bench.assert_nothing_left().await;
 }
 
 #[actix::test]

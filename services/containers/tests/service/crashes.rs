@@ -28,8 +28,9 @@ async fn kill_at(bench: &mut Bench, step: &'static str, moment: Moment, life: im
     tokio::pin!(life);
     let world = std::rc::Rc::clone(&bench.world);
     tokio::select! {
-        () = &mut life => panic!("{step} was not reached\n{}", world.story()),
+        biased;
         () = world.trapped() => bench.service.restart(),
+        () = &mut life => panic!("{step} was not reached\n{}", world.story()),
     }
     life.await;
 }
@@ -53,12 +54,13 @@ async fn killed_at_any_step_it_does_all_that_was_asked_once() {
                     assert_eq!(ended.exit, Some(exit(143, 15)));
                     assert_eq!(world.has(&id), [false, false, true, true]);
                     client.remove(&call(), "web", false).await.unwrap();
+                    world.until_empty().await;
                 })
                 .await;
                 assert_eq!(bench.world.executions(&id), 1, "{step} {moment:?}");
                 let told = ["create", "start", "kill", "die", "stop", "destroy"];
                 assert_eq!(bench.actions(&id).await, told, "{step} {moment:?}");
-                bench.assert_nothing_left();
+                bench.assert_nothing_left().await;
             }
         }
     }
@@ -73,14 +75,15 @@ async fn killed_while_it_cleans_up_it_removes_what_removes_itself() {
             let mut bench = Bench::new().await;
             let id = bench.run(&ContainerSpec { auto_remove: AutoRemove::OnExit, ..spec("job") }).await;
             bench.world.end(&id, exit(4, 0));
-            let client = bench.another_client();
+            let (client, world) = (bench.another_client(), std::rc::Rc::clone(&bench.world));
             kill_at(&mut bench, step, moment, async {
                 let ended = client.wait(&call(), id.as_str()).await.unwrap();
                 assert_eq!(ended.exit, Some(exit(4, 0)));
+                world.until_empty().await;
             })
             .await;
-            assert!(!bench.exists(&id).await);
-            bench.assert_nothing_left();
+            bench.eventually("it is not seen any more", async || !bench.exists(&id).await).await;
+            bench.assert_nothing_left().await;
         }
     }
 }
@@ -159,5 +162,5 @@ async fn many_kills_harm_no_container() {
         assert_eq!((bench.inspect(id).await.state, bench.world.executions(id)), (State::Running, 1));
         bench.client.remove(&call(), id.as_str(), true).await.unwrap();
     }
-    bench.assert_nothing_left();
+    bench.assert_nothing_left().await;
 }

@@ -45,7 +45,8 @@ async fn what_cannot_be_recorded_is_not_started() {
     let id = bench.create(&spec("web")).await;
     let away = Away::take(&bench, &bench.boot_directory());
     bench.client.start(&call(), "web").await.unwrap_err();
-    assert_eq!((bench.world.count(&id, "executor.prepare"), bench.inspect(&id).await.state), (0, State::Exited));
+    assert_eq!((bench.world.executions(&id), bench.inspect(&id).await.state), (0, State::Exited));
+    assert_eq!(bench.world.has(&id)[..2], [false, false], "what was made meanwhile is gone");
     drop(away);
     bench.client.start(&call(), "web").await.unwrap();
 }
@@ -76,6 +77,7 @@ async fn a_full_disk_does_not_keep_containers_from_being_removed() {
     bench.client.remove(&call(), "web", true).await.unwrap();
     std::fs::remove_dir(&blocked).unwrap();
     bench.world.excuse("filesystem.release");
+    bench.world.excuse("image-store.release");
     bench.world.excuse("executor.destroy");
     assert!(!bench.exists(&id).await);
 }

@@ -43,7 +43,7 @@ async fn an_exec_runs_is_listed_and_leaves_nothing() {
         })
         .await;
     bench.client.remove(&call(), "web", true).await.unwrap();
-    bench.assert_nothing_left();
+    bench.assert_nothing_left().await;
     assert!(bench.files(&format!("{}/execs", bench.boot_directory())).is_empty());
 }
 
@@ -125,7 +125,7 @@ async fn execs_end_with_their_container() {
     bench.client.remove(&call(), "web", false).await.unwrap();
     assert_eq!(bench.world.has(&exec.id), [false; 4]);
     assert_eq!(bench.client.exec_wait(&call(), &exec.id).await.unwrap_err().code, Code::NotFound);
-    bench.assert_nothing_left();
+    bench.assert_nothing_left().await;
     let actions = bench.actions(&web).await;
     let ends: Vec<_> = actions.iter().filter(|action| action.contains("exec_")).collect();
     assert_eq!(ends, ["exec_start", "exec_die"]);

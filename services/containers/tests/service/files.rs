@@ -67,7 +67,7 @@ async fn an_image_is_held_as_long_as_its_container() {
     assert_eq!(bench.world.images.borrow().len(), 1);
     bench.client.start(&call(), "web").await.unwrap();
     bench.client.remove(&call(), "web", true).await.unwrap();
-    bench.assert_nothing_left();
+    bench.assert_nothing_left().await;
 }
 
 #[actix::test]
@@ -159,5 +159,5 @@ async fn a_create_that_is_cut_off_holds_no_image() {
     creating.abort();
     bench.service.restart();
     bench.eventually("the lease is given back", async || bench.world.images.borrow().is_empty()).await;
-    bench.assert_nothing_left();
+    bench.assert_nothing_left().await;
 }

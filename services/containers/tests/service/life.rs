@@ -35,7 +35,7 @@ async fn a_container_lives_and_leaves_nothing() {
 
     bench.client.remove(&call(), &id.as_str()[..9], false).await.unwrap();
     assert!(!bench.exists(&id).await);
-    bench.assert_nothing_left();
+    bench.assert_nothing_left().await;
 }
 
 #[actix::test]
@@ -79,7 +79,7 @@ async fn bad_requests_are_refused_and_leave_nothing() {
     let nothing = ContainerSpec { entrypoint: Some(vec![]), ..spec("web") };
     assert!(refused(&nothing).await.message.starts_with("no command"));
     assert_eq!(bench.client.list(&call()).await.unwrap(), []);
-    bench.assert_nothing_left();
+    bench.assert_nothing_left().await;
     for failed in [
         bench.client.start(&call(), "web").await,
         bench.client.stop(&call(), "web", 0).await,

@@ -15,6 +15,7 @@ mod pausing;
 mod policies;
 mod recovering;
 mod requests;
+mod spares;
 mod stopping;
 mod support;
 mod undo;

@@ -61,7 +61,7 @@ async fn a_paused_container_can_be_stopped_killed_restarted_and_removed() {
 
     bench.client.pause(&call(), "web").await.unwrap();
     bench.client.remove(&call(), "web", true).await.unwrap();
-    bench.assert_nothing_left();
+    bench.assert_nothing_left().await;
 }
 
 #[actix::test]

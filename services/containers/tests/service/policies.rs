@@ -92,7 +92,7 @@ async fn a_stop_a_kill_and_a_removal_end_the_restarts() {
             bench.client.remove(&call(), "web", false).await.unwrap();
         }
     }
-    bench.assert_nothing_left();
+    bench.assert_nothing_left().await;
 }
 
 #[actix::test]
@@ -194,7 +194,7 @@ async fn what_removes_itself_cannot_have_a_policy() {
     let both = ContainerSpec { auto_remove: AutoRemove::AfterClient, ..with(RestartKind::Always, 0) };
     let refused = bench.client.create(&call(), &crate::support::id(), &both).await.unwrap_err();
     assert!(refused.code == Code::InvalidArgument && refused.hint.contains("--restart"), "{refused:?}");
-    bench.assert_nothing_left();
+    bench.assert_nothing_left().await;
 }
 
 #[actix::test]

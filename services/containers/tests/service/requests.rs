@@ -90,5 +90,5 @@ async fn answers_are_repeated_after_a_container_has_removed_itself() {
     assert_eq!(bench.client.start(&first, id.as_str()).await.unwrap().exit.unwrap().code, 3);
     assert_eq!(bench.client.wait(&call(), id.as_str()).await.unwrap().exit.unwrap().code, 3);
     assert_eq!(bench.client.start(&call(), id.as_str()).await.unwrap_err().code, Code::NotFound);
-    bench.assert_nothing_left();
+    bench.assert_nothing_left().await;
 }

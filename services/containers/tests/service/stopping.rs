@@ -61,7 +61,7 @@ async fn a_running_container_is_removed_by_force_only() {
     let refused = bench.client.remove(&call(), "web", false).await.unwrap_err();
     assert!(refused.code == Code::Conflict && refused.hint.contains("rm -f"), "{refused:?}");
     bench.client.remove(&call(), "web", true).await.unwrap();
-    bench.assert_nothing_left();
+    bench.assert_nothing_left().await;
 }
 
 #[actix::test]

@@ -49,7 +49,7 @@ async fn a_failed_start_of_a_container_that_removes_itself_leaves_nothing() {
     let failed = bench.client.start(&call(), "job").await.unwrap_err();
     assert_eq!(failed, Failure::command_not_found("no such command: frobnicate"));
     assert!(!bench.exists(&id).await);
-    bench.assert_nothing_left();
+    bench.assert_nothing_left().await;
 }
 
 #[actix::test]
@@ -68,7 +68,7 @@ async fn what_cannot_be_cleaned_up_is_tried_again_and_holds_nobody() {
     assert_eq!(bench.inspect(&id).await.state, State::Removing);
     bench.world.heal();
     bench.eventually("it is removed", async || !bench.exists(&id).await).await;
-    bench.assert_nothing_left();
+    bench.assert_nothing_left().await;
 }
 
 #[actix::test]

@@ -19,10 +19,14 @@ pub const MOST_DESCRIPTORS: usize = 8;
 pub enum Request {
     /// How things are.
     Report,
-    /// Make PID 1 by the file `plan`. The descriptors that go with the message are `cgroup.procs` files that
-    /// the process joins; of an exec, the first is a pidfd of the PID 1 whose namespaces it joins. Answered when exec has succeeded or anything has failed. If that was asked before:
-    /// only answered.
-    Start,
+    /// Make PID 1 by the file `plan`. The descriptors that go with the message are, in this order: of an exec, a pidfd
+    /// of the PID 1 whose namespaces the process joins; the cgroup of v2 that it is born in, if there is one; and
+    /// `cgroup.procs` files of cgroups that it joins. Answered when exec has succeeded or anything has failed. If that
+    /// was asked before: only answered.
+    Start {
+        /// Whether there is a cgroup that it is born in.
+        born_in: bool,
+    },
     /// Set the size of the terminal, also of one that does not exist yet.
     Resize {
         /// Rows.
@@ -46,7 +50,7 @@ impl Request {
     pub fn encode(&self) -> [u8; REQUEST_SIZE] {
         let (kind, first, second) = match *self {
             Self::Report => (0, 0, 0),
-            Self::Start => (1, 0, 0),
+            Self::Start { born_in } => (1, born_in.into(), 0),
             Self::Resize { rows, columns } => (2, rows.into(), columns.into()),
             Self::Signal { number } => (3, number, 0),
             Self::Kill => (4, 0, 0),
@@ -70,7 +74,7 @@ impl Request {
         let size = |number: i32| u16::try_from(number).map_err(|_| Malformed);
         match kind {
             0 => Ok(Self::Report),
-            1 => Ok(Self::Start),
+            1 => Ok(Self::Start { born_in: first != 0 }),
             2 => Ok(Self::Resize { rows: size(first)?, columns: size(second)? }),
             3 => Ok(Self::Signal { number: first }),
             4 => Ok(Self::Kill),

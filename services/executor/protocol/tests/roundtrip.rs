@@ -125,7 +125,7 @@ fn phases() -> impl Strategy<Value = Phase> {
 fn requests() -> impl Strategy<Value = Request> {
     prop_oneof![
         Just(Request::Report),
-        Just(Request::Start),
+        any::<bool>().prop_map(|born_in| Request::Start { born_in }),
         Just(Request::Lend),
         any::<(u16, u16)>().prop_map(|(rows, columns)| Request::Resize { rows, columns }),
         any::<i32>().prop_map(|number| Request::Signal { number }),

@@ -15,6 +15,8 @@ pub struct Child<'a> {
     pub target: Option<Fd>,
     /// The user namespace of a sandbox that is not joined, if it has one.
     pub users: Option<Fd>,
+    /// The cgroup of v2 to enter, if it was not born in it.
+    pub entered: Option<Fd>,
     /// `cgroup.procs` files of the cgroups to join.
     pub cgroups: Received,
     /// For stdout and stderr, in a sandbox that is joined.
@@ -44,10 +46,8 @@ impl Child<'_> {
         {
             return (STEP_JOIN, error);
         }
-        for cgroup in self.cgroups.iter().flatten() {
-            if let Err(error) = sys::write(cgroup, b"0") {
-                return (STEP_CGROUP, error);
-            }
+        if let Err(error) = self.join_cgroups() {
+            return (STEP_CGROUP, error);
         }
         for (number, step) in (0..).zip(self.steps.clone()) {
             let Ok(step) = step else { return (STEP_READ, Errno::INVAL) };
@@ -57,6 +57,12 @@ impl Child<'_> {
         }
         // A plan ends with the program that is executed.
         (STEP_READ, Errno::INVAL)
+    }
+
+    fn join_cgroups(&self) -> Result<()> {
+        let open = |cgroup| sys::open(At::Dir(cgroup), c"cgroup.procs", flag::O_WRONLY, 0);
+        let entered = self.entered.as_ref().map(open).transpose()?;
+        entered.iter().chain(self.cgroups.iter().flatten()).try_for_each(|procs| sys::write(procs, b"0").map(drop))
     }
 
     fn take(&self, step: &Step<'_>) -> Result<()> {

@@ -286,7 +286,7 @@ impl Monitor {
             finish::complete(&self.directory, &self.streams, &exit);
         }
         // Somebody captures. The lock belongs to the open file, which the helper shares: it waits for both.
-        match sys::fork(0) {
+        match sys::fork(0, None) {
             Ok(Fork::Parent(helper)) => self.phase = Phase::Locking(exit, helper),
             Ok(Fork::Child) => {
                 let _ = sys::die_with_parent();
@@ -311,7 +311,7 @@ impl Monitor {
         };
         let done = self.obey(request, descriptors);
         let report = self.report(done.err().map_or(0, |error| error.0));
-        let waits = request == Request::Start && matches!(self.phase, Phase::Starting(..));
+        let waits = matches!(request, Request::Start { .. }) && matches!(self.phase, Phase::Starting(..));
         let lent = self.terminal.as_ref().filter(|_| request == Request::Lend).map(Terminal::master);
         if let Some(Some(connection)) = self.connections.slot(number) {
             if waits {
@@ -325,11 +325,11 @@ impl Monitor {
     fn obey(&mut self, request: Request, descriptors: Received) -> sys::Result<()> {
         match request {
             Request::Report | Request::Lend => Ok(()),
-            Request::Start => {
+            Request::Start { born_in } => {
                 if matches!(self.phase, Phase::Parked) {
                     let users = self.users.take();
                     let Self { directory, streams, size, joins, .. } = self;
-                    self.phase = match start::start(directory, streams, *size, *joins, users, descriptors) {
+                    self.phase = match start::start(directory, streams, *size, *joins, users, (descriptors, born_in)) {
                         Ok(Started { child, status, relays }) => {
                             self.relays = relays;
                             Phase::Starting(child, status)

@@ -41,29 +41,44 @@ pub fn start(
     size: Option<(u16, u16)>,
     joins: bool,
     users: Option<Fd>,
-    descriptors: Received,
+    (mut descriptors, born_in): (Received, bool),
 ) -> Result<Started, (u32, Errno)> {
     let plan = read_plan(directory).map_err(|error| (STEP_READ, error))?;
     let steps = Steps::new(&plan).map_err(|_| (STEP_READ, Errno::INVAL))?;
     let cloning = |error| (STEP_CLONE, error);
     let [ours, theirs] = sys::socket_pair().map_err(cloning)?;
-    let task = |target, cgroups, pipes| Task { steps, target, users, cgroups, pipes, streams, size, status: theirs };
-    if !joins {
-        return match sys::fork(namespace::PID).map_err(cloning)? {
+    let task = |target, entered, cgroups, pipes| Task {
+        steps,
+        target,
+        users,
+        entered,
+        cgroups,
+        pipes,
+        streams,
+        size,
+        status: theirs,
+    };
+    let mut given = descriptors.iter_mut().map(Option::take);
+    let mut next = || given.next().flatten();
+    let target = if joins { Some(next().ok_or((STEP_JOIN, Errno::INVAL))?) } else { None };
+    let cgroup = if born_in { next() } else { None };
+    let cgroups: Received = core::array::from_fn(|_| next());
+    let Some(target) = target else {
+        let (forked, entered) = fork_in(namespace::PID, cgroup).map_err(cloning)?;
+        return match forked {
             Fork::Parent(child) => Ok(Started { child, status: ours, relays: None }),
-            Fork::Child => child::run(&task(None, descriptors, None)),
+            Fork::Child => child::run(&task(None, entered, cgroups, None)),
         };
-    }
-    let mut cgroups = descriptors;
-    let target = cgroups.first_mut().and_then(Option::take).ok_or((STEP_JOIN, Errno::INVAL))?;
+    };
     let (relays, pipes) = match &streams.stderr {
         Some(_) => relays(directory).map_err(cloning).map(|(relays, pipes)| (Some(relays), Some(pipes)))?,
         // All of it goes to the terminal.
         None => (None, None),
     };
-    match fork_into(&target)? {
+    let (forked, entered) = fork_into(&target, cgroup)?;
+    match forked {
         Fork::Parent(child) => Ok(Started { child, status: ours, relays }),
-        Fork::Child => child::run(&task(Some(target), cgroups, pipes)),
+        Fork::Child => child::run(&task(Some(target), entered, cgroups, pipes)),
     }
 }
 
@@ -75,14 +90,26 @@ fn relays(directory: &Fd) -> sys::Result<([Relay; 2], [Fd; 2])> {
 }
 
 /// Forks into the PID namespace of a process; whatever is forked later is in ours again.
-fn fork_into(target: &Fd) -> Result<Fork, (u32, Errno)> {
+fn fork_into(target: &Fd, cgroup: Option<Fd>) -> Result<(Fork, Option<Fd>), (u32, Errno)> {
     let joining = |error| (STEP_JOIN, error);
     let own = sys::own_handle().map_err(joining)?;
     sys::join(target, namespace::PID).map_err(joining)?;
-    let forked = sys::fork(0).map_err(|error| (STEP_CLONE, error));
+    let forked = fork_in(0, cgroup).map_err(|error| (STEP_CLONE, error));
     // It cannot fail. If it did, a later fork would, when that namespace is gone, and that is provided for.
     let _ = sys::join(&own, namespace::PID);
     forked
+}
+
+/// Forks into a cgroup of v2; where that is not to be had, as in one that has all the processes that it may have, answers
+/// with the cgroup that is still to be entered.
+fn fork_in(namespaces: u64, cgroup: Option<Fd>) -> sys::Result<(Fork, Option<Fd>)> {
+    match cgroup {
+        Some(cgroup) => match sys::fork(namespaces, Some(&cgroup)) {
+            Ok(forked) => Ok((forked, None)),
+            Err(_) => Ok((sys::fork(namespaces, None)?, Some(cgroup))),
+        },
+        None => Ok((sys::fork(namespaces, None)?, None)),
+    }
 }
 
 fn read_plan(directory: &Fd) -> sys::Result<Memory> {

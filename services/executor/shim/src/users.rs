@@ -9,7 +9,7 @@ use core::ffi::CStr;
 pub fn make(ids: &[u8], namespaces: u64) -> Result<Fd> {
     let [ours, theirs] = sys::socket_pair()?;
     // Whoever makes a namespace is in it, and there is no way back: so another does.
-    match sys::fork(sys::namespace::USER | namespaces)? {
+    match sys::fork(sys::namespace::USER | namespaces, None)? {
         Fork::Parent(maker) => {
             drop(theirs);
             let made = take_over(&maker, ids, namespaces);

@@ -9,7 +9,6 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -19,13 +18,21 @@ const MONITORS: &str = "monitors";
 const PATIENCE: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(2);
 
+/// How a process comes into the cgroups of a container.
+#[derive(Debug, Default)]
+pub(crate) struct Entrances {
+    /// The cgroup of v2, in which it is born.
+    pub(crate) birth: Option<OwnedFd>,
+    /// `cgroup.procs` of the others, which it joins.
+    pub(crate) joined: Vec<OwnedFd>,
+}
+
 /// The cgroups of this instance. All methods may block.
+#[derive(Clone)]
 pub(crate) struct Cgroups {
     layout: Layout,
     /// Name of the instance's directory in each hierarchy.
     name: String,
-    /// Held while directories that others share are made or removed.
-    shared: Mutex<()>,
 }
 
 impl Cgroups {
@@ -36,7 +43,7 @@ impl Cgroups {
         let controllers = |root: &Path| fs::read_to_string(root.join("cgroup.controllers")).unwrap_or_default();
         let layout = Layout::parse(&mountinfo, controllers);
         tracing::info!(?layout, "cgroups of this host");
-        Ok(Self { layout, name, shared: Mutex::new(()) })
+        Ok(Self { layout, name })
     }
 
     /// Whether a container sees its limits in the unified hierarchy, and nowhere else.
@@ -49,10 +56,7 @@ impl Cgroups {
         let plan = plan::plan(&self.layout, limits);
         let mut warnings = plan.warnings;
         for place in &plan.places {
-            let directory = {
-                let _shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
-                self.make(place, id.as_str())?
-            };
+            let directory = self.make(place, id.as_str())?;
             for setting in &place.settings {
                 apply(&directory, setting, &mut warnings)?;
             }
@@ -87,26 +91,44 @@ impl Cgroups {
         Ok(directory)
     }
 
-    /// Moves a monitor out of the executor's cgroups, which may be limited, and end with the executor.
-    pub(crate) fn adopt_monitor(&self, pid: i32) -> Result<(), Failure> {
-        let _shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
-        for Hierarchy { root, .. } in &self.layout.hierarchies {
-            let parent = root.join(&self.name);
-            let directory = parent.join(MONITORS);
-            make_directory(&parent)?;
-            make_directory(&directory)?;
-            write(&directory.join("cgroup.procs"), &pid.to_string())?;
+    /// Has this thread's children be born in the monitors' cgroups of v1: in the executor's own they may be limited, and
+    /// end with the executor. To move a process from one cgroup to another takes the kernel about a millisecond each.
+    pub(crate) fn adopt_thread(&self) -> Result<(), Failure> {
+        let thread = rustix::thread::gettid().as_raw_nonzero().to_string();
+        for Hierarchy { root, .. } in self.layout.hierarchies.iter().filter(|hierarchy| !hierarchy.unified) {
+            write(&self.monitors(root)?.join("tasks"), &thread)?;
         }
         Ok(())
     }
 
-    /// The `cgroup.procs` files by which a process joins a container's cgroups.
-    pub(crate) fn entrances(&self, id: &ContainerId) -> Result<Vec<OwnedFd>, Failure> {
-        let mut entrances = Vec::new();
-        for directory in self.directories(id.as_str()) {
-            let path = directory.join("cgroup.procs");
-            match OpenOptions::new().write(true).open(&path) {
-                Ok(file) => entrances.push(file.into()),
+    /// The monitors' cgroup of v2, if the host has v2.
+    pub(crate) fn monitors_unified(&self) -> Result<Option<File>, Failure> {
+        let Some(Hierarchy { root, .. }) = self.layout.hierarchies.iter().find(|known| known.unified) else {
+            return Ok(None);
+        };
+        let directory = self.monitors(root)?;
+        let failed = |error| Failure::io(format_args!("opening {}", directory.display()), &error);
+        File::open(&directory).map(Some).map_err(failed)
+    }
+
+    fn monitors(&self, root: &Path) -> Result<PathBuf, Failure> {
+        let parent = root.join(&self.name);
+        let directory = parent.join(MONITORS);
+        make_directory(&parent)?;
+        make_directory(&directory)?;
+        Ok(directory)
+    }
+
+    /// The ways into a container's cgroups.
+    pub(crate) fn entrances(&self, id: &ContainerId) -> Result<Entrances, Failure> {
+        let mut entrances = Entrances::default();
+        for hierarchy in &self.layout.hierarchies {
+            let directory = hierarchy.root.join(&self.name).join(id.as_str());
+            let path = if hierarchy.unified { directory } else { directory.join("cgroup.procs") };
+            let opened = OpenOptions::new().read(hierarchy.unified).write(!hierarchy.unified).open(&path);
+            match opened {
+                Ok(directory) if hierarchy.unified => entrances.birth = Some(directory.into()),
+                Ok(file) => entrances.joined.push(file.into()),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(Failure::io(format_args!("opening {}", path.display()), &error)),
             }
@@ -146,18 +168,6 @@ impl Cgroups {
     /// Kills what is left in a container's cgroups, and removes them.
     pub(crate) fn remove(&self, id: &ContainerId) -> Result<(), Failure> {
         self.directories(id.as_str()).try_for_each(|directory| remove(&directory))
-    }
-
-    /// Removes the directories that the containers share, if they are empty: the host is as we found it. A later
-    /// container makes them again.
-    pub(crate) fn remove_shared(&self) {
-        let _shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
-        for Hierarchy { root, .. } in &self.layout.hierarchies {
-            let parent = root.join(&self.name);
-            // Not empty means in use.
-            let _ = fs::remove_dir(parent.join(MONITORS)).and_then(|()| fs::remove_dir(&parent));
-            let _ = fs::remove_dir(&parent);
-        }
     }
 
     /// The containers that have cgroups.

@@ -11,7 +11,6 @@ use schema::executor::Started;
 use schema::{ContainerId, Failure};
 use shim_protocol::adoption::Adoption;
 use shim_protocol::exit::Exit;
-use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 /// What another monitor needs.
@@ -31,11 +30,9 @@ pub(super) fn adopt(host: &Host, id: &ContainerId, task: &Task) -> Result<(Recor
     let path = host.directory(id);
     let (opened, listener) = directory::reopen(&path)?;
     let started = monitor::spawn(host, id, &task.record.spec, opened, listener, monitor::Task::Adopt)?;
-    let failed = |error: io::Error| Failure::io("watching the monitor", &error);
-    let pid = started.sandbox.pid;
-    let process = Process::open(pid).map_err(failed)?.ok_or_else(|| failed(io::ErrorKind::NotFound.into()))?;
+    let process = started.process.clone();
     let record = Record { monitor: started.sandbox, ..task.record.clone() };
-    let adopted = host.cgroups.adopt_monitor(pid).and_then(|()| started.wait_ready()).and_then(|()| {
+    let adopted = started.wait_ready().and_then(|()| {
         record.write(&path).map_err(|error| Failure::io(format_args!("writing to {}", path.display()), &error))?;
         hand_over(host, id, task, &started)
     });

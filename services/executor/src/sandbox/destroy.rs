@@ -43,6 +43,5 @@ pub(crate) fn clear(host: &Host, id: &ContainerId) -> Result<(), Failure> {
         .map_err(|error| Failure::io(format_args!("removing the record in {}", path.display()), &error))?;
     host.cgroups.remove(id)?;
     directory::remove(&path)?;
-    host.cgroups.remove_shared();
     Ok(())
 }

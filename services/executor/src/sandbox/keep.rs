@@ -128,7 +128,7 @@ impl Keep {
 fn read(Kept { note, descriptors }: Kept) -> Option<(Run, Found)> {
     let Note { run, what: What::Process { master }, .. } = serde_json::from_slice(&note).ok()? else { return None };
     let mut descriptors = descriptors.into_iter();
-    let first = Process::kept(run.pid, descriptors.next()?);
+    let first = Process::of(run.pid, descriptors.next()?);
     let master = if master { descriptors.next().map(Arc::new) } else { None };
     Some((run, Found { first, master }))
 }

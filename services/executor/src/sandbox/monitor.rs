@@ -2,23 +2,25 @@
 
 use super::record::Spec;
 use crate::host::Host;
+use crate::nursery::Order;
+use crate::process::Process;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType, sendmsg, socketpair,
 };
-use rustix::process::{Pid, Resource, prlimit};
 use schema::ContainerId;
 use schema::Failure;
 use schema::common::{IdRange, SandboxRef};
 use shim_protocol::adoption::Adoption;
 use shim_protocol::control::MOST_DESCRIPTORS;
 use shim_protocol::layout;
+use std::ffi::CString;
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::os::fd::{BorrowedFd, OwnedFd};
-use std::os::unix::process::CommandExt;
-use std::process::{Command, Stdio};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 impl Task {
     /// How long a monitor may take to make its namespaces; or to take over, which is a matter of milliseconds: one that
@@ -31,6 +33,7 @@ impl Task {
 /// A monitor that was started, and perhaps is not ready yet.
 pub(super) struct Started {
     pub(super) sandbox: SandboxRef,
+    pub(super) process: Process,
     status: OwnedFd,
     task: Task,
 }
@@ -57,22 +60,25 @@ pub(super) fn spawn(
     let failed = |error: io::Error| Failure::io(format_args!("starting {}", program.path().display()), &error);
     let (status, theirs) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
         .map_err(|error| failed(error.into()))?;
-    let child = Command::new(program.executable())
-        .arg0(program.path())
-        .args([id.short(), name(spec), &flags(spec, task), &id_map(spec)])
-        .env_clear()
-        .current_dir("/")
-        .stdin(Stdio::from(directory))
-        .stdout(Stdio::from(listener))
-        .stderr(Stdio::from(theirs))
-        .spawn()
-        .map_err(failed)?;
-    let pid = i32::try_from(child.id()).map_err(|error| failed(io::Error::other(error)))?;
+    let text = |text: &str| CString::new(text).map_err(|error| failed(error.into()));
+    let path = |path: &Path| CString::new(path.as_os_str().as_bytes()).map_err(|error| failed(error.into()));
+    let arguments = vec![
+        path(program.path())?,
+        text(id.short())?,
+        text(name(spec))?,
+        text(&flags(spec, task))?,
+        text(&id_map(spec))?,
+    ];
     // A container gets the limits of the system, not those that we have set for ourselves.
-    prlimit(Pid::from_raw(pid), Resource::Nofile, host.descriptors).map_err(|error| failed(error.into()))?;
+    let limit = |limit: Option<u64>| limit.unwrap_or(u64::MAX);
+    let files = (limit(host.descriptors.current), limit(host.descriptors.maximum));
+    let descriptors = [directory, listener, theirs];
+    let order = Order { program: path(&program.executable())?, arguments, descriptors, files };
+    let (pid, handle) = host.nursery.spawn(&host.cgroups, order)?;
     // It is our child and not reaped, so the id is its own.
     let start_time = kit::process::start_time(pid).map_err(failed)?;
-    Ok(Started { sandbox: SandboxRef { pid, start_time }, status, task })
+    let process = Process::of(pid, handle);
+    Ok(Started { sandbox: SandboxRef { pid, start_time }, process, status, task })
 }
 
 /// The hostname; or, for people who look at the process list, the container that an exec belongs to.

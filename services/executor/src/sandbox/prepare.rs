@@ -9,7 +9,6 @@ use crate::{cgroup, devices, security};
 use schema::executor::SandboxSpec;
 use schema::security::Security;
 use schema::{ContainerId, Failure};
-use std::io;
 
 /// Bytes of a hostname, at most (sethostname(2)).
 const LONGEST_HOSTNAME: usize = 64;
@@ -72,11 +71,9 @@ fn make(host: &Host, id: &ContainerId, spec: Spec) -> Result<Made, Failure> {
         Spec::Exec { .. } => Vec::new(),
     };
     let started = monitor::spawn(host, id, &spec, opened, listener, monitor::Task::Make)?;
-    let sandbox = started.sandbox;
-    let failed = |error: io::Error| Failure::io("watching the monitor", &error);
-    let monitor = Process::open(sandbox.pid).map_err(failed)?.ok_or_else(|| failed(io::ErrorKind::NotFound.into()))?;
+    let (sandbox, monitor) = (started.sandbox, started.process.clone());
     let record = Record { boot: host.boot.clone(), spec, monitor: sandbox, warnings, first: None, started_at: 0 };
-    let finished = host.cgroups.adopt_monitor(sandbox.pid).and_then(|()| started.wait_ready()).and_then(|()| {
+    let finished = started.wait_ready().and_then(|()| {
         record.write(&path).map_err(|error| Failure::io(format_args!("writing to {}", path.display()), &error))
     });
     if let Err(failure) = finished {

@@ -34,7 +34,6 @@ pub(crate) async fn recover(
             directory::make_all(&host.instance.sandboxes())?;
             let ids = list(&host)?;
             ending::forget_others(&host, &ids);
-            host.cgroups.remove_shared();
             Ok::<_, Failure>(ids)
         })
         .await??
@@ -182,7 +181,7 @@ async fn phase(
             // An end that is not recorded yet is recorded when the monitor ends.
             // A start that was interrupted on our side is going on; asking again only waits for its outcome.
             Ok(Ok(Report { phase: Reported::Starting, .. })) => {
-                let decided = control.request(Request::Start, &[]).await;
+                let decided = control.request(Request::Start { born_in: false }, &[]).await;
                 let decided =
                     decided.map_err(|error| Failure::internal(format_args!("asking a monitor: {error:?}")))?;
                 return phase_of(Arc::clone(host), id.clone(), record, control, decided).await;

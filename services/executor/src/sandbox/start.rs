@@ -4,6 +4,7 @@ use super::record::{Record, Spec};
 use super::rootfs::Rootfs;
 use super::running::Running;
 use super::{directory, prepare};
+use crate::cgroup::Entrances;
 use crate::host::Host;
 use crate::process::Process;
 use crate::security::Confinement;
@@ -11,19 +12,19 @@ use crate::{plan, security, users};
 use schema::common::SandboxRef;
 use schema::executor::{ProcessSpec, Started};
 use schema::{ContainerId, Failure};
+use shim_protocol::control::Request;
 use shim_protocol::layout;
 use std::fs;
 use std::os::fd::OwnedFd;
 
-/// Writes the plan; answers with the descriptors that the monitor needs: PID 1 of the sandbox that an exec joins,
-/// and the entrances of the cgroups.
+/// Writes the plan; answers with what its monitor is to be asked, and the descriptors that go with that.
 pub(super) fn plan(
     host: &Host,
     id: &ContainerId,
     record: &Record,
     process: &ProcessSpec,
     joined: Option<&Running>,
-) -> Result<Vec<OwnedFd>, Failure> {
+) -> Result<(Request, Vec<OwnedFd>), Failure> {
     let rootfs = joined.map_or_else(|| Rootfs::of_parked(record.monitor), Rootfs::of_running)?;
     let group = rootfs.read("etc/group")?;
     let mut user = users::resolve(&process.user, &rootfs.read("etc/passwd")?, &group)?;
@@ -48,11 +49,11 @@ pub(super) fn plan(
     let file = directory::file(&path, layout::PLAN);
     kit::file::write_atomically(&file, &plan)
         .map_err(|error| Failure::io(format_args!("writing {}", file.display()), &error))?;
-    let Some(joined) = joined else { return host.cgroups.entrances(id) };
-    let first = joined.first.duplicate().map_err(|error| Failure::io("handing on a descriptor", &error))?;
-    let mut descriptors = vec![first];
-    descriptors.extend(host.cgroups.entrances(&joined.id)?);
-    Ok(descriptors)
+    let first = joined.map(|joined| joined.first.duplicate()).transpose();
+    let first = first.map_err(|error| Failure::io("handing on a descriptor", &error))?;
+    let Entrances { birth, joined } = host.cgroups.entrances(joined.map_or(id, |joined| &joined.id))?;
+    let request = Request::Start { born_in: birth.is_some() };
+    Ok((request, first.into_iter().chain(birth).chain(joined).collect()))
 }
 
 /// Whether a monitor may have been asked to start a process.

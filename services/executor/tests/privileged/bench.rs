@@ -142,7 +142,9 @@ impl Bench {
     async fn audit(&self) {
         assert_eq!(self.client.list(&self.call()).await, Ok(vec![]));
         assert_eq!(fs::read_dir(self.instance.sandboxes()).unwrap().count(), 0);
-        let cgroups = self.cgroups();
+        let cgroups = self.cgroups().into_iter().flat_map(|cgroup| fs::read_dir(cgroup).unwrap().flatten());
+        let cgroups = cgroups.filter(|entry| entry.path().is_dir() && entry.file_name() != "monitors");
+        let cgroups: Vec<_> = cgroups.map(|entry| entry.path()).collect();
         assert!(cgroups.is_empty(), "{cgroups:?}");
         assert_eq!(children_of(self.executor_pid()), Vec::<u32>::new());
         until("the shelf is empty", || !is_readable(&self.shelf.1)).await;

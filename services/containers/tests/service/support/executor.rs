@@ -40,9 +40,13 @@ fn gone(id: &ContainerId) -> Failure {
 }
 
 impl Server for Executor {
-    async fn prepare(&self, _: &Call, id: ContainerId, _: SandboxSpec) -> Result<Prepared, Failure> {
+    async fn prepare(&self, _: &Call, id: ContainerId, spec: SandboxSpec) -> Result<Prepared, Failure> {
         self.0.enter("executor.prepare", Some(&id)).await?;
-        self.0.require_recorded(&id, "executor.prepare", &["\"phase\": \"starting\""]);
+        if self.0.sandboxes.borrow().contains_key(&id) {
+            let is_same = self.0.made.borrow().get(&id) == Some(&spec);
+            self.0.require(is_same, "prepared in another way", &id);
+        }
+        self.0.made.borrow_mut().insert(id.clone(), spec);
         self.0.sandboxes.borrow_mut().entry(id.clone()).or_insert(Phase::Parked);
         self.0.leave("executor.prepare").await;
         Ok(Prepared {

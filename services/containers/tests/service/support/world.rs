@@ -1,6 +1,6 @@
 //! What the fake workers have, and how they misbehave.
 
-use schema::executor::{Phase, ProcessSpec};
+use schema::executor::{Phase, ProcessSpec, SandboxSpec};
 use schema::filesystem::{Names, Place};
 use schema::image_store::CommitRequest;
 use schema::{ContainerId, Failure};
@@ -14,6 +14,8 @@ use tokio::sync::Notify;
 #[derive(Default)]
 pub(crate) struct World {
     pub(crate) sandboxes: RefCell<BTreeMap<ContainerId, Phase>>,
+    /// What each sandbox was made by, also of those that are gone.
+    pub(crate) made: RefCell<BTreeMap<ContainerId, SandboxSpec>>,
     pub(crate) leases: RefCell<BTreeSet<ContainerId>>,
     pub(crate) layers: RefCell<BTreeSet<ContainerId>>,
     pub(crate) logs: RefCell<BTreeSet<ContainerId>>,
@@ -72,6 +74,14 @@ impl World {
     pub(crate) fn require(&self, is_kept: bool, what: &str, id: &ContainerId) {
         if !is_kept {
             self.violations.borrow_mut().push(format!("{what}: {}", id.short()));
+        }
+    }
+
+    /// The same of a container that may never have had a record.
+    pub(crate) fn require_recorded_if_at_all(&self, id: &ContainerId, step: &str, words: &[&str]) {
+        let boot = self.state.join("boots").join(kit::process::boot_id().unwrap());
+        if [self.state.join("kept"), boot].iter().any(|directory| directory.join(format!("{id}.json")).exists()) {
+            self.require_recorded(id, step, words);
         }
     }
 
@@ -174,6 +184,11 @@ impl World {
         self.executed.borrow().get(id).copied().unwrap_or_default()
     }
 
+    /// What its sandbox was made by.
+    pub(crate) fn sandbox(&self, id: &ContainerId) -> SandboxSpec {
+        self.made.borrow()[id].clone()
+    }
+
     /// What there is of a container: sandbox, lease, layer, log.
     pub(crate) fn has(&self, id: &ContainerId) -> [bool; 4] {
         [
@@ -184,10 +199,17 @@ impl World {
         ]
     }
 
-    pub(crate) fn assert_empty(&self) {
+    /// Waits until no worker has anything: what is removed goes after its users were told.
+    pub(crate) async fn until_empty(&self) {
+        while !self.is_empty() {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Whether no worker has anything.
+    pub(crate) fn is_empty(&self) -> bool {
         self.assert_kept();
         let left = (self.sandboxes.borrow(), self.leases.borrow(), self.layers.borrow(), self.logs.borrow());
-        let counts = [left.0.len(), left.1.len(), left.2.len(), left.3.len(), self.images.borrow().len()];
-        assert_eq!(counts, [0; 5], "sandboxes, leases, layers, logs or images are left\n{}", self.story());
+        [left.0.len(), left.1.len(), left.2.len(), left.3.len(), self.images.borrow().len()] == [0; 5]
     }
 }

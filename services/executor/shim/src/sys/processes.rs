@@ -53,13 +53,17 @@ pub struct Child {
     pub handle: Fd,
 }
 
-/// Forks; `namespaces` are new for the child.
-pub fn fork(namespaces: u64) -> Result<Fork> {
+/// Forks; `namespaces` are new for the child, and a cgroup of v2 is its own from the beginning, if one is given
+/// (CLONE_INTO_CGROUP, Linux 5.7): to join it would take the kernel about a millisecond.
+pub fn fork(namespaces: u64, cgroup: Option<&Fd>) -> Result<Fork> {
     const PIDFD: u64 = 0x1000;
+    const INTO_CGROUP: u64 = 0x2_0000_0000;
     const SIGCHLD: u64 = 17;
     let mut handle = -1i32;
-    // struct clone_args, first version: flags, pidfd, child_tid, parent_tid, exit_signal, stack, its size, tls.
-    let arguments = [namespaces | PIDFD, &raw mut handle as u64, 0, 0, SIGCHLD, 0, 0, 0];
+    let (into, cgroup) = cgroup.map_or((0, 0), |cgroup| (INTO_CGROUP, cgroup.number() as u64));
+    let flags = namespaces | PIDFD | into;
+    // struct clone_args: flags, pidfd, child_tid, parent_tid, exit_signal, stack, its size, tls, set_tid, its size, cgroup.
+    let arguments = [flags, &raw mut handle as u64, 0, 0, SIGCHLD, 0, 0, 0, 0, 0, cgroup];
     match kernel!(CLONE3, arguments.as_ptr(), size_of_val(&arguments))? {
         0 => Ok(Fork::Child),
         pid => Ok(Fork::Parent(Child { pid: pid as i32, handle: Fd(handle) })),

@@ -141,11 +141,11 @@ async fn start_process(
     process: ProcessSpec,
     joined: Option<Running>,
 ) -> Result<Outcome, Failure> {
-    let descriptors = {
+    let (request, descriptors) = {
         let (host, id, record, joined) = (Arc::clone(&host), id.clone(), record.clone(), joined.clone());
         blocking(move || start::plan(&host, &id, &record, &process, joined.as_ref())).await??
     };
-    let report = match control.request(Request::Start, &descriptors).await {
+    let report = match control.request(request, &descriptors).await {
         Ok(report) => report,
         Err(control::Error::Gone) => return Ok(Outcome::MonitorGone),
         Err(control::Error::Unreached) => {

@@ -1,0 +1,94 @@
+//! Sandboxes that stand ready.
+
+use crate::support::executor::exit;
+use crate::support::{Bench, call, spec};
+use schema::ContainerId;
+use schema::containers::{AutoRemove, ContainerSpec};
+use std::time::Duration;
+
+/// With so many at most.
+async fn bench(most: u32) -> Bench {
+    let mut bench = Bench::new().await;
+    std::fs::create_dir_all(bench.instance.config()).unwrap();
+    std::fs::write(bench.instance.config().join("containers.toml"), format!("spares = {most}")).unwrap();
+    bench.service.restart();
+    assert_eq!(bench.client.makes_offers(&call()).await, Ok(most > 0));
+    bench
+}
+
+fn job() -> ContainerSpec {
+    ContainerSpec { auto_remove: AutoRemove::AfterClient, ..spec("job") }
+}
+
+/// Asks until one is offered that stands ready.
+async fn offered(bench: &Bench, spec: &ContainerSpec) -> ContainerId {
+    let id = std::cell::RefCell::new(None);
+    bench
+        .eventually("one stands ready", async || {
+            let offer = bench.client.offer(&call(), spec).await.unwrap();
+            let is_ready = bench.world.has(&offer)[..2] == [true, true];
+            id.replace(is_ready.then_some(offer));
+            is_ready
+        })
+        .await;
+    id.into_inner().unwrap()
+}
+
+#[actix::test]
+async fn a_container_takes_the_sandbox_that_stands_ready() {
+    let bench = bench(2).await;
+    let id = offered(&bench, &job()).await;
+    let made = bench.world.sandbox(&id);
+    bench.client.create(&call(), &id, &job()).await.unwrap();
+    bench.client.start(&call(), id.as_str()).await.unwrap();
+    assert_eq!(bench.world.sandbox(&id), made, "no other was made");
+    assert_eq!(bench.inspect(&id).await.ids, made.ids);
+    assert_eq!(bench.client.list(&call()).await.unwrap().len(), 1, "no user sees the others");
+    let problems = bench.client.check(&call(), false).await.unwrap().problems;
+    assert!(problems.iter().all(|problem| !problem.message.contains("there is none")), "{problems:?}");
+    bench.world.end(&id, exit(0, 0));
+    bench.client.wait(&call(), id.as_str()).await.unwrap();
+    bench.client.remove(&call(), id.as_str(), false).await.unwrap();
+    bench.client.shut_down(&call(), 0).await.unwrap();
+    bench.assert_nothing_left().await;
+}
+
+#[actix::test]
+async fn what_is_created_otherwise_than_it_was_said_gets_a_sandbox_of_its_own() {
+    let bench = bench(1).await;
+    let id = offered(&bench, &job()).await;
+    let other = ContainerSpec { open_stdin: true, hostname: "other".to_owned(), ..job() };
+    bench.client.create(&call(), &id, &other).await.unwrap();
+    bench.client.start(&call(), id.as_str()).await.unwrap();
+    let sandbox = bench.world.sandbox(&id);
+    assert!(sandbox.open_stdin && sandbox.hostname == "other");
+    bench.client.remove(&call(), id.as_str(), true).await.unwrap();
+    bench.client.shut_down(&call(), 0).await.unwrap();
+    bench.assert_nothing_left().await;
+}
+
+#[actix::test]
+async fn there_are_never_more_than_are_wanted_and_none_after_a_restart() {
+    let mut bench = bench(3).await;
+    for number in 0..20 {
+        let terminal = number % 2 == 0;
+        bench.client.offer(&call(), &ContainerSpec { terminal, ..job() }).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    bench.eventually("some stand ready", async || bench.world.made.borrow().len() >= 3).await;
+    // Three that are ready, and those that were offered and not taken.
+    assert!(bench.world.sandboxes.borrow().len() <= 3 + 20, "{}", bench.world.sandboxes.borrow().len());
+    bench.service.restart();
+    bench.eventually("they are gone", async || bench.world.sandboxes.borrow().is_empty()).await;
+    bench.client.shut_down(&call(), 0).await.unwrap();
+    bench.assert_nothing_left().await;
+}
+
+#[actix::test]
+async fn without_the_setting_there_are_none() {
+    let bench = bench(0).await;
+    for _ in 0..3 {
+        bench.client.offer(&call(), &job()).await.unwrap();
+    }
+    assert_eq!(bench.world.made.borrow().len(), 0);
+}
