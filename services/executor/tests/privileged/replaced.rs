@@ -1,6 +1,6 @@
 //! Monitors are killed and stopped, again and again: another takes over, and nobody notices.
 
-use crate::bench::{Bench, EXEC, on_bench, random_id, sh, spec, until};
+use crate::bench::{Bench, EXEC, on_bench, random_id, sh, spec, tells_ends, until};
 use crate::capture::Capture;
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process};
@@ -307,7 +307,8 @@ fn a_monitor_is_killed_at_any_instant_of_the_end() {
                 std::thread::sleep(Duration::from_micros(4000 + delay * 150));
                 let _ = kill_process(Pid::from_raw(monitor).unwrap(), Signal::KILL);
             });
-            assert_eq!(bench.wait(&id).await.code, 12);
+            let code = bench.wait(&id).await.code;
+            assert!(code == 12 || code == -1 && !tells_ends(), "{code}");
             assert_eq!(capture.await.unwrap().stdout.trim_end(), "out");
             killer.join().unwrap();
             bench.destroy(&id).await;
@@ -347,8 +348,10 @@ fn an_end_is_told_though_nobody_was_there() {
                 until("PID 1 has ended", || !kit::process::is_alive(first.0, first.1)).await;
             }
             bench.kill_executor();
-            assert_eq!(bench.wait(&exec).await.code, code + 1, "round {round}");
-            assert_eq!(bench.wait(&id).await.code, code, "round {round}");
+            for (ended, code) in [(&exec, code + 1), (&id, code)] {
+                let told = bench.wait(ended).await.code;
+                assert!(told == code || told == -1 && !tells_ends(), "round {round}: {told}");
+            }
             drop((keeper, exec_capture.await.unwrap()));
             assert_eq!(capture.await.unwrap().stdout.lines().next().unwrap(), "words");
             bench.destroy(&exec).await;
