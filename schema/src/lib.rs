@@ -25,6 +25,7 @@ pub mod instance;
 pub mod link;
 pub mod log_collector;
 pub mod network;
+pub mod passwd;
 mod rpc;
 pub mod security;
 pub mod supervisor;
