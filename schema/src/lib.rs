@@ -29,6 +29,7 @@ pub mod passwd;
 mod rpc;
 pub mod security;
 pub mod supervisor;
+mod text_form;
 pub mod wire;
 
 /// The services of an instance, each with its contract `<name>.capnp`, in the order of their dependencies.
