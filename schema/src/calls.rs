@@ -104,7 +104,7 @@ fn is_name(text: &str) -> bool {
 
 /// Whether a method is one of those.
 pub(crate) fn looks(method: &str) -> bool {
-    LOOKS.contains(&method)
+    LOOKS.contains(method)
 }
 
 /// A call that is being answered; dropped before its end if nobody waits any more.
