@@ -112,6 +112,9 @@ struct Held {
   namespaces @7 :List(Text);     # kinds of namespaces, as /proc names them, that are not the supervisor's
   listens @8 :List(Text);        # file names of unix sockets, and `tcp` with address and port, on which it listens
   excess @9 :List(Text);         # what it has that the manifest does not leave to it, a sentence each; empty: nothing
+  landlock @10 :UInt32;          # version of landlock(7) by whose rules it lives; 0: none. By the supervisor's word: /proc
+                                 # does not tell
+  lacks @11 :List(Text);         # what the manifest holds it by and this kernel cannot, a sentence each
 }
 
 struct LogFile {

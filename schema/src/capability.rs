@@ -110,19 +110,7 @@ impl fmt::Display for Choice {
     }
 }
 
-impl TryFrom<String> for Choice {
-    type Error = Failure;
-
-    fn try_from(text: String) -> Result<Self, Failure> {
-        text.parse()
-    }
-}
-
-impl From<Choice> for String {
-    fn from(choice: Choice) -> Self {
-        choice.to_string()
-    }
-}
+crate::text_form!(Choice);
 
 /// The set that a container has, by Docker's rules, where `usual` is what one has without a word: with ALL among the
 /// added, all but the dropped; with ALL among the dropped, the added alone; else what is added wins over what is dropped.

@@ -25,19 +25,7 @@ macro_rules! text_newtype {
             }
         }
 
-        impl TryFrom<String> for $type {
-            type Error = Failure;
-
-            fn try_from(text: String) -> Result<Self, Failure> {
-                text.parse()
-            }
-        }
-
-        impl From<$type> for String {
-            fn from(value: $type) -> Self {
-                value.0
-            }
-        }
+        $crate::text_form!($type);
     };
 }
 

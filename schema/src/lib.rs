@@ -25,9 +25,11 @@ pub mod instance;
 pub mod link;
 pub mod log_collector;
 pub mod network;
+pub mod passwd;
 mod rpc;
 pub mod security;
 pub mod supervisor;
+mod text_form;
 pub mod wire;
 
 /// The services of an instance, each with its contract `<name>.capnp`, in the order of their dependencies.

@@ -246,19 +246,7 @@ impl fmt::Display for Access {
     }
 }
 
-impl TryFrom<String> for Access {
-    type Error = Failure;
-
-    fn try_from(text: String) -> Result<Self, Failure> {
-        text.parse()
-    }
-}
-
-impl From<Access> for String {
-    fn from(access: Access) -> Self {
-        access.to_string()
-    }
-}
+crate::text_form!(Access);
 
 /// A limit of each process (setrlimit(2)); `u64::MAX` is none.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

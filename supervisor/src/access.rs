@@ -10,7 +10,7 @@ use crate::sockets::{self, Guests};
 use kit::access::Door;
 use rustix::fs::{Mode, OFlags};
 use schema::access::{Policy, Project};
-use schema::{Failure, Instance};
+use schema::{Failure, Instance, passwd};
 use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -45,20 +45,12 @@ impl Names {
     }
 
     fn user(&self, name: &str) -> Option<u32> {
-        number(&self.passwd, name)
+        passwd::user(&self.passwd, name).map(|user| user.uid)
     }
 
     fn group(&self, name: &str) -> Option<u32> {
-        number(&self.group, name)
+        passwd::group(&self.group, name)
     }
-}
-
-/// The third field of the line that begins with a name: passwd(5), group(5).
-fn number(text: &str, name: &str) -> Option<u32> {
-    text.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        (fields.next() == Some(name)).then(|| fields.nth(1)?.parse().ok()).flatten()
-    })
 }
 
 /// What is done about access in an instance.

@@ -1,5 +1,6 @@
 //! What the processes of this instance hold, by the kernel's word, beside what the manifest leaves to them.
 
+use crate::landlock;
 use crate::launch::Launcher;
 use crate::privileges::Network;
 use kit::users::User;
@@ -27,13 +28,17 @@ pub(crate) struct Grant {
     new_privileges: bool,
     /// Whether its system calls are filtered.
     filtered: bool,
+    /// Whether rules of Landlock hold for it.
+    landlocked: bool,
+    /// By which version, 0 if by none: the kernel tells nobody.
+    landlock: u32,
     /// Namespaces that have to be its own.
     own: Vec<&'static str>,
 }
 
 impl Grant {
     /// What a service is started with.
-    pub(crate) fn of(launcher: &Launcher) -> Self {
+    pub(crate) fn of(launcher: &Launcher, landlock: u32) -> Self {
         let (definition, user) = (&launcher.plan.definition, launcher.user());
         let own = [("mnt", user.is_some()), ("net", definition.network == Network::None)];
         Self {
@@ -42,6 +47,8 @@ impl Grant {
             capabilities: (!definition.capabilities.are_all()).then_some(definition.capabilities.0),
             new_privileges: definition.new_privileges,
             filtered: definition.calls().is_some(),
+            landlocked: definition.is_landlocked(),
+            landlock,
             own: own.into_iter().filter_map(|(kind, own)| own.then_some(kind)).collect(),
         }
     }
@@ -76,6 +83,15 @@ impl Grant {
         }
         excess
     }
+
+    /// What is to hold a process of the service, and does not. Pure.
+    fn lacks(&self, kernel: Result<u32, &str>) -> Vec<String> {
+        if !self.landlocked || self.landlock > 0 {
+            return Vec::new();
+        }
+        let why = kernel.err().unwrap_or("it was started when the kernel had no Landlock");
+        vec![format!("no rules of Landlock: {why}")]
+    }
 }
 
 /// Looks at the supervisor, its keeper, the processes of services, and all monitors. Those that end meanwhile are left
@@ -92,8 +108,8 @@ pub(crate) fn audit(instance: &Instance, services: &[(i32, Grant)]) -> io::Resul
     }
     for (pid, grant) in services {
         if let Some((held, set)) = host.held(*pid, grant.service.clone()) {
-            let excess = grant.excess(&held, set);
-            found.push(Held { excess, ..held });
+            let (excess, lacks) = (grant.excess(&held, set), grant.lacks(landlock::version()));
+            found.push(Held { landlock: grant.landlock, excess, lacks, ..held });
         }
     }
     for (pid, id) in monitors(instance)? {
@@ -140,8 +156,10 @@ impl Host {
             no_new_privileges: threads.iter().all(|thread| thread.no_new_privileges),
             seccomp: threads.iter().all(|thread| thread.seccomp),
             namespaces: namespaces.map(str::to_owned).collect(),
+            landlock: 0,
             listens: self.listens(&directory),
             excess: Vec::new(),
+            lacks: Vec::new(),
         };
         Some((held, set))
     }
@@ -270,8 +288,14 @@ mod tests {
             capabilities: Some(0),
             new_privileges: false,
             filtered: true,
+            landlocked: true,
+            landlock: 0,
             own: vec!["mnt", "net"],
         };
+        let none = "the kernel has no Landlock";
+        assert_eq!(grant.lacks(Err(none)), [format!("no rules of Landlock: {none}")]);
+        assert_eq!(Grant { landlock: 2, ..grant.clone() }.lacks(Err(none)), [""; 0]);
+        assert_eq!(Grant { landlocked: false, ..grant.clone() }.lacks(Err(none)), [""; 0]);
         let held = Held {
             uid: 7,
             gid: 8,

@@ -1,6 +1,7 @@
 //! What a child gives up before it becomes a service. All of this runs between fork and exec: it allocates nothing, and
 //! takes no lock.
 
+use crate::landlock::Rules;
 use crate::view::{Step, View};
 use kit::users::User;
 use nix::sched::CloneFlags;
@@ -26,6 +27,8 @@ use std::rc::Rc;
 pub(crate) struct Confinement {
     /// None: all that the supervisor sees.
     pub(crate) view: Option<View>,
+    /// By which it uses what it sees; none: by modes and owners alone.
+    pub(crate) rules: Option<Rules>,
     /// None: the supervisor's.
     pub(crate) network: Option<Rc<OwnedFd>>,
     /// None: root.
@@ -50,13 +53,18 @@ fn doing<T>(what: &'static [u8], done: Result<T, Errno>) -> Result<T, Failed> {
 impl Confinement {
     /// Confines this process, but for its system calls.
     pub(crate) fn apply(&self) -> Result<(), Failed> {
-        let Self { view, network, user, capabilities, no_new_privileges, files, filter: _ } = self;
+        let Self { view, rules, network, user, capabilities, no_new_privileges, files, filter: _ } = self;
         if let Some(network) = network {
             let kind = Some(LinkNameSpaceType::Network);
             doing(b"entering the empty network", move_into_link_name_space(network.as_fd(), kind))?;
         }
         if let Some(view) = view {
             see(view)?;
+        }
+        // After the last mount, which they forbid, and before the capability is given up that it takes to do so without
+        // renouncing new privileges.
+        if let Some(rules) = rules {
+            doing(b"taking on the rules of Landlock", rules.take_on())?;
         }
         if let Some(files) = files {
             let inherited = rustix::process::getrlimit(Resource::Nofile).maximum;

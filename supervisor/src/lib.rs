@@ -18,6 +18,7 @@ mod duration;
 mod events;
 mod handover;
 mod keeper;
+mod landlock;
 mod launch;
 mod libexec;
 mod lifecycle;
@@ -45,13 +46,21 @@ mod view;
 use arguments::{Arguments, Role};
 use schema::Failure;
 use std::ffi::OsString;
+use std::io::Write;
 
 /// Version of the program.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
+/// The argument by which it only says, as JSON, what the kernel lacks.
+const PROBE: &str = "--probe";
+
 /// Runs the program with these arguments, until an ordered shut-down.
 pub fn run(arguments: impl Iterator<Item = OsString>) -> Result<(), Failure> {
-    let arguments = Arguments::parse(arguments)?;
+    let arguments: Vec<OsString> = arguments.collect();
+    if arguments == [PROBE] {
+        return probe();
+    }
+    let arguments = Arguments::parse(arguments.into_iter())?;
     match arguments.role {
         Role::Keeper => keeper::run(&arguments),
         Role::Supervisor => supervise::run(&arguments),
@@ -65,4 +74,10 @@ pub fn one_line(failure: &Failure) -> String {
         hint => format!("{}; {hint}", failure.message),
     };
     text.replace('\n', " ")
+}
+
+/// Says whether Landlock can hold services, and why not if so.
+fn probe() -> Result<(), Failure> {
+    let found = serde_json::json!({ "landlock": landlock::version().err() });
+    writeln!(std::io::stdout(), "{found}").map_err(|error| Failure::io("writing what was found", &error))
 }

@@ -3,7 +3,7 @@
 use crate::drop_ins::DropIn;
 use crate::duration;
 use crate::limits::Limits;
-use crate::privileges::{Calls, Capabilities, Network};
+use crate::privileges::{Calls, Capabilities, Landlock, Network};
 use crate::restart::Policy;
 use schema::Failure;
 use serde::Deserialize;
@@ -55,6 +55,8 @@ pub(crate) struct Definition {
     pub(crate) new_privileges: bool,
     #[serde(default)]
     pub(crate) seccomp: Calls,
+    #[serde(default)]
+    pub(crate) landlock: Option<Landlock>,
     #[serde(default)]
     pub(crate) sees: Vec<String>,
     #[serde(default)]
@@ -178,6 +180,11 @@ impl Definition {
         self.seccomp.list(self.new_privileges)
     }
 
+    /// Whether it is to be under rules of Landlock: a service that sees everything has none to follow.
+    pub(crate) fn is_landlocked(&self) -> bool {
+        self.user.is_some() && self.landlock.unwrap_or_default() == Landlock::Sees
+    }
+
     fn check(&self, where_from: Executable) -> Result<(), String> {
         let Self { name, interface, executable, restart: Policy { backoff, .. }, .. } = self;
         if !is_name(name) {
@@ -204,7 +211,7 @@ impl Definition {
     }
 
     fn check_privileges(&self) -> Result<(), String> {
-        let Self { name, user, capabilities, sees, shares, new_privileges, seccomp, .. } = self;
+        let Self { name, user, capabilities, sees, shares, new_privileges, seccomp, landlock, .. } = self;
         if user.as_deref().is_some_and(|user| user.is_empty() || user.contains([':', '\n', '\0'])) {
             return Err(format!("service {name:?}: user {user:?} is not a name"));
         }
@@ -213,6 +220,9 @@ impl Definition {
         }
         if user.is_none() && !(sees.is_empty() && shares.is_empty()) {
             return Err(format!("service {name:?}: it runs as root and sees everything: sees and shares need a user"));
+        }
+        if user.is_none() && *landlock == Some(Landlock::Sees) {
+            return Err(format!("service {name:?}: it runs as root and sees everything: landlock needs a user"));
         }
         if *new_privileges && matches!(seccomp, Calls::Listed(_)) {
             return Err(format!(

@@ -29,6 +29,17 @@ pub(crate) enum Network {
     None,
 }
 
+/// Whether the rules of Landlock hold for a service that sees a part of the host.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Landlock {
+    /// Those that follow from what it sees.
+    #[default]
+    Sees,
+    /// None.
+    None,
+}
+
 /// Which list of system calls holds for a service.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Calls {

@@ -1,8 +1,7 @@
 //! The actor of one service: carries out what its life cycle wants.
 
 use crate::audit::Grant;
-use crate::cage::Cage;
-use crate::launch::{Launcher, Plan};
+use crate::launch::{Launched, Launcher, Plan};
 use crate::lifecycle::{Action, Lifecycle};
 use crate::manifest::Definition;
 use crate::notify::{Inbox, Notice};
@@ -47,6 +46,8 @@ pub(crate) struct Service {
 struct Process {
     pid: Pid,
     pidfd: Rc<AsyncFd<Watched>>,
+    /// The version of Landlock by whose rules it lives; 0: none.
+    landlock: u32,
     started: Instant,
     /// What it was called for, as it tells it.
     calls: BTreeMap<String, Count>,
@@ -95,19 +96,20 @@ impl Service {
         if let Some(trial) = &mut self.trial {
             trial.starts();
         }
-        match self.launcher.launch().and_then(|(child, cage)| self.adopt(child, cage, context)) {
+        match self.launcher.launch().and_then(|launched| self.adopt(launched, context)) {
             Ok(()) => None,
             Err(error) => self.has_ended(format!("cannot be started: {error}")),
         }
     }
 
-    fn adopt(&mut self, child: Child, cage: Cage, context: &mut Context<Self>) -> io::Result<()> {
-        let Child { pid, pidfd } = child;
+    fn adopt(&mut self, launched: Launched, context: &mut Context<Self>) -> io::Result<()> {
+        let Launched { child: Child { pid, pidfd }, cage, landlock } = launched;
         tracing::info!(service = self.name(), pid = pid.as_raw_nonzero(), "started");
         let pidfd = Rc::new(watch(pidfd).inspect_err(|_| abandon(pid))?);
         self.process = Some(Process {
             pid,
             pidfd: Rc::clone(&pidfd),
+            landlock,
             started: Instant::now(),
             calls: BTreeMap::new(),
             connections: 0,
@@ -415,7 +417,7 @@ impl Handler<Granted> for Service {
 
     fn handle(&mut self, _: Granted, _: &mut Self::Context) -> Self::Result {
         let process = self.process.as_ref();
-        Ok(process.map(|process| (process.pid.as_raw_nonzero().get(), Grant::of(&self.launcher))))
+        Ok(process.map(|process| (process.pid.as_raw_nonzero().get(), Grant::of(&self.launcher, process.landlock))))
     }
 }
 

@@ -12,7 +12,7 @@ use crate::manifest::Manifest;
 use crate::replacement::Replacements;
 use crate::service::{Service, Stop};
 use crate::silence::Activity;
-use crate::{VERSION, access, libexec, predecessor, silence, users};
+use crate::{VERSION, access, landlock, libexec, predecessor, silence, users};
 use actix::{Actor, Addr};
 use futures::future::join_all;
 use kit::access::Door;
@@ -61,6 +61,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let manifest = sources.in_effect()?;
     let keeper = keeper().map_err(failed("watching the keeper"))?;
     tracing::info!(version = VERSION, restarts = handover.past.restarts, "starting");
+    if let Err(why) = landlock::version() {
+        tracing::warn!(why, "services are held by what they see alone, and by no rules of Landlock");
+    }
     // Not by what drop-ins say, which may change while others run.
     let places = Manifest::load(arguments.manifest.as_deref())?;
     let users = users::resolve(&places, &instance)?;

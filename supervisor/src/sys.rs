@@ -198,6 +198,67 @@ fn write_digits(space: &mut [u8], mut number: u32) {
     }
 }
 
+/// What a ruleset of Landlock forbids, unless a rule allows it: `struct landlock_ruleset_attr`.
+#[repr(C)]
+#[derive(Debug)]
+pub(crate) struct Handled {
+    pub(crate) files: u64,
+    pub(crate) network: u64,
+    pub(crate) scopes: u64,
+}
+
+/// `struct landlock_path_beneath_attr`.
+#[repr(C, packed)]
+struct Beneath {
+    allowed: u64,
+    descriptor: RawFd,
+}
+
+const VERSION_OF_RULESETS: u32 = 1;
+const RULE_PATH_BENEATH: u32 = 1;
+
+/// The version of landlock(7) that the kernel has.
+pub(crate) fn ruleset_version() -> Result<u32, Errno> {
+    // SAFETY: with this flag, the kernel reads nothing.
+    let answer = unsafe {
+        libc::syscall(libc::SYS_landlock_create_ruleset, ptr::null::<Handled>(), 0_usize, VERSION_OF_RULESETS)
+    };
+    u32::try_from(answer).map_err(|_| last_errno())
+}
+
+/// Makes a ruleset in which nothing is allowed yet.
+pub(crate) fn make_ruleset(handled: &Handled) -> io::Result<OwnedFd> {
+    // SAFETY: the kernel reads as many bytes as are said; those that it does not know have to be zero, and may be.
+    let answer = unsafe {
+        libc::syscall(libc::SYS_landlock_create_ruleset, ptr::from_ref(handled), size_of::<Handled>(), 0_u32)
+    };
+    let descriptor = RawFd::try_from(answer).ok().filter(|descriptor| *descriptor >= 0);
+    let descriptor = descriptor.ok_or_else(io::Error::last_os_error)?;
+    // SAFETY: the kernel has just made it, for nobody else.
+    Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
+}
+
+/// Allows this with what lies beneath a path, or with the file that it is.
+pub(crate) fn allow_beneath(ruleset: &OwnedFd, path: BorrowedFd<'_>, allowed: u64) -> io::Result<()> {
+    let rule = Beneath { allowed, descriptor: path.as_raw_fd() };
+    // SAFETY: the rule is of the kind that is said, and lives longer than the call.
+    let answer = unsafe {
+        libc::syscall(libc::SYS_landlock_add_rule, ruleset.as_raw_fd(), RULE_PATH_BENEATH, ptr::from_ref(&rule), 0_u32)
+    };
+    if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Puts this thread, and what comes of it, under a ruleset.
+pub(crate) fn restrict(ruleset: &OwnedFd, flags: u32) -> Result<(), Errno> {
+    // SAFETY: the kernel is given numbers alone.
+    let answer = unsafe { libc::syscall(libc::SYS_landlock_restrict_self, ruleset.as_raw_fd(), flags) };
+    if answer == 0 { Ok(()) } else { Err(last_errno()) }
+}
+
+fn last_errno() -> Errno {
+    Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::IO)
+}
+
 /// A child that has ended, with its status as wait(2) tells it. It stays to be reaped. None if none has.
 pub(crate) fn ended_child() -> io::Result<Option<(Pid, i32)>> {
     let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;

@@ -3,7 +3,7 @@
 
 use crate::manifest::Manifest;
 use kit::users::User;
-use schema::{Failure, Instance};
+use schema::{Failure, Instance, passwd};
 use std::collections::BTreeMap;
 use std::fs;
 
@@ -21,8 +21,8 @@ pub(crate) fn resolve(manifest: &Manifest, instance: &Instance) -> Result<Users,
     let read =
         |path: &str| fs::read_to_string(path).map_err(|error| Failure::io(format_args!("reading {path}"), &error));
     // Users of services are in the file, wherever those of people are.
-    let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
-    let users = choose(manifest, &passwd, instance.number())?;
+    let text = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let users = choose(manifest, &text, instance.number())?;
     let (uids, gids) = (read("/proc/self/uid_map")?, read("/proc/self/gid_map")?);
     match users.iter().find(|(_, user)| !is_mapped(&uids, user.uid) || !is_mapped(&gids, user.gid)) {
         Some((service, user)) => Err(Failure::invalid(format_args!(
@@ -34,12 +34,13 @@ pub(crate) fn resolve(manifest: &Manifest, instance: &Instance) -> Result<Users,
     }
 }
 
-fn choose(manifest: &Manifest, passwd: &str, instance: u32) -> Result<Users, Failure> {
+fn choose(manifest: &Manifest, text: &str, instance: u32) -> Result<Users, Failure> {
     let mut users = Users::new();
     for (index, service) in (1..).zip(manifest.services.iter().filter(|service| service.user.is_some())) {
         let name = service.user.as_deref().unwrap_or_default();
         let number = FIRST + instance * OF_ONE + index;
-        let user = find(passwd, name).unwrap_or(User { uid: number, gid: number });
+        let found = passwd::user(text, name).map(|found| User { uid: found.uid, gid: found.gid });
+        let user = found.unwrap_or(User { uid: number, gid: number });
         if user.uid == 0 || user.gid == 0 {
             return Err(Failure::invalid(format_args!("{}: user {name} is root", service.name))
                 .hint("leave the key `user` out for a service that has to be root"));
@@ -47,18 +48,6 @@ fn choose(manifest: &Manifest, passwd: &str, instance: u32) -> Result<Users, Fai
         users.insert(service.name.clone(), user);
     }
     Ok(users)
-}
-
-/// The entry of a name in passwd(5).
-fn find(passwd: &str, name: &str) -> Option<User> {
-    passwd.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        if fields.next() != Some(name) {
-            return None;
-        }
-        let (uid, gid) = (fields.nth(1)?.parse().ok()?, fields.next()?.parse().ok()?);
-        Some(User { uid, gid })
-    })
 }
 
 /// Whether a user namespace has this number, by its map (user_namespaces(7)).

@@ -29,6 +29,16 @@ pub(crate) struct View {
     pub(crate) place: CString,
     /// In this order; paths are below `place`.
     pub(crate) steps: Vec<Step>,
+    /// The things themselves, as the host has them.
+    pub(crate) things: Vec<Thing>,
+}
+
+/// A part of the host.
+#[derive(Debug)]
+pub(crate) struct Thing {
+    pub(crate) path: PathBuf,
+    pub(crate) how: Use,
+    pub(crate) is_directory: bool,
 }
 
 /// One thing to do.
@@ -42,7 +52,7 @@ pub(crate) enum Step {
 
 /// What may be done with a thing that is seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Use {
+pub(crate) enum Use {
     Read,
     Execute,
     Device,
@@ -181,7 +191,12 @@ impl Found {
                 steps.push(Step::Link { content: c_string(real)?, at: at(name)? });
             }
         }
-        Ok(View { place: c_string(place)?, steps })
+        let thing = |(path, (how, is_directory)): (&PathBuf, &(Use, bool))| Thing {
+            path: path.clone(),
+            how: *how,
+            is_directory: *is_directory,
+        };
+        Ok(View { place: c_string(place)?, steps, things: self.things.iter().map(thing).collect() })
     }
 }
 

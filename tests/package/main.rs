@@ -53,7 +53,7 @@ fn deliver(machine: &Machine, version: &str) -> String {
 fn verify_units(machine: &Machine) {
     let units = machine.path("tmp/units");
     fs::create_dir(&units).unwrap();
-    let files: Vec<PathBuf> = ["cctl.service", "cctl-containers.service"]
+    let files: Vec<PathBuf> = ["cctl.service", "cctl-containers.service", "cctl-metrics.service"]
         .iter()
         .map(|name| {
             let text = fs::read_to_string(machine.path("lib/systemd/system").join(name)).unwrap();
@@ -70,6 +70,40 @@ fn verify_units(machine: &Machine) {
 /// The process that systemd has started.
 fn main_process(machine: &Machine) -> String {
     machine.run(&["systemctl", "show", "--property=MainPID", "--value", "cctl"]).ok()
+}
+
+/// The services that are users of their own, and these.
+const USERS: [(&str, &str); 3] =
+    [("image-store", "cctl-images"), ("log-collector", "cctl-logs"), ("containers", "cctl-containers")];
+
+/// The services run as the users that the package has made, their state is these users', and nobody holds too much.
+fn users_are_named(machine: &Machine) {
+    let audit = machine.run(&["cctl", "system", "audit", "--format", "{{.Process}} {{.UID}}"]).ok();
+    for (service, user) in USERS {
+        let uid = machine.run(&["id", "-u", user]).ok();
+        assert!(audit.lines().any(|line| *line == format!("{service} {uid}")), "{service} {uid}: {audit}");
+        assert_eq!(
+            machine.run(&["stat", "-c", "%U:%G", &format!("/var/lib/cctl/{service}")]).ok(),
+            format!("{user}:{user}")
+        );
+    }
+}
+
+/// The unit that serves figures does so, as somebody who may only look.
+fn figures_are_served(machine: &Machine) {
+    machine.run(&["systemctl", "start", "cctl-metrics"]).ok();
+    let figures = "exec 3<>/dev/tcp/127.0.0.1/9323; printf 'GET /metrics HTTP/1.0\\r\\nHost: localhost\\r\\n\\r\\n' >&3; cat <&3";
+    eventually("all figures are there", || {
+        let page = machine.run(&["bash", "-c", figures]).stdout;
+        let has = |line: &str| page.contains(line);
+        let up = has("cctl_service_up{service=\"executor\"} 1") && has("cctl_containers_up 1");
+        (up && has("cctl_service_calls_total{")).then_some(())
+    });
+    let process = machine.run(&["systemctl", "show", "--property=MainPID", "--value", "cctl-metrics"]).ok();
+    let status = machine.run(&["cat", &format!("/proc/{process}/status")]).ok();
+    let uid = status.lines().find_map(|line| line.strip_prefix("Uid:\t")).unwrap();
+    assert!(!uid.starts_with("0\t"), "{uid}");
+    machine.run(&["systemctl", "stop", "cctl-metrics"]).ok();
 }
 
 fn is_active(machine: &Machine, unit: &str) -> bool {
@@ -94,6 +128,8 @@ fn under_systemd_containers_outlive_whatever_becomes_of_the_unit() {
     let (first, second) = (deliver(&machine, "1.0-1"), deliver(&machine, "1.0-2"));
     machine.run(&["dpkg", "-i", &first]).ok();
     assert!(is_active(&machine, "cctl") && is_active(&machine, "cctl-containers"), "installed, it runs");
+    users_are_named(&machine);
+    figures_are_served(&machine);
     assert!(named(&machine, "cctl-keeper").contains(&main_process(&machine)));
     fs::write(machine.path("tmp/base.tar"), base_image()).unwrap();
     machine.run(&["cctl", "import", "/tmp/base.tar", "base"]).ok();
@@ -183,6 +219,10 @@ fn it_is_installed_upgraded_removed_and_purged() {
     }
     assert_eq!(machine.programs(), Vec::<String>::new());
     verify_units(&machine);
+    // As a host is on which cctl was installed without a package.
+    for user in USERS.map(|(_, user)| user) {
+        machine.run(&["deluser", "--quiet", user]).ok();
+    }
 
     // The host has what it needs, and a container runs from it.
     assert!(machine.run(&["cctl", "system", "doctor"]).ok().contains("0 problems"));
@@ -230,6 +270,7 @@ fn it_is_installed_upgraded_removed_and_purged() {
         "1.0-2 install ok installed"
     );
     assert_eq!(machine.run(&began).ok(), began_before, "the container is the same");
+    users_are_named(&machine);
     let programs = machine.programs();
     let old: Vec<_> = programs.iter().filter(|program| program.ends_with(" (deleted)")).collect();
     assert!(old.iter().all(|program| program.contains("/cctl-shim")), "monitors alone are of before: {programs:?}");

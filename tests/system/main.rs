@@ -3,6 +3,7 @@
 
 mod doctor;
 mod privileges;
+mod users;
 
 use harness::{Instance, eventually};
 use std::collections::BTreeSet;

@@ -83,6 +83,8 @@ fn each_process_holds_what_the_manifest_says_and_no_more() {
         let own = |kind: &str| row["namespaces"].as_array().unwrap().contains(&Value::from(kind));
         assert_eq!(own("net"), key(name, "network") == Some("\"none\""), "{row}");
         assert_eq!(own("mnt"), key(name, "user").is_some(), "{row}");
+        // The kernel does not tell; that it does what is said is tested where the rules are made.
+        assert_eq!(row["landlock"].as_u64().unwrap() > 0, key(name, "user").is_some(), "{row}");
         if key(name, "user").is_some() {
             assert_ne!(uid, "0");
             users.insert(uid);

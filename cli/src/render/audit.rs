@@ -34,14 +34,28 @@ pub(crate) fn listing(processes: &[Held]) -> Result<Listing> {
         ("Capabilities", "CAPABILITIES"),
         ("NoNewPrivileges", "NO NEW PRIVILEGES"),
         ("Seccomp", "SECCOMP"),
+        ("Landlock", "LANDLOCK"),
         ("Namespaces", "NAMESPACES"),
         ("Listens", "LISTENS"),
         ("Excess", "EXCESS"),
+        ("Lacks", "LACKS"),
     ];
     let mut listing = Listing::new(HEADINGS, ["Process"]);
     for held in processes {
-        let Held { process, pid, uid, gid, capabilities, no_new_privileges, seccomp, namespaces, listens, excess } =
-            held;
+        let Held {
+            process,
+            pid,
+            uid,
+            gid,
+            capabilities,
+            no_new_privileges,
+            seccomp,
+            namespaces,
+            listens,
+            excess,
+            landlock,
+            lacks,
+        } = held;
         listing.push(&json!({
             "Process": process,
             "PID": pid,
@@ -50,9 +64,11 @@ pub(crate) fn listing(processes: &[Held]) -> Result<Listing> {
             "Capabilities": words(capabilities),
             "NoNewPrivileges": no_new_privileges,
             "Seccomp": seccomp,
+            "Landlock": landlock,
             "Namespaces": words(namespaces),
             "Listens": words(listens),
             "Excess": excess.join("; "),
+            "Lacks": lacks.join("; "),
         }))?;
     }
     Ok(listing)
@@ -66,19 +82,21 @@ pub(crate) fn table(processes: &[Held]) -> String {
         "UID",
         "NEW PRIVILEGES",
         "SECCOMP",
+        "LANDLOCK",
         "OWN NAMESPACES",
         "LISTENS",
         "CAPABILITIES",
     ]);
     let Some(first) = processes.first() else { return table.render() };
     for held in processes {
-        let Held { process, pid, uid, no_new_privileges, seccomp, namespaces, listens, .. } = held;
+        let Held { process, pid, uid, no_new_privileges, seccomp, landlock, namespaces, listens, .. } = held;
         table.row([
             process.clone(),
             pid.to_string(),
             uid.to_string(),
             if *no_new_privileges { "never" } else { "possible" }.to_owned(),
             if *seccomp { "filter" } else { "none" }.to_owned(),
+            if *landlock > 0 { format!("v{landlock}") } else { "none".to_owned() },
             words(namespaces),
             sockets(listens),
             capabilities(held, first),
@@ -101,13 +119,14 @@ mod tests {
             uid: 7,
             no_new_privileges: true,
             seccomp: true,
+            landlock: 7,
             namespaces: vec!["mnt".into(), "net".into()],
             listens: vec!["a.sock".into()],
             ..Held::default()
         };
         let text = table(&[root, service]);
         let lines: Vec<Vec<&str>> = text.lines().skip(1).map(|line| line.split_whitespace().collect()).collect();
-        assert_eq!(lines[0], ["supervisor", "1", "0", "possible", "none", "none", "none", "all"]);
-        assert_eq!(lines[1], ["a", "2", "7", "never", "filter", "mnt,net", "a.sock", "none"]);
+        assert_eq!(lines[0], ["supervisor", "1", "0", "possible", "none", "none", "none", "none", "all"]);
+        assert_eq!(lines[1], ["a", "2", "7", "never", "filter", "v7", "mnt,net", "a.sock", "none"]);
     }
 }

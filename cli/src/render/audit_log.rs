@@ -5,6 +5,7 @@ use super::text::one_line;
 use super::time::rfc3339;
 use crate::error::Result;
 use schema::audit::AuditRecord;
+use schema::passwd;
 use serde_json::json;
 use std::collections::BTreeMap;
 
@@ -17,14 +18,9 @@ impl Users {
         Self::parse(&std::fs::read_to_string("/etc/passwd").unwrap_or_default())
     }
 
-    fn parse(passwd: &str) -> Self {
-        let entry = |line: &str| {
-            let mut fields = line.split(':');
-            let name = fields.next()?.to_owned();
-            Some((fields.nth(1)?.parse().ok()?, name))
-        };
+    fn parse(text: &str) -> Self {
         // The first name of a number is the one that is shown.
-        Self(passwd.lines().rev().filter_map(entry).collect())
+        Self(passwd::users(text).rev().map(|user| (user.uid, user.name.to_owned())).collect())
     }
 
     /// The number of a user, by name or number.

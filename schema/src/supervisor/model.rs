@@ -84,6 +84,10 @@ pub struct Held {
     pub listens: Vec<String>,
     /// What it has that the manifest does not leave to it.
     pub excess: Vec<String>,
+    /// Version of landlock(7) by whose rules it lives; 0: none. By the supervisor's word: /proc does not tell.
+    pub landlock: u32,
+    /// What the manifest holds it by and this kernel cannot.
+    pub lacks: Vec<String>,
 }
 
 /// How far a service is.

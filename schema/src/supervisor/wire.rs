@@ -131,12 +131,26 @@ impl Wire for Held {
             namespaces: texts(reader.get_namespaces())?,
             listens: texts(reader.get_listens())?,
             excess: texts(reader.get_excess())?,
+            landlock: reader.get_landlock(),
+            lacks: texts(reader.get_lacks())?,
         })
     }
 
     fn write(&self, mut builder: held::Builder<'_>) {
-        let Self { process, pid, uid, gid, capabilities, no_new_privileges, seccomp, namespaces, listens, excess } =
-            self;
+        let Self {
+            process,
+            pid,
+            uid,
+            gid,
+            capabilities,
+            no_new_privileges,
+            seccomp,
+            namespaces,
+            listens,
+            excess,
+            landlock,
+            lacks,
+        } = self;
         builder.set_process(process);
         builder.set_pid(*pid);
         builder.set_uid(*uid);
@@ -146,6 +160,8 @@ impl Wire for Held {
         builder.set_seccomp(*seccomp);
         set_texts(builder.reborrow().init_namespaces(length(namespaces)), namespaces);
         set_texts(builder.reborrow().init_listens(length(listens)), listens);
-        set_texts(builder.init_excess(length(excess)), excess);
+        set_texts(builder.reborrow().init_excess(length(excess)), excess);
+        builder.set_landlock(*landlock);
+        set_texts(builder.init_lacks(length(lacks)), lacks);
     }
 }

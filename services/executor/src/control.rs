@@ -1,14 +1,13 @@
 //! Speaking with a monitor.
 
 use crate::sandbox::directory;
+use kit::passing;
 use rustix::io::Errno;
 use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
-    SendFlags, SocketAddrUnix, SocketFlags, SocketType, connect, recvmsg, sendmsg, socket_with,
+    AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with,
 };
 use shim_protocol::control::{MOST_DESCRIPTORS, REPORT_SIZE, Report, Request};
-use std::io::{self, IoSlice, IoSliceMut};
-use std::mem::MaybeUninit;
+use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -95,39 +94,23 @@ async fn exchange(
     let mut message = [0; REPORT_SIZE];
     loop {
         let mut ready = socket.readable().await.map_err(Error::Io)?;
-        match receive(socket.get_ref(), &mut message) {
+        match passing::receive(socket.get_ref(), &mut message, RecvFlags::DONTWAIT) {
             Err(Errno::AGAIN) => ready.clear_ready(),
             Err(error) => return Err(io_error(error)),
-            Ok((0, _)) => return Err(Error::Gone),
-            Ok((length, lent)) => {
-                let report = message.get(..length).and_then(|message| Report::decode(message).ok());
-                return report.map(|report| (report, lent)).ok_or_else(|| Error::Io(io::ErrorKind::InvalidData.into()));
+            Ok(([], _)) => return Err(Error::Gone),
+            Ok((message, lent)) => {
+                let report = Report::decode(message).map_err(|_| Error::Io(io::ErrorKind::InvalidData.into()))?;
+                return Ok((report, lent.into_iter().next()));
             }
         }
     }
 }
 
-/// A message, and the first descriptor that came with it.
-fn receive(socket: impl AsFd, message: &mut [u8]) -> Result<(usize, Option<OwnedFd>), Errno> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_DESCRIPTORS))];
-    let mut control = RecvAncillaryBuffer::new(&mut space);
-    let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
-    let received = recvmsg(socket, &mut [IoSliceMut::new(message)], &mut control, flags)?;
-    let lent = control.drain().find_map(|message| match message {
-        RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
-        _ => None,
-    });
-    Ok((received.bytes, lent))
-}
-
 /// A request is small: the socket takes it at once.
 fn send(socket: &OwnedFd, request: Request, descriptors: &[OwnedFd]) -> Result<(), Errno> {
     let descriptors: Vec<_> = descriptors.iter().map(AsFd::as_fd).collect();
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_DESCRIPTORS))];
-    let mut control = SendAncillaryBuffer::new(&mut space);
-    if !descriptors.is_empty() && !control.push(SendAncillaryMessage::ScmRights(&descriptors)) {
-        return Err(Errno::TOOBIG);
-    }
-    let message = request.encode();
-    sendmsg(socket, &[IoSlice::new(&message)], &mut control, SendFlags::NOSIGNAL | SendFlags::DONTWAIT).map(drop)
+    passing::send(socket, &[&request.encode()], &descriptors, SendFlags::DONTWAIT)
 }
+
+// What a monitor takes at once, and what we send at once.
+const _: () = assert!(MOST_DESCRIPTORS == passing::MOST);

@@ -1,7 +1,7 @@
 //! Who a process runs as: names looked up in the image's own /etc/passwd and /etc/group.
 
-use schema::Failure;
 use schema::common::IdRange;
+use schema::{Failure, passwd};
 use std::collections::HashMap;
 
 /// A user, as processes have it.
@@ -15,27 +15,16 @@ pub(crate) struct User {
     pub(crate) home: String,
 }
 
-/// A line of /etc/passwd.
-struct Entry<'a> {
-    name: &'a str,
-    uid: u32,
-    gid: u32,
-    home: &'a str,
-}
-
-/// Greatest id that is not "no id".
-const GREATEST: u32 = u32::MAX - 1;
-
 /// Resolves `name or uid[:group or gid]`; empty means root. Numbers need no entry. Without a group, the user's own
 /// is taken, and the groups that list the user as a member.
-pub(crate) fn resolve(user: &str, passwd: &str, group: &str) -> Result<User, Failure> {
+pub(crate) fn resolve(user: &str, users: &str, group: &str) -> Result<User, Failure> {
     let (wanted, wanted_group) = match user.split_once(':') {
         Some((user, group)) => (user, Some(group)),
         None => (user, None),
     };
     let wanted = if wanted.is_empty() { "0" } else { wanted };
-    let number = id(wanted);
-    let entry = entries(passwd).find(|entry| entry.name == wanted || Some(entry.uid) == number);
+    let number = passwd::id(wanted);
+    let entry = passwd::users(users).find(|entry| entry.name == wanted || Some(entry.uid) == number);
     let uid = match (&entry, number) {
         (Some(entry), _) => entry.uid,
         (None, Some(number)) => number,
@@ -82,9 +71,9 @@ pub(crate) fn outside(user: &User, ids: Option<IdRange>) -> Result<Owner, Failur
 }
 
 /// The name of each user of a passwd file; the first, if there are several.
-pub(crate) fn names(passwd: &str) -> HashMap<u32, String> {
+pub(crate) fn names(users: &str) -> HashMap<u32, String> {
     let mut names = HashMap::new();
-    for entry in entries(passwd) {
+    for entry in passwd::users(users) {
         names.entry(entry.uid).or_insert_with(|| entry.name.to_owned());
     }
     names
@@ -95,41 +84,14 @@ fn unknown(what: &str, name: &str, file: &str) -> Failure {
         .hint(format_args!("use a {what} of the image, or a number"))
 }
 
-fn id(text: &str) -> Option<u32> {
-    text.parse().ok().filter(|number| *number <= GREATEST)
-}
-
-fn entries(passwd: &str) -> impl Iterator<Item = Entry<'_>> {
-    passwd.lines().filter_map(|line| {
-        let mut fields = line.split(':');
-        let name = fields.next()?;
-        let (uid, gid) = (id(fields.nth(1)?)?, id(fields.next()?)?);
-        Some(Entry { name, uid, gid, home: fields.nth(1).unwrap_or_default() })
-    })
-}
-
-/// The groups of /etc/group: name, id, members.
-fn groups(group: &str) -> impl Iterator<Item = (&str, u32, &str)> {
-    group.lines().filter_map(|line| {
-        let mut fields = line.split(':');
-        let name = fields.next()?;
-        Some((name, id(fields.nth(1)?)?, fields.next().unwrap_or_default()))
-    })
-}
-
 fn find_group(wanted: &str, group: &str) -> Result<u32, Failure> {
-    groups(group)
-        .find(|(name, _, _)| *name == wanted)
-        .map(|(_, gid, _)| gid)
-        .or_else(|| id(wanted))
+    passwd::group(group, wanted)
+        .or_else(|| passwd::id(wanted))
         .ok_or_else(|| unknown("group", wanted, "/etc/group"))
 }
 
 fn memberships(user: &str, group: &str) -> Vec<u32> {
-    groups(group)
-        .filter(|(_, _, members)| members.split(',').any(|member| member == user))
-        .map(|(_, gid, _)| gid)
-        .collect()
+    passwd::groups(group).filter(|group| group.has(user)).map(|group| group.gid).collect()
 }
 
 #[cfg(test)]

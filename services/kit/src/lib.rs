@@ -16,6 +16,7 @@ mod format;
 pub mod log;
 pub mod notify;
 pub mod orphans;
+pub mod ownership;
 pub mod passing;
 pub mod peer;
 pub mod process;

@@ -1,4 +1,4 @@
-//! Messages with descriptors, between processes of one service.
+//! Messages with descriptors, between processes of one service, and between the executor and its monitors.
 
 use rustix::io::Result;
 use rustix::net::{

@@ -9,6 +9,7 @@
 mod bootstrap;
 mod gate;
 mod guard;
+mod handed;
 mod limits;
 
 use crate::access::{Door, Role};
@@ -17,8 +18,9 @@ use capnp::message::ReaderOptions;
 use capnp::private::capability::ClientHook;
 use capnp_rpc::{RpcSystem, rpc_twoparty_capnp::Side, twoparty::VatNetwork};
 use futures::io::{BufReader, BufWriter};
-use guard::Guard;
-use limits::{Admitted, Crowd, Limited, Load};
+use guard::Caller;
+use handed::Handed;
+use limits::{Admitted, Crowd, Load};
 use rustix::process::{Resource, getrlimit};
 use schema::link::{SOCKET_BUFFER, STREAM_WINDOW, reader_options};
 use std::rc::Rc;
@@ -75,10 +77,11 @@ fn admit(stream: UnixStream, bootstrap: &Bootstrap, crowd: &Crowd, door: &Rc<Doo
             let user = matches!(role, Role::Limited(_)).then_some(peer.uid);
             let Some(admitted) = crowd.admit(peer.pid, user) else { return false };
             let door = Rc::clone(door);
-            let bootstrap = Guard::new(bootstrap.of(&role), peer.clone(), role.clone(), Rc::clone(&door));
+            let caller = Caller { peer: peer.clone(), role: role.clone(), door: Rc::clone(&door) };
+            let bootstrap = bootstrap.of(&role);
             actix::spawn(async move {
                 tokio::select! {
-                    () = converse(stream, Box::new(bootstrap), admitted) => {}
+                    () = converse(stream, bootstrap, caller, admitted) => {}
                     // What it had was another's to give, and is taken back: it may come again as who it is now.
                     () = door.changed(&peer, &role) => tracing::info!(?peer, "closed a connection: its role has changed"),
                 }
@@ -89,7 +92,7 @@ fn admit(stream: UnixStream, bootstrap: &Bootstrap, crowd: &Crowd, door: &Rc<Doo
     true
 }
 
-async fn converse(stream: UnixStream, bootstrap: Box<dyn ClientHook>, admitted: Admitted) {
+async fn converse(stream: UnixStream, bootstrap: Box<dyn ClientHook>, caller: Caller, admitted: Admitted) {
     let _admitted = admitted;
     let (reader, writer) = stream.into_split();
     let (reader, writer) = gate::gated(reader.compat(), writer.compat_write());
@@ -101,8 +104,8 @@ async fn converse(stream: UnixStream, bootstrap: Box<dyn ClientHook>, admitted: 
     );
     network.set_window_size(STREAM_WINDOW);
     let load = Rc::new(Load::default());
-    let limited = Limited::new(bootstrap, Rc::clone(&load));
-    let bootstrap = capnp::capability::Client::new(Box::new(limited));
+    let handed = Handed::new(bootstrap, caller, Rc::clone(&load));
+    let bootstrap = capnp::capability::Client::new(Box::new(handed));
     let mut conversation = Box::pin(RpcSystem::new(Box::new(network), Some(bootstrap)));
     let ended = match tokio::time::timeout(HELLO, &mut conversation).await {
         Ok(ended) => ended,

@@ -92,19 +92,7 @@ impl FromStr for Subnet {
     }
 }
 
-impl TryFrom<String> for Subnet {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
-    }
-}
-
-impl From<Subnet> for String {
-    fn from(subnet: Subnet) -> Self {
-        subnet.to_string()
-    }
-}
+schema::text_form!(Subnet);
 
 /// Chooses a subnet that overlaps none that the host uses. Where the search begins depends on the instance's
 /// name, so that instances differ and one instance tends to keep its subnet; and on the attempt, so that two

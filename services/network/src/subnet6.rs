@@ -87,19 +87,7 @@ impl FromStr for Subnet6 {
     }
 }
 
-impl TryFrom<String> for Subnet6 {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
-    }
-}
-
-impl From<Subnet6> for String {
-    fn from(subnet: Subnet6) -> Self {
-        subnet.to_string()
-    }
-}
+schema::text_form!(Subnet6);
 
 /// Chooses a subnet that overlaps none that the host uses, as `subnet::choose` does for IPv4. None if the host
 /// has a route for so many unique local addresses that none is free.

@@ -96,6 +96,19 @@ fn lists_of_system_calls_are_named_or_the_usual_one() {
     assert!(wrong("new-privileges = true\nseccomp = \"plugin\"").contains("leave seccomp out"));
 }
 
+#[test]
+fn rules_of_landlock_follow_from_what_is_seen() {
+    let parse = |more: &str| Manifest::parse("m.toml", &format!("{}\n{more}", entry("a", &[])));
+    let landlocked = |more: &str| parse(more).unwrap().services[0].is_landlocked();
+    assert!(landlocked("user = \"a\"") && landlocked("user = \"a\"\nlandlock = \"sees\""));
+    for none in ["", "landlock = \"none\"", "user = \"a\"\nlandlock = \"none\""] {
+        assert!(!landlocked(none), "{none}");
+    }
+    let wrong = |more: &str| parse(more).unwrap_err().message;
+    assert!(wrong("landlock = \"sees\"").contains("landlock needs a user"));
+    assert!(wrong("landlock = \"all\"").contains("line 11"));
+}
+
 proptest! {
     /// Needs that point only at earlier services never make a circle; one edge back does.
     #[test]

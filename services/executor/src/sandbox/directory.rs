@@ -71,11 +71,11 @@ fn shared(spec: &Spec) -> impl Iterator<Item = &'static CStr> {
 }
 
 /// Lets the log collector have what it needs of a sandbox, and nothing else: it may open the FIFOs and the locks, and
-/// has a directory of its own.
+/// has a directory of its own. What was another user's in there becomes this one's.
 pub(super) fn share(path: &Path, spec: &Spec, collector: User) -> Result<(), Failure> {
     let failed =
         |error: io::Error| Failure::io(format_args!("sharing {} with the log collector", path.display()), &error);
-    let (uid, gid) = (Uid::from_raw(collector.uid), Gid::from_raw(collector.gid));
+    let gid = Gid::from_raw(collector.gid);
     let share = || -> io::Result<()> {
         let opened = open(path)?;
         for name in shared(spec) {
@@ -86,7 +86,8 @@ pub(super) fn share(path: &Path, spec: &Spec, collector: User) -> Result<(), Fai
             Ok(()) | Err(Errno::EXIST) => {}
             Err(error) => return Err(error.into()),
         }
-        chownat(&opened, layout::COLLECTOR, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)?;
+        // Also what one of before has made in there, who was another user.
+        kit::ownership::give(&opened, layout::COLLECTOR, collector)?;
         fchown(&opened, None, Some(gid))?;
         Ok(fchmod(&opened, Mode::RWXU | Mode::XGRP)?)
     };

@@ -1,41 +1,83 @@
-//! The capability that a peer is handed: of the methods that there are it has those of its role, and what it does with them
-//! is recorded.
+//! What a peer does with the capability that it is handed: of the methods that there are it has those of its role, and what it
+//! does with them is recorded.
 
 use crate::access::{Door, Role};
 use crate::actor::on_thread;
 use crate::audit::{self, AuditLog};
 use crate::peer::Peer;
 use crate::process;
-use capnp::capability::{Promise, Request};
+use capnp::capability::Promise;
 use capnp::private::capability::{ClientHook, ParamsHook, PipelineHook, RequestHook, ResultsHook};
-use capnp::{Error, MessageSize, any_pointer};
+use capnp::{Error, any_pointer};
 use schema::Failure;
 use schema::access::{self, AUDIT_RECORDS, HELLO, Method, Recorded};
 use schema::audit::{AuditPage, AuditQuery, AuditRecord, Subject, outcome, refuse, request, subject};
 use std::cell::RefCell;
 use std::rc::Rc;
 
-/// The capability.
-#[derive(Clone)]
-pub(super) struct Guard {
-    inner: Rc<Box<dyn ClientHook>>,
-    caller: Rc<Caller>,
-}
-
-/// Whose it is.
-struct Caller {
-    peer: Peer,
-    role: Role,
-    door: Rc<Door>,
-}
-
-impl Guard {
-    pub(super) fn new(inner: Box<dyn ClientHook>, peer: Peer, role: Role, door: Rc<Door>) -> Self {
-        Self { inner: Rc::new(inner), caller: Rc::new(Caller { peer, role, door }) }
-    }
+/// Whose a capability is.
+pub(super) struct Caller {
+    pub(super) peer: Peer,
+    pub(super) role: Role,
+    pub(super) door: Rc<Door>,
 }
 
 impl Caller {
+    /// Calls a method, if the capability has it.
+    pub(super) fn call(
+        self: &Rc<Self>,
+        inner: &dyn ClientHook,
+        called: (u64, u16),
+        params: Box<dyn ParamsHook>,
+        results: Box<dyn ResultsHook>,
+    ) -> Promise<(), Error> {
+        let (interface_id, method_id) = called;
+        let method = access::method(interface_id, method_id);
+        let has = self.has(called, method);
+        let recorded = method.map_or(Recorded::No, |method| method.recorded);
+        let is_quiet = self.role == Role::Service || (self.role == Role::Admin && recorded == Recorded::No);
+        // The usual: nothing of it is recorded, whatever comes of it.
+        if has && is_quiet && called != AUDIT_RECORDS {
+            return inner.call(interface_id, method_id, params, results);
+        }
+        let asked = match params.get() {
+            Ok(asked) => asked,
+            Err(error) => return Promise::err(error),
+        };
+        if has
+            && called == AUDIT_RECORDS
+            && let Some(log) = &self.door.audit
+        {
+            return answer_records(log, AuditQuery::read(asked), results);
+        }
+        let known = method.map(|method| method.name);
+        let name = known.map_or_else(|| format!("{interface_id:#x}.{method_id}"), str::to_owned);
+        let (about, request) = (subject(&name, asked), request(asked));
+        let entry = Entry {
+            caller: Rc::clone(self),
+            method: name.clone(),
+            recorded,
+            subject: about,
+            request,
+            is_over: false,
+        };
+        let (true, Some(method)) = (has, known) else {
+            if has {
+                return inner.call(interface_id, method_id, params, results);
+            }
+            return self.refuse(&name, entry, results, known.is_some());
+        };
+        let came = Rc::new(RefCell::new(None));
+        let watched = Watched { inner: Some(results), method, came: Rc::clone(&came) };
+        let answer = inner.call(interface_id, method_id, params, Box::new(watched));
+        Promise::from_future(async move {
+            let answered = answer.await;
+            let came = came.borrow_mut().take();
+            entry.finish(came);
+            answered
+        })
+    }
+
     /// Whether the capability has this method. What nobody has listed, only an admin has.
     fn has(&self, called: (u64, u16), method: Option<&Method>) -> bool {
         called == HELLO
@@ -216,94 +258,5 @@ impl PipelineHook for NoPipeline {
             capnp::Result<capnp::capability::Client>,
         >())
         .hook
-    }
-}
-
-impl ClientHook for Guard {
-    fn add_ref(&self) -> Box<dyn ClientHook> {
-        Box::new(self.clone())
-    }
-
-    fn new_call(
-        &self,
-        interface_id: u64,
-        method_id: u16,
-        size_hint: Option<MessageSize>,
-    ) -> Request<any_pointer::Owned, any_pointer::Owned> {
-        self.inner.new_call(interface_id, method_id, size_hint)
-    }
-
-    fn call(
-        &self,
-        interface_id: u64,
-        method_id: u16,
-        params: Box<dyn ParamsHook>,
-        results: Box<dyn ResultsHook>,
-    ) -> Promise<(), Error> {
-        let (called, caller) = ((interface_id, method_id), &self.caller);
-        let method = access::method(interface_id, method_id);
-        let has = caller.has(called, method);
-        let recorded = method.map_or(Recorded::No, |method| method.recorded);
-        let is_quiet = caller.role == Role::Service || (caller.role == Role::Admin && recorded == Recorded::No);
-        // The usual: nothing of it is recorded, whatever comes of it.
-        if has && is_quiet && called != AUDIT_RECORDS {
-            return self.inner.call(interface_id, method_id, params, results);
-        }
-        let asked = match params.get() {
-            Ok(asked) => asked,
-            Err(error) => return Promise::err(error),
-        };
-        if has
-            && called == AUDIT_RECORDS
-            && let Some(log) = &caller.door.audit
-        {
-            return answer_records(log, AuditQuery::read(asked), results);
-        }
-        let known = method.map(|method| method.name);
-        let name = known.map_or_else(|| format!("{interface_id:#x}.{method_id}"), str::to_owned);
-        let (about, request) = (subject(&name, asked), request(asked));
-        let entry = Entry {
-            caller: Rc::clone(caller),
-            method: name.clone(),
-            recorded,
-            subject: about,
-            request,
-            is_over: false,
-        };
-        let (true, Some(method)) = (has, known) else {
-            if has {
-                return self.inner.call(interface_id, method_id, params, results);
-            }
-            return caller.refuse(&name, entry, results, known.is_some());
-        };
-        let came = Rc::new(RefCell::new(None));
-        let watched = Watched { inner: Some(results), method, came: Rc::clone(&came) };
-        let answer = self.inner.call(interface_id, method_id, params, Box::new(watched));
-        Promise::from_future(async move {
-            let answered = answer.await;
-            let came = came.borrow_mut().take();
-            entry.finish(came);
-            answered
-        })
-    }
-
-    fn get_brand(&self) -> usize {
-        self.inner.get_brand()
-    }
-
-    fn get_ptr(&self) -> usize {
-        self.inner.get_ptr()
-    }
-
-    fn get_resolved(&self) -> Option<Box<dyn ClientHook>> {
-        None
-    }
-
-    fn when_more_resolved(&self) -> Option<Promise<Box<dyn ClientHook>, Error>> {
-        None
-    }
-
-    fn when_resolved(&self) -> Promise<(), Error> {
-        self.inner.when_resolved()
     }
 }

@@ -1,8 +1,7 @@
 //! How much a peer may ask for at once.
 
-use capnp::capability::{Promise, Request};
-use capnp::private::capability::{ClientHook, ParamsHook, ResultsHook};
-use capnp::{Error, MessageSize, any_pointer};
+use capnp::Error;
+use capnp::private::capability::ParamsHook;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -33,7 +32,13 @@ impl Load {
         self.greeted.get()
     }
 
-    /// Counts a call until the answer is dropped; none: it is one too many.
+    /// Counts a call until the answer is dropped. What is too much is `overloaded`: our clients try that again.
+    pub(super) fn begin_call(self: &Rc<Self>, params: &dyn ParamsHook) -> capnp::Result<Pending> {
+        let size = params.get()?.target_size()?.word_count * 8;
+        self.begin(size).ok_or_else(|| Error::overloaded("too many calls at once over this connection".to_owned()))
+    }
+
+    /// None: it is one too many.
     fn begin(self: &Rc<Self>, bytes: u64) -> Option<Pending> {
         self.greeted.set(true);
         let (calls, all) = (self.calls.get() + 1, self.bytes.get().saturating_add(bytes));
@@ -47,7 +52,8 @@ impl Load {
     }
 }
 
-struct Pending {
+/// A call that is counted.
+pub(super) struct Pending {
     load: Rc<Load>,
     bytes: u64,
 }
@@ -56,74 +62,6 @@ impl Drop for Pending {
     fn drop(&mut self) {
         self.load.calls.set(self.load.calls.get() - 1);
         self.load.bytes.set(self.load.bytes.get() - self.bytes);
-    }
-}
-
-/// A capability whose calls are counted. What it refuses is `overloaded`: our clients try that again.
-pub(super) struct Limited {
-    inner: Box<dyn ClientHook>,
-    load: Rc<Load>,
-}
-
-impl Limited {
-    pub(super) fn new(inner: Box<dyn ClientHook>, load: Rc<Load>) -> Self {
-        Self { inner, load }
-    }
-}
-
-impl ClientHook for Limited {
-    fn add_ref(&self) -> Box<dyn ClientHook> {
-        Box::new(Self { inner: self.inner.add_ref(), load: Rc::clone(&self.load) })
-    }
-
-    fn new_call(
-        &self,
-        interface_id: u64,
-        method_id: u16,
-        size_hint: Option<MessageSize>,
-    ) -> Request<any_pointer::Owned, any_pointer::Owned> {
-        self.inner.new_call(interface_id, method_id, size_hint)
-    }
-
-    fn call(
-        &self,
-        interface_id: u64,
-        method_id: u16,
-        params: Box<dyn ParamsHook>,
-        results: Box<dyn ResultsHook>,
-    ) -> Promise<(), Error> {
-        let size = match params.get().and_then(|params| params.target_size()) {
-            Ok(size) => size.word_count * 8,
-            Err(error) => return Promise::err(error),
-        };
-        let Some(pending) = self.load.begin(size) else {
-            return Promise::err(Error::overloaded("too many calls at once over this connection".to_owned()));
-        };
-        let answer = self.inner.call(interface_id, method_id, params, results);
-        Promise::from_future(async move {
-            let _pending = pending;
-            answer.await
-        })
-    }
-
-    fn get_brand(&self) -> usize {
-        self.inner.get_brand()
-    }
-
-    fn get_ptr(&self) -> usize {
-        self.inner.get_ptr()
-    }
-
-    fn get_resolved(&self) -> Option<Box<dyn ClientHook>> {
-        None
-    }
-
-    fn when_more_resolved(&self) -> Option<Promise<Box<dyn ClientHook>, Error>> {
-        None
-    }
-
-    fn when_resolved(&self) -> Promise<(), Error> {
-        self.inner.when_resolved()
     }
 }
 

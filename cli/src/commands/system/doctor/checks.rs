@@ -84,6 +84,7 @@ pub(super) fn examine(facts: &Facts) -> Vec<Finding> {
         cgroups(facts),
         controllers(facts),
         seccomp(facts),
+        landlock(facts),
         links(facts),
         firewall(facts),
         forwarding(facts),
@@ -228,6 +229,19 @@ fn seccomp(facts: &Facts) -> Finding {
             "the kernel has no filters",
             "boot a kernel with CONFIG_SECCOMP_FILTER: `apt install linux-image-amd64`",
         )
+    }
+}
+
+fn landlock(facts: &Facts) -> Finding {
+    let check = Check("landlock", "services without privileges are held to their files once more, by the kernel's Landlock");
+    match &facts.landlock {
+        Ok(None) => check.ok("rules are there"),
+        Ok(Some(why)) => check.warning(
+            why,
+            "boot a kernel from Linux 5.19 on with CONFIG_SECURITY_LANDLOCK, and `landlock` first in what lsm= says on its \
+             command line; without it, services still see no more files than they need",
+        ),
+        Err(why) => check.warning(format!("not known: {why}"), "install the whole of cctl again"),
     }
 }
 
@@ -400,6 +414,7 @@ mod tests {
                 writable: true,
             }],
             has_seccomp: true,
+            landlock: Ok(None),
             network: Ok(Network::default()),
             forwarding: Switch { value: Some("0".into()), writable: true },
             bridge_calls_firewall: Switch::default(),
@@ -456,6 +471,8 @@ mod tests {
             "user.max_mnt_namespaces",
         );
         leads_to(|facts| facts.overlay = Some("ENODEV".into()), "overlayfs", Problem, "ENODEV", "modprobe overlay");
+        leads_to(|facts| facts.landlock = Ok(Some("none here".into())), "landlock", Warning, "none here", "lsm=");
+        leads_to(|facts| facts.landlock = Err("no program".into()), "landlock", Warning, "no program", "install");
         leads_to(|facts| facts.has_seccomp = false, "seccomp", Problem, "no filters", "CONFIG_SECCOMP_FILTER");
     }
 

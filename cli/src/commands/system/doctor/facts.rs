@@ -32,6 +32,8 @@ pub(super) struct Facts {
     pub(super) users: Result<Option<String>, String>,
     pub(super) cgroups: Vec<Hierarchy>,
     pub(super) has_seccomp: bool,
+    /// Why services cannot be held to paths; or why that is not known.
+    pub(super) landlock: Result<Option<String>, String>,
     /// What the network service says, or why it says nothing.
     pub(super) network: Result<Network, String>,
     pub(super) forwarding: Switch,
@@ -122,6 +124,7 @@ pub(super) fn gather(instance: &Instance) -> Facts {
         users: supervisor.clone().and_then(|program| probe_users(instance, &program.with_file_name("filesystem"))),
         cgroups: hierarchies(&mountinfo),
         has_seccomp: Path::new("/proc/sys/kernel/seccomp/actions_avail").exists(),
+        landlock: supervisor.clone().and_then(|program| probe_landlock(instance, &program)),
         network: supervisor.clone().and_then(|program| probe(instance, &program.with_file_name("network"))),
         forwarding: switch("net/ipv4/ip_forward"),
         bridge_calls_firewall: switch("net/bridge/bridge-nf-call-iptables"),
@@ -244,7 +247,17 @@ fn probe_users(instance: &Instance, program: &Path) -> Result<Option<String>, St
     Ok(found.users)
 }
 
-/// The answer of a service's program, which is JSON.
+/// What the supervisor says.
+fn probe_landlock(instance: &Instance, program: &Path) -> Result<Option<String>, String> {
+    #[derive(Deserialize)]
+    struct Landlock {
+        landlock: Option<String>,
+    }
+    let found: Landlock = probed(instance, Command::new(program).arg("--probe"))?;
+    Ok(found.landlock)
+}
+
+/// The answer of a program of ours, which is JSON.
 fn probed<T: DeserializeOwned>(instance: &Instance, command: &mut Command) -> Result<T, String> {
     let program = Path::new(command.get_program()).display().to_string();
     let failed = |error: &dyn std::fmt::Display| format!("{program} --probe: {error}");
