@@ -177,7 +177,7 @@ bench-programs:
 BASE ?=
 CHECK_ROUNDS ?= 40
 bench-check: setup-test build
-	base='$(BASE)'; tests/apart tests/bench/check --base "$${base:-$$(tests/bench/base)}" --rounds $(CHECK_ROUNDS)
+	base='$(BASE)' && base=$${base:-$$(tests/bench/base)} && tests/apart tests/bench/check --base "$$base" --rounds $(CHECK_ROUNDS)
 
 bench-peers:
 	deploy/setup build test bench

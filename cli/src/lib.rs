@@ -14,6 +14,7 @@ mod journal;
 mod metrics;
 mod otlp;
 mod parse;
+mod profile;
 mod render;
 mod select;
 mod session;
@@ -28,6 +29,7 @@ use std::future::Future;
 
 /// Does what the command line says, and ends the process with the command's exit status.
 pub fn main() -> ! {
+    profile::mark(profile::Phase::Begun);
     terminal::restore_on_panic();
     let code = match args::parse(std::env::args_os()) {
         Ok(command) => match begin() {

@@ -65,6 +65,10 @@ fn a_member_of_the_group_cctl_is_as_good_as_root() {
     assert_eq!(admin(&["run", "--rm", "-v", "/etc:/host", "base", "cat", "/host/hostname"]).code, 0);
     let id = admin(&["run", "-d", "base", "sleep", "600"]).ok();
     admin(&["exec", &id, "true"]).ok();
+    // But for the files that are root's alone: what of a profile is in them is missing, and nothing else.
+    let profile = admin(&["exec", "--profile", &id, "true"]);
+    assert!(profile.code == 0 && profile.stderr.contains("cctl: start "), "{profile:?}");
+    assert!(profile.stderr.contains("Permission denied") && profile.stderr.contains("as root"), "{profile:?}");
     admin(&["system", "restart", "containers"]).ok();
     admin(&["rm", "-f", &id]).ok();
     admin(&["system", "check"]).ok();

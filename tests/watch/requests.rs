@@ -77,3 +77,42 @@ fn an_unexpected_failure_says_where_to_look() {
     assert!(text.contains("failed") && text.contains(&id), "{text}");
     cctl.cctl(&["start", "box"]).ok();
 }
+
+#[test]
+fn a_profile_shows_when_each_part_was_done() {
+    let cctl = Instance::start();
+    let run = cctl.cctl(&["run", "--rm", "--profile", "base", "sh", "-c", "echo said; exit 3"]);
+    assert_eq!((run.code, run.stdout.as_str()), (3, "said\n"), "{run:?}");
+    assert!(run.stderr.starts_with("cctl: profile of request "), "{}", run.stderr);
+    // A line each: what the client did, and what others did for it, set in beneath.
+    for phase in ["read the command line", "create", "start", "until it has ended", "remove"] {
+        assert!(run.stderr.lines().any(|line| line.starts_with(&format!("cctl: {phase} "))), "{}", run.stderr);
+    }
+    for (method, depth) in [
+        ("containers.create", 2),
+        ("containers.start", 2),
+        ("executor.prepare", 4),
+        ("filesystem.mount", 4),
+        ("network.attach", 4),
+    ] {
+        let line = run.stderr.lines().find(|line| line.trim_start().starts_with(method)).expect(method);
+        assert_eq!(line.len() - line.trim_start().len(), depth, "{}", run.stderr);
+        assert!(line.contains('█'), "{line}");
+    }
+    // In the order of their beginnings, whoever tells them.
+    let begins = run.stderr.lines().skip(1).map(|line| {
+        let lasted = line.find(" +").unwrap();
+        line[..lasted].split_whitespace().last().unwrap().parse::<f64>().unwrap()
+    });
+    assert!(begins.collect::<Vec<_>>().is_sorted(), "{}", run.stderr);
+    cctl.cctl(&["run", "-d", "--name", "box", "base", "sleep", "600"]).ok();
+    let exec = cctl.cctl(&["exec", "--profile", "box", "true"]);
+    assert!(exec.code == 0 && exec.stderr.contains("containers.exec"), "{exec:?}");
+    // One that fails shows where.
+    let failed = cctl.cctl(&["run", "--rm", "--profile", "base", "/no/such"]);
+    assert_eq!(failed.code, 127, "{failed:?}");
+    assert!(
+        failed.stderr.lines().any(|line| line.contains("executor.start") && line.contains("failed: ")),
+        "{failed:?}"
+    );
+}

@@ -88,6 +88,9 @@ pub(crate) struct Exec {
     /// Give the process every capability
     #[arg(long)]
     pub(crate) privileged: bool,
+    /// Show at the end, on stderr, when each part of it was done, in all processes
+    #[arg(long)]
+    pub(crate) profile: bool,
     /// Give the process a terminal
     #[arg(short, long)]
     pub(crate) tty: bool,

@@ -23,6 +23,9 @@ pub(crate) struct Run {
     /// Keys that leave a container with a terminal to itself: ctrl-p,ctrl-q if it is empty
     #[arg(long, value_name = "KEYS", default_value = "", hide_default_value = true)]
     pub(crate) detach_keys: DetachKeys,
+    /// Show at the end, on stderr, when each part of it was done, in all processes
+    #[arg(long)]
+    pub(crate) profile: bool,
     /// Of the container.
     #[command(flatten)]
     pub(crate) options: Options,

@@ -5,6 +5,7 @@ use crate::args::Exec;
 use crate::console;
 use crate::engine::{Engine, new_id};
 use crate::error::{Result, signalled};
+use crate::profile::{Phase, mark};
 use crate::session::{End, Session, Signals, Streams, Target};
 use crate::terminal;
 use schema::containers::ExecSpec;
@@ -20,7 +21,9 @@ pub(crate) async fn run(engine: &Engine, arguments: &Exec) -> Result<u8> {
     let spec = specification(arguments)?;
     let id = new_id()?;
     let mut signals = if arguments.detach { None } else { Some(Signals::watch()?) };
+    mark(Phase::Read);
     let exec = engine.containers.exec(&Call::within(START), &arguments.container, &id, &spec).await?;
+    mark(Phase::Started);
     let Some(signals) = &mut signals else { return Ok(0) };
     let session = Session {
         engine,
@@ -31,7 +34,10 @@ pub(crate) async fn run(engine: &Engine, arguments: &Exec) -> Result<u8> {
         detach_keys: arguments.detach_keys.clone(),
     };
     match session.run(signals).await? {
-        End::Exited(exit) => Ok(exit_status(exit.as_ref())),
+        End::Exited(exit) => {
+            mark(Phase::Exited);
+            Ok(exit_status(exit.as_ref()))
+        }
         End::Detached => {
             console::write(Stream::Stderr, b"\n")?;
             console::note(format_args!("detached: {} goes on", arguments.command.join(" ")));

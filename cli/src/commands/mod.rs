@@ -35,6 +35,7 @@ use crate::args::Command;
 use crate::console;
 use crate::engine::{Engine, call};
 use crate::error::{ENGINE, Error, Result, signalled};
+use crate::profile::{Phase, mark, shown};
 use crate::session::End;
 use futures::StreamExt;
 use schema::Code;
@@ -54,7 +55,7 @@ pub(crate) async fn run(command: Command) -> Result<u8> {
         Command::Create(arguments) => create::run(&engine, &arguments).await,
         Command::Diff(arguments) => diff::run(&engine, &arguments.container).await,
         Command::Events(arguments) => events::run(&engine, &arguments).await,
-        Command::Exec(arguments) => exec::run(&engine, &arguments).await,
+        Command::Exec(arguments) => shown(&engine, arguments.profile, exec::run(&engine, &arguments)).await,
         Command::Export(arguments) => archive::export(&engine, &arguments).await,
         Command::History(arguments) => images::history(&engine, &arguments).await,
         Command::Images(arguments) => images::run(&engine, &arguments).await,
@@ -76,7 +77,7 @@ pub(crate) async fn run(command: Command) -> Result<u8> {
         Command::Restart(arguments) => lifecycle::restart(&engine, &arguments).await,
         Command::Rm(arguments) => lifecycle::remove(&engine, &arguments).await,
         Command::Rmi(arguments) => images::remove(&engine, &arguments).await,
-        Command::Run(arguments) => run::run(&engine, &arguments).await,
+        Command::Run(arguments) => shown(&engine, arguments.profile, run::run(&engine, &arguments)).await,
         Command::Save(arguments) => archive::save(&engine, &arguments).await,
         Command::Start(arguments) => start::run(&engine, &arguments).await,
         Command::Stats(arguments) => stats::run(&engine, &arguments).await,
@@ -122,6 +123,7 @@ fn tell_warnings(container: &Container) {
 async fn finish(engine: &Engine, container: &Container, end: End) -> Result<u8> {
     match end {
         End::Exited(exit) => {
+            mark(Phase::Exited);
             remove_if_asked(engine, container).await;
             Ok(exit_status(exit.as_ref()))
         }
@@ -148,6 +150,7 @@ async fn remove_if_asked(engine: &Engine, container: &Container) {
         }
         _ => {}
     }
+    mark(Phase::Removed);
 }
 
 /// The exit status of a process that has ended; 125 if it cannot be known.

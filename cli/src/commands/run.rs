@@ -7,6 +7,7 @@ use crate::args::Run;
 use crate::console;
 use crate::engine::{Engine, call, new_id};
 use crate::error::{Result, signalled};
+use crate::profile::{Phase, mark};
 use crate::session::{Session, Signals, Target, pass_on};
 use crate::transfer::unless_interrupted;
 use schema::containers::{AutoRemove, Container, ContainerSpec};
@@ -27,6 +28,7 @@ pub(crate) async fn run(engine: &Engine, arguments: &Run) -> Result<u8> {
     let spec = specification(options, arguments.detach, &Surroundings::own()?)?;
     let streams = streams(options, arguments.detach);
     let cidfile = CidFile::make(options)?;
+    mark(Phase::Read);
     let id = offered_id(engine, &spec).await?;
     if !streams.any() {
         unless_interrupted(async {
@@ -74,8 +76,10 @@ async fn offered_id(engine: &Engine, spec: &ContainerSpec) -> Result<ContainerId
 
 /// Starts. What did not start stays for a look at it, unless it was to be removed anyway.
 async fn launch(engine: &Engine, created: &Container) -> Result<Container, Failure> {
+    mark(Phase::Created);
     match engine.containers.start(&Call::within(START), created.id.as_str()).await {
         Ok(container) => {
+            mark(Phase::Started);
             tell_warnings(&container);
             Ok(container)
         }

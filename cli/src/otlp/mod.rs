@@ -1,10 +1,9 @@
 //! A gateway: what our processes have logged of calls, as spans for a collector of OpenTelemetry (OTLP/HTTP, JSON).
 //!
-//! It reads the logs and posts: the services know nothing of it. [`span`] makes spans of lines, [`endpoint`] reads where they
-//! go: both pure. [`follow`] reads the logs as they grow, [`post`] sends.
+//! It reads the logs and posts: the services know nothing of it. [`span`] writes spans, [`endpoint`] reads where they
+//! go: both pure. [`post`] sends.
 
 mod endpoint;
-mod follow;
 mod post;
 mod span;
 
@@ -12,10 +11,10 @@ pub(crate) use endpoint::{Endpoint, endpoint};
 
 use crate::console;
 use crate::error::Result;
+use crate::journal::{Begin, Follower, Span, with_parents};
 use crate::session::Signals;
-use follow::{Begin, Follower};
 use schema::Failure;
-use span::{Span, export, with_parents};
+use span::export;
 use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval};
 

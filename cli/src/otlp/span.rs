@@ -1,121 +1,39 @@
 //! Spans of calls, as OTLP has them in JSON.
 //! <https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding>
 
-use crate::journal::Record;
-use jiff::Timestamp;
-use schema::{containers, filesystem, image_store};
+use crate::journal::{COMMAND, Span};
 use serde_json::{Value, json};
-use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
 
-/// Hexadecimal digits of a request that all calls of one command have in common: `schema::call`.
-const COMMAND: usize = 10;
 /// SPAN_KIND_SERVER
 const SERVER: u8 = 2;
 /// STATUS_CODE_ERROR
 const ERROR: u8 = 2;
 
-/// A call that was answered.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Span {
-    process: String,
-    method: String,
-    request: String,
-    /// Nanoseconds since the Unix epoch.
-    start: i128,
-    end: i128,
-    /// Why it failed.
-    failure: Option<String>,
-    id: u64,
-    parent: Option<u64>,
-}
-
-impl Span {
-    /// Of the line that a process has written when it had answered; none of other lines.
-    pub(super) fn of(process: &str, record: &Record) -> Option<Self> {
-        let us = record.fields.get("us")?.as_u64()?;
-        let of_call = |name: &str| Some(record.spans.last()?.get(name)?.as_str()?.to_owned());
-        let (method, request) = (of_call("method")?, of_call("request")?);
-        if request.len() < COMMAND || !request.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return None;
-        }
-        let end = record.timestamp.parse::<Timestamp>().ok()?.as_nanosecond();
-        let failure = record.fields.get("failure").and_then(Value::as_str).map(str::to_owned);
-        let mut hasher = DefaultHasher::new();
-        (process, &method, &request, end, us).hash(&mut hasher);
-        Some(Self {
-            process: process.to_owned(),
-            method,
-            request,
-            start: end - i128::from(us) * 1000,
-            end,
-            failure,
-            // Zero is none.
-            id: hasher.finish().max(1),
-            parent: None,
-        })
+fn object(of: &Span) -> Value {
+    let text = |key: &str, value: &str| json!({"key": key, "value": {"stringValue": value}});
+    let (_, method) = of.method.split_once('.').unwrap_or(("", &of.method));
+    let mut span = json!({
+        // No trace has the number zero.
+        "traceId": format!("cc71{:0>28}", &of.request[..COMMAND]),
+        "spanId": format!("{:016x}", of.id),
+        "name": of.method,
+        "kind": SERVER,
+        "startTimeUnixNano": of.start.to_string(),
+        "endTimeUnixNano": of.end.to_string(),
+        "attributes": [
+            text("rpc.system", "capnp"),
+            text("rpc.service", &of.process),
+            text("rpc.method", method),
+            text("cctl.request", &of.request),
+        ],
+    });
+    if let Some(parent) = of.parent {
+        span["parentSpanId"] = format!("{parent:016x}").into();
     }
-
-    fn lasted(&self) -> i128 {
-        self.end - self.start
+    if let Some(failure) = &of.failure {
+        span["status"] = json!({"code": ERROR, "message": failure});
     }
-
-    fn json(&self) -> Value {
-        let text = |key: &str, value: &str| json!({"key": key, "value": {"stringValue": value}});
-        let (_, method) = self.method.split_once('.').unwrap_or(("", &self.method));
-        let mut span = json!({
-            // No trace has the number zero.
-            "traceId": format!("cc71{:0>28}", &self.request[..COMMAND]),
-            "spanId": format!("{:016x}", self.id),
-            "name": self.method,
-            "kind": SERVER,
-            "startTimeUnixNano": self.start.to_string(),
-            "endTimeUnixNano": self.end.to_string(),
-            "attributes": [
-                text("rpc.system", "capnp"),
-                text("rpc.service", &self.process),
-                text("rpc.method", method),
-                text("cctl.request", &self.request),
-            ],
-        });
-        if let Some(parent) = self.parent {
-            span["parentSpanId"] = format!("{parent:016x}").into();
-        }
-        if let Some(failure) = &self.failure {
-            span["status"] = json!({"code": ERROR, "message": failure});
-        }
-        span
-    }
-}
-
-/// Whether a service calls another: what two do at the same time for the same request is no part of each other.
-fn calls(outer: &str, inner: &str) -> bool {
-    match outer {
-        containers::SERVICE => inner != containers::SERVICE,
-        filesystem::SERVICE => inner == image_store::SERVICE,
-        _ => false,
-    }
-}
-
-/// Finds for each the call that it was a part of: the shortest of the same request, in a process that calls its own, that
-/// lasted from before it until after it.
-pub(super) fn with_parents(spans: &mut [Span]) {
-    let mut of_request: HashMap<&str, Vec<usize>> = HashMap::new();
-    for (index, span) in spans.iter().enumerate() {
-        of_request.entry(&span.request).or_default().push(index);
-    }
-    let around = |inner: &Span| {
-        let others = of_request.get(inner.request.as_str()).into_iter().flatten().filter_map(|index| spans.get(*index));
-        others
-            .filter(|outer| calls(&outer.process, &inner.process))
-            .filter(|outer| outer.start <= inner.start && outer.end >= inner.end)
-            .min_by_key(|outer| outer.lasted())
-            .map(|outer| outer.id)
-    };
-    let parents: Vec<Option<u64>> = spans.iter().map(around).collect();
-    for (span, parent) in spans.iter_mut().zip(parents) {
-        span.parent = span.parent.or(parent);
-    }
+    span
 }
 
 /// The body of a request to the collector.
@@ -123,7 +41,7 @@ pub(super) fn export(spans: &[Span]) -> String {
     let mut processes: Vec<&str> = spans.iter().map(|span| span.process.as_str()).collect();
     processes.sort_unstable();
     processes.dedup();
-    let of = |process: &str| spans.iter().filter(|span| span.process == process).map(Span::json).collect::<Vec<_>>();
+    let of = |process: &str| spans.iter().filter(|span| span.process == process).map(object).collect::<Vec<_>>();
     let resources = processes.into_iter().map(|process| {
         json!({
             "resource": {"attributes": [
@@ -142,6 +60,7 @@ pub(super) fn export(spans: &[Span]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::journal::{Record, with_parents};
 
     fn span(process: &str, method: &str, request: &str, second: u32, us: u64) -> Span {
         let line = format!(
@@ -183,7 +102,7 @@ mod tests {
     #[test]
     fn a_failure_is_an_error_and_other_lines_are_no_spans() {
         let failed = r#"{"timestamp":"2024-01-02T03:04:05Z","level":"INFO","fields":{"message":"failed","us":5,"failure":"no such thing"},"spans":[{"method":"a.b","request":"5eed000001000000","name":"call"}]}"#;
-        let json = Span::of("a", &Record::read(failed).unwrap()).unwrap().json();
+        let json = object(&Span::of("a", &Record::read(failed).unwrap()).unwrap());
         assert_eq!(
             (json["status"]["code"].as_u64(), json["status"]["message"].as_str()),
             (Some(2), Some("no such thing"))

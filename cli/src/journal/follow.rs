@@ -1,6 +1,6 @@
 //! A log as it grows.
 
-use crate::journal::Record;
+use super::Record;
 use schema::Failure;
 use schema::instance::previous_log;
 use std::fs::File;
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 /// Where to begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Begin {
+pub(crate) enum Begin {
     /// With the log before the current one.
     Start,
     /// With what is written from now on.
@@ -18,7 +18,7 @@ pub(super) enum Begin {
 
 /// A place in a log.
 #[derive(Debug)]
-pub(super) struct Follower {
+pub(crate) struct Follower {
     path: PathBuf,
     /// Bytes of the current log that were read.
     read: u64,
@@ -30,7 +30,7 @@ pub(super) struct Follower {
 
 impl Follower {
     /// A place at one of the ends.
-    pub(super) fn new(path: PathBuf, begin: Begin) -> Self {
+    pub(crate) fn new(path: PathBuf, begin: Begin) -> Self {
         let read = match begin {
             Begin::Start => 0,
             Begin::End => std::fs::metadata(&path).map_or(0, |metadata| metadata.len()),
@@ -39,7 +39,7 @@ impl Follower {
     }
 
     /// What is new. A log that has become shorter was begun anew: what is not read of it yet lies in the one before.
-    pub(super) fn read(&mut self) -> Result<Vec<Record>, Failure> {
+    pub(crate) fn read(&mut self) -> Result<Vec<Record>, Failure> {
         let failed = |error| Failure::io(format_args!("reading {}", self.path.display()), &error);
         let mut bytes = std::mem::take(&mut self.rest);
         let length = length(&self.path).map_err(failed)?;
