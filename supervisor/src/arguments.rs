@@ -4,7 +4,8 @@ use schema::Failure;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-const USAGE: &str = "usage: cctl-supervisor keeper|supervise [--manifest FILE] [--stand-by], or cctl-supervisor --probe";
+const USAGE: &str =
+    "usage: cctl-supervisor keeper|supervise [--manifest FILE] [--stand-by], or cctl-supervisor --probe";
 
 /// Which of the two processes this is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -169,7 +169,8 @@ mod tests {
             fs::create_dir_all(at(made)).unwrap();
         }
         fs::set_permissions(at("run/sandboxes"), Permissions::from_mode(0o777)).unwrap();
-        let text = include_str!("../../deploy/services.toml").replace("user = \"cctl-logs\"", &format!("user = \"a\"\n{more}"));
+        let text = include_str!("../../deploy/services.toml")
+            .replace("user = \"cctl-logs\"", &format!("user = \"a\"\n{more}"));
         fs::write(at("services.toml"), text).unwrap();
         let manifest = Manifest::load(Some(&at("services.toml"))).unwrap();
         let definition = manifest.services.into_iter().find(|service| service.name == "log-collector").unwrap();

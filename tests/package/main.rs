@@ -92,7 +92,8 @@ fn users_are_named(machine: &Machine) {
 /// The unit that serves figures does so, as somebody who may only look.
 fn figures_are_served(machine: &Machine) {
     machine.run(&["systemctl", "start", "cctl-metrics"]).ok();
-    let figures = "exec 3<>/dev/tcp/127.0.0.1/9323; printf 'GET /metrics HTTP/1.0\\r\\nHost: localhost\\r\\n\\r\\n' >&3; cat <&3";
+    let figures =
+        "exec 3<>/dev/tcp/127.0.0.1/9323; printf 'GET /metrics HTTP/1.0\\r\\nHost: localhost\\r\\n\\r\\n' >&3; cat <&3";
     eventually("all figures are there", || {
         let page = machine.run(&["bash", "-c", figures]).stdout;
         let has = |line: &str| page.contains(line);

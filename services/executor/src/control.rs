@@ -3,9 +3,7 @@
 use crate::sandbox::directory;
 use kit::passing;
 use rustix::io::Errno;
-use rustix::net::{
-    AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with,
-};
+use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 use shim_protocol::control::{MOST_DESCRIPTORS, REPORT_SIZE, Report, Request};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};

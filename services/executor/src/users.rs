@@ -85,9 +85,7 @@ fn unknown(what: &str, name: &str, file: &str) -> Failure {
 }
 
 fn find_group(wanted: &str, group: &str) -> Result<u32, Failure> {
-    passwd::group(group, wanted)
-        .or_else(|| passwd::id(wanted))
-        .ok_or_else(|| unknown("group", wanted, "/etc/group"))
+    passwd::group(group, wanted).or_else(|| passwd::id(wanted)).ok_or_else(|| unknown("group", wanted, "/etc/group"))
 }
 
 fn memberships(user: &str, group: &str) -> Vec<u32> {

@@ -53,14 +53,8 @@ impl Caller {
         let known = method.map(|method| method.name);
         let name = known.map_or_else(|| format!("{interface_id:#x}.{method_id}"), str::to_owned);
         let (about, request) = (subject(&name, asked), request(asked));
-        let entry = Entry {
-            caller: Rc::clone(self),
-            method: name.clone(),
-            recorded,
-            subject: about,
-            request,
-            is_over: false,
-        };
+        let entry =
+            Entry { caller: Rc::clone(self), method: name.clone(), recorded, subject: about, request, is_over: false };
         let (true, Some(method)) = (has, known) else {
             if has {
                 return inner.call(interface_id, method_id, params, results);

@@ -233,7 +233,8 @@ fn seccomp(facts: &Facts) -> Finding {
 }
 
 fn landlock(facts: &Facts) -> Finding {
-    let check = Check("landlock", "services without privileges are held to their files once more, by the kernel's Landlock");
+    let check =
+        Check("landlock", "services without privileges are held to their files once more, by the kernel's Landlock");
     match &facts.landlock {
         Ok(None) => check.ok("rules are there"),
         Ok(Some(why)) => check.warning(
