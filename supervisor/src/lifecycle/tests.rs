@@ -23,6 +23,7 @@ fn new() -> Lifecycle {
         network: crate::privileges::Network::default(),
         new_privileges: false,
         seccomp: crate::privileges::Calls::All,
+        landlock: None,
         sees: vec![],
         shares: vec![],
         restart: Policy {
