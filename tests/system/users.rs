@@ -34,7 +34,7 @@ fn containers_of_before_go_on_with_the_users_of_now() {
     let volume = format!("{}:/v:ro", go.display());
     let script = format!(
         "echo before; while [ ! -e /v/now ]; do sleep 0.05; done; i=0; \
-         while [ $i -lt {LINES} ]; do i=$((i + 1)); printf '%d %01000d\\n' $i 0; done; cat"
+         while [ $i -lt {LINES} ]; do i=$((i + 1)); printf '%d %01000d\\n' $i 0; done; read word; echo $word"
     );
     let run = |name: &str, more: &[&str]| {
         let first = ["run", "-d", "-i", "--name", name, "-v", volume.as_str()];
