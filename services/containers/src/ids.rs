@@ -91,23 +91,19 @@ impl Pool {
     fn parse(table: &toml::Table, number: u32) -> Result<Self, String> {
         let mut pool = Self { mode: UserMode::Private, first: FIRST, count: (END - FIRST) / IdRange::SIZE, begin: 0 };
         let mut is_told = false;
-        {
-            for (key, value) in table {
-                let number = || value.as_integer().and_then(|number| u32::try_from(number).ok());
-                match key.as_str() {
-                    "default" => {
-                        pool.mode = match value.as_str() {
-                            Some("private") => UserMode::Private,
-                            Some("host") => UserMode::Host,
-                            _ => return Err(format!("default = {value}: expected \"private\" or \"host\"")),
-                        }
+        for (key, value) in table {
+            let number = || value.as_integer().and_then(|number| u32::try_from(number).ok());
+            match key.as_str() {
+                "default" => {
+                    pool.mode = match value.as_str() {
+                        Some("private") => UserMode::Private,
+                        Some("host") => UserMode::Host,
+                        _ => return Err(format!("default = {value}: expected \"private\" or \"host\"")),
                     }
-                    "first" => {
-                        (pool.first, is_told) = (number().ok_or(format!("first = {value}: expected an id"))?, true)
-                    }
-                    "count" => pool.count = number().ok_or(format!("count = {value}: expected a number"))?,
-                    _ => return Err(format!("unknown key {key:?}: expected default, first or count")),
                 }
+                "first" => (pool.first, is_told) = (number().ok_or(format!("first = {value}: expected an id"))?, true),
+                "count" => pool.count = number().ok_or(format!("count = {value}: expected a number"))?,
+                _ => return Err(format!("unknown key {key:?}: expected default, first or count")),
             }
         }
         let last = pool.count.checked_sub(1).and_then(|last| last.checked_mul(IdRange::SIZE)?.checked_add(pool.first));

@@ -91,9 +91,8 @@ pub(crate) struct Spares {
     making: Vec<Kind>,
     /// Those that are being removed.
     leaving: HashMap<ContainerId, Shared<LocalBoxFuture<'static, ()>>>,
-    /// What was asked for lately, and how many there may be at most.
+    /// What was asked for lately.
     asked: VecDeque<(Instant, Kind)>,
-    most: usize,
     /// As they were read last, and when.
     settings: Option<(Instant, Settings)>,
     paused_until: Option<Instant>,
@@ -111,7 +110,6 @@ impl Spares {
             making: Vec::new(),
             leaving: HashMap::new(),
             asked: VecDeque::new(),
-            most: 0,
             settings: None,
             paused_until: None,
             is_closed: false,
@@ -125,8 +123,7 @@ impl Spares {
         settings: &Settings,
         ctx: &mut Context<Self>,
     ) -> Result<ContainerId, Failure> {
-        self.most = settings.spares;
-        let wanted = Kind::wanted(spec, &settings.pool).filter(|_| self.most > 0);
+        let wanted = Kind::wanted(spec, &settings.pool).filter(|_| settings.spares > 0);
         let Some(kind) = wanted else { return random() };
         self.forget_asked();
         self.asked.push_back((Instant::now(), kind.clone()));
@@ -150,9 +147,14 @@ impl Spares {
         }
     }
 
+    /// How many there may be at most.
+    fn most(&self) -> usize {
+        self.settings.map_or(0, |(_, settings)| settings.spares)
+    }
+
     /// How many of a kind are wanted: as many as were asked for lately, as far as there is room.
     fn wanted(&self, kind: &Kind) -> usize {
-        self.asked.iter().filter(|(_, other)| other == kind).count().min(self.most)
+        self.asked.iter().filter(|(_, other)| other == kind).count().min(self.most())
     }
 
     /// Makes what is missing of a kind.
@@ -165,7 +167,7 @@ impl Spares {
         };
         while there(self) < self.wanted(kind) {
             // Others are wanted less: they were not asked for just now.
-            if self.ready.len() + self.making.len() >= self.most {
+            if self.ready.len() + self.making.len() >= self.most() {
                 let Some(other) = self.ready.iter().position(|spare| spare.kind != *kind) else { return };
                 let other = self.ready.remove(other);
                 other.into_iter().for_each(|spare| self.remove(spare.id));
