@@ -58,7 +58,9 @@ pub(crate) fn write(container: &Path, names: &Names, host_files: &[PathBuf]) -> 
     let followed = Followed { resolver, written: contents[2].clone() };
     for (name, content) in FILES.iter().zip(contents) {
         let path = container.join(DIRECTORY).join(name);
-        open(&path).and_then(|file| replace(&file, &content)).map_err(|error| writing(&path, &error))?;
+        // Made when it was mounted, unless somebody took it away.
+        let there = OpenOptions::new().write(true).open(&path).or_else(|_| open(&path));
+        there.and_then(|file| replace(&file, &content)).map_err(|error| writing(&path, &error))?;
     }
     record(container)?.put(RESOLVER, &followed, Durability::Process)
 }
@@ -96,10 +98,14 @@ fn record(container: &Path) -> Result<Store<Followed>, Failure> {
 }
 
 fn open(path: &Path) -> io::Result<File> {
-    if let Some(directory) = path.parent() {
-        fs::create_dir_all(directory)?;
-    }
-    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o644).open(path)?;
+    let open = || OpenOptions::new().write(true).create(true).truncate(false).mode(0o644).open(path);
+    let file = match (open(), path.parent()) {
+        (Err(error), Some(directory)) if error.kind() == io::ErrorKind::NotFound => {
+            fs::create_dir_all(directory)?;
+            open()?
+        }
+        (opened, _) => opened?,
+    };
     file.set_permissions(fs::Permissions::from_mode(0o644))?;
     Ok(file)
 }

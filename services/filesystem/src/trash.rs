@@ -7,7 +7,7 @@ use schema::Failure;
 use std::ffi::{CString, OsStr, OsString};
 use std::fs;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -66,42 +66,44 @@ pub(crate) struct Taken(OsString);
 /// Removes a directory and all that is in it; done also if it is gone. Directories in it that are not empty
 /// are moved to its top and removed from there, so depth costs neither stack nor descriptors.
 pub(crate) fn remove_tree(parent: BorrowedFd<'_>, name: &OsStr) -> OsResult<()> {
-    let top = match open(parent, name) {
+    let mut top = match open(parent, name) {
         Err(Errno::NOENT) => return Ok(()),
         Err(Errno::NOTDIR | Errno::LOOP) => return gone(rustix::fs::unlinkat(parent, name, AtFlags::empty())),
         other => other?,
     };
     let mut moved: u64 = 0;
     loop {
-        let below = entries(parent, name)?;
-        if below.is_empty() {
-            return gone(rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR));
-        }
-        for (child, kind) in below {
+        let below = entries(&mut top)?;
+        for (child, kind) in &below {
             let child = OsStr::from_bytes(child.as_bytes());
-            if kind == FileType::Directory {
-                flatten(top.as_fd(), child, &mut moved)?;
+            if *kind == FileType::Directory {
+                flatten(top.fd()?, child, &mut moved)?;
             } else {
-                gone(rustix::fs::unlinkat(&top, child, AtFlags::empty()))?;
+                gone(rustix::fs::unlinkat(top.fd()?, child, AtFlags::empty()))?;
             }
+        }
+        match rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR) {
+            // What was moved here meanwhile comes next.
+            Err(Errno::NOTEMPTY | Errno::EXIST) if !below.is_empty() => top.rewind(),
+            other => return gone(other),
         }
     }
 }
 
 /// Removes a directory at the top; what it has in it that is not empty becomes a directory at the top.
 fn flatten(top: BorrowedFd<'_>, name: &OsStr, moved: &mut u64) -> OsResult<()> {
-    let directory = match open(top, name) {
+    let mut directory = match open(top, name) {
         Err(Errno::NOENT) => return Ok(()),
         other => other?,
     };
-    for (child, kind) in entries(top, name)? {
+    for (child, kind) in entries(&mut directory)? {
         let child = OsStr::from_bytes(child.as_bytes());
         if kind != FileType::Directory {
-            gone(rustix::fs::unlinkat(&directory, child, AtFlags::empty()))?;
+            gone(rustix::fs::unlinkat(directory.fd()?, child, AtFlags::empty()))?;
             continue;
         }
-        match rustix::fs::unlinkat(&directory, child, AtFlags::REMOVEDIR) {
-            Err(Errno::NOTEMPTY | Errno::EXIST) => move_up(directory.as_fd(), child, top, moved)?,
+        match rustix::fs::unlinkat(directory.fd()?, child, AtFlags::REMOVEDIR) {
+            Err(Errno::NOTEMPTY | Errno::EXIST) => move_up(directory.fd()?, child, top, moved)?,
             other => gone(other)?,
         }
     }
@@ -127,35 +129,37 @@ fn gone(result: OsResult<()>) -> OsResult<()> {
     }
 }
 
-fn open(parent: BorrowedFd<'_>, name: &OsStr) -> OsResult<OwnedFd> {
+fn open(parent: BorrowedFd<'_>, name: &OsStr) -> OsResult<Dir> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    rustix::fs::openat(parent, name, flags, Mode::empty())
+    Dir::new(rustix::fs::openat(parent, name, flags, Mode::empty())?)
 }
 
 /// Names and types in a directory; none if it is gone.
-fn entries(parent: BorrowedFd<'_>, name: &OsStr) -> OsResult<Vec<(CString, FileType)>> {
-    let directory = match open(parent, name) {
-        Err(Errno::NOENT) => return Ok(Vec::new()),
-        other => other?,
-    };
+fn entries(directory: &mut Dir) -> OsResult<Vec<(CString, FileType)>> {
     let mut all = Vec::new();
-    for entry in Dir::read_from(&directory)? {
-        let entry = entry?;
+    while let Some(entry) = directory.read() {
+        let entry = match entry {
+            Err(Errno::NOENT) => break,
+            other => other?,
+        };
         let name = entry.file_name();
         match name.to_bytes() {
             b"." | b".." => {}
-            bytes => all.push((name.to_owned(), kind(&directory, OsStr::from_bytes(bytes), entry.file_type())?)),
+            bytes => {
+                let kind = kind(directory.fd()?, OsStr::from_bytes(bytes), entry.file_type())?;
+                all.push((name.to_owned(), kind));
+            }
         }
     }
     Ok(all)
 }
 
 /// Some filesystems do not tell the type with the name.
-fn kind(directory: &OwnedFd, name: &OsStr, told: FileType) -> OsResult<FileType> {
+fn kind(directory: BorrowedFd<'_>, name: &OsStr, told: FileType) -> OsResult<FileType> {
     if told != FileType::Unknown {
         return Ok(told);
     }
-    let found = beneath::lookup(directory.as_fd(), name)?;
+    let found = beneath::lookup(directory, name)?;
     Ok(found.map_or(FileType::Unknown, |stat| FileType::from_raw_mode(stat.st_mode)))
 }
 
@@ -192,7 +196,7 @@ mod tests {
         let mut at = beneath::open_root(state.path()).unwrap();
         for name in std::iter::once("tree").chain(std::iter::repeat_n("d", 3000)) {
             rustix::fs::mkdirat(&at, name, Mode::from_raw_mode(0o700)).unwrap();
-            at = open(at.as_fd(), OsStr::new(name)).unwrap();
+            at = rustix::fs::openat(&at, name, OFlags::PATH | OFlags::DIRECTORY, Mode::empty()).unwrap();
         }
         drop(at);
         trash.take(&state.path().join("tree")).unwrap();

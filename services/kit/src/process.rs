@@ -2,13 +2,17 @@
 
 use nix::unistd::{SysconfVar, sysconf};
 use schema::supervisor::Usage;
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::sync::OnceLock;
+
+/// A line of /proc/pid/stat is shorter: some fifty numbers.
+const LONGEST_STAT: usize = 2048;
 
 /// When a process was started, in clock ticks since boot: with its id, it names a process for good
 /// (proc(5): field 22 of /proc/pid/stat). Fails with `NotFound` if there is no such process.
 pub fn start_time(pid: i32) -> io::Result<u64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    let stat = stat(pid)?;
     parse_start_time(&stat)
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, format!("/proc/{pid}/stat: {stat:?}")))
 }
@@ -19,9 +23,18 @@ fn parse_start_time(stat: &str) -> Option<u64> {
     after_name.split_ascii_whitespace().nth(19)?.parse().ok()
 }
 
+/// The line of /proc/pid/stat, in one read.
+fn stat(pid: i32) -> io::Result<String> {
+    let mut line = vec![0; LONGEST_STAT];
+    let length = File::open(format!("/proc/{pid}/stat"))?.read(&mut line)?;
+    line.truncate(length);
+    // A process may call itself what it likes.
+    Ok(String::from_utf8_lossy(&line).into_owned())
+}
+
 /// Whether the process with this id is the one that was started then, and has not ended.
 pub fn is_alive(pid: i32, started: u64) -> bool {
-    start_time(pid).is_ok_and(|now| now == started) && !is_zombie(pid)
+    stat(pid).is_ok_and(|stat| parse_start_time(&stat) == Some(started) && !is_zombie(&stat))
 }
 
 /// Whether a process is in a PID namespace below that of whoever asks, as those of containers are.
@@ -31,16 +44,18 @@ pub fn is_below(pid: i32) -> bool {
     numbers.split_ascii_whitespace().count() > 1
 }
 
-fn is_zombie(pid: i32) -> bool {
-    fs::read_to_string(format!("/proc/{pid}/stat"))
-        .ok()
-        .and_then(|stat| stat.rsplit_once(')').map(|(_, rest)| rest.trim_start().starts_with(['Z', 'X'])))
-        .unwrap_or(true)
+fn is_zombie(stat: &str) -> bool {
+    stat.rsplit_once(')').is_none_or(|(_, rest)| rest.trim_start().starts_with(['Z', 'X']))
 }
 
 /// Identifies this boot of the kernel: what was true before another boot is not true now.
 pub fn boot_id() -> io::Result<String> {
-    Ok(fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned())
+    static KNOWN: OnceLock<String> = OnceLock::new();
+    if let Some(known) = KNOWN.get() {
+        return Ok(known.clone());
+    }
+    let id = fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned();
+    Ok(KNOWN.get_or_init(|| id).clone())
 }
 
 /// The proportional set size of a process in bytes: its memory, shared pages divided by their users.
@@ -57,7 +72,7 @@ pub fn memory(pid: i32) -> io::Result<u64> {
 
 /// What a process uses. Fails if it has ended.
 pub fn usage(pid: i32) -> io::Result<Usage> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    let stat = stat(pid)?;
     let (ticks, threads) = parse_usage(&stat).ok_or(io::ErrorKind::InvalidData)?;
     let per_second = sysconf(SysconfVar::CLK_TCK)?.and_then(|ticks| u64::try_from(ticks).ok());
     let per_second = per_second.filter(|ticks| *ticks > 0).ok_or(io::ErrorKind::Unsupported)?;

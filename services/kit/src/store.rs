@@ -140,7 +140,7 @@ impl<T: Serialize + DeserializeOwned> Store<T> {
         match durability {
             Durability::Disk => file::write_durably(&path, &content),
             Durability::Process => file::write_atomically(&path, &content),
-            Durability::Soon => file::write_atomically(&path, &content).map(|()| soon::sync(&path)),
+            Durability::Soon => file::write_in_order(&path, &content).map(|()| soon::sync(&path)),
         }
         .map_err(failed)
     }

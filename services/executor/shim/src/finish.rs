@@ -4,7 +4,7 @@ use crate::relief::open_of_collector;
 use crate::streams::{Output, Streams};
 use crate::sys::{self, At, Fd, Result, flag};
 use core::ffi::CStr;
-use shim_protocol::exit::Exit;
+use shim_protocol::exit::{Exit, LONGEST};
 use shim_protocol::layout;
 
 /// With the capture lock held: nobody reads the FIFOs any more. Ends this process.
@@ -37,15 +37,15 @@ pub fn note(directory: &Fd, exit: &Exit) {
 /// has written there does not count before it is renamed.
 fn record(directory: &Fd, exit: &Exit, temporary: &CStr, name: &CStr) -> Result<()> {
     let file = sys::open(At::Dir(directory), temporary, flag::O_WRONLY | flag::O_CREAT, 0o600)?;
+    let mut text = [0; LONGEST];
     let mut length = 0;
-    let mut written = Ok(());
     exit.encode(&mut |piece| {
-        if written.is_ok() {
-            written = sys::write(&file, piece).map(drop);
+        if let Some(place) = text.get_mut(length..length + piece.len()) {
+            place.copy_from_slice(piece);
             length += piece.len();
         }
     });
-    written?;
+    sys::write(&file, text.get(..length).unwrap_or_default())?;
     sys::shorten(&file, length)?;
     sys::rename(directory, temporary, name)
 }
