@@ -42,6 +42,14 @@ interface LogCollector extends(Common.Service) {
 
   totals @7 (call :Common.Call) -> (outcome :Common.Outcome(TotalList));
   # How much each log has taken, of containers and of execs. Idempotent.
+
+  parts @8 (call :Common.Call, id :Text, position :UInt64, maxBytes :UInt64, waitMs :UInt32, reader :UInt64) -> (outcome :Common.Outcome(PartList));
+  # What `read` hands out, by where it is: for a caller on this host that may open the collector's files, which is
+  # root, and wants bytes by the hundred megabytes. `position`, `waitMs`, `reader`, `next`, `lost` and `ended` are as for
+  # `read`; `maxBytes` 0: 64 MiB. What a part describes never changes in its file. The file may be gone when the caller
+  # opens it, replaced by its compressed form or rotated away: then the caller asks again, or reads. Of a file that is
+  # open, all parts stay readable whatever becomes of its name. Idempotent.
+  # Fails: unimplemented, if the collector keeps no such files (a plugin need not): then the caller reads.
 }
 
 interface InputSession {
@@ -104,6 +112,29 @@ struct Record {
   stream @1 :Stream;
   data @2 :Data;
   dropped @3 :UInt64;    # bytes of this stream that were dropped just before `data`, with mode `drop` or a full disk
+}
+
+struct PartList {
+  files @0 :List(PartFile);
+  parts @1 :List(Part); # in the order of capture
+  next @2 :UInt64;      # position after these parts
+  lost @3 :UInt64;      # bytes between the position asked for and the first part
+  ended @4 :Bool;       # the run has ended and this is all of it
+}
+
+struct PartFile {
+  path @0 :Text;   # beneath the collector's state directory, without symbolic links
+  device @1 :UInt64;
+  inode @2 :UInt64; # as fstat(2) tells: a file that has other numbers is another one
+  packed @3 :Bool; # in zstd's seekable format; else as it was written
+}
+
+struct Part {
+  stream @0 :Stream;
+  file @1 :UInt32;    # its place in `files`
+  offset @2 :UInt64;  # in the content of the file, decompressed
+  length @3 :UInt64;
+  dropped @4 :UInt64; # bytes of this stream that were dropped just before, as in `Record`; then `length` may be 0
 }
 
 enum Stream {

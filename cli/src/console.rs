@@ -8,7 +8,14 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::stdio::{stderr, stdout};
 use schema::{Failure, log_collector::Stream};
+use std::fs::File;
 use std::os::fd::BorrowedFd;
+use std::os::unix::fs::FileExt;
+
+/// Bytes that the kernel moves at one go.
+const PIECE: usize = 1 << 20;
+/// Bytes that are copied where it cannot.
+const COPIED: usize = 256 << 10;
 
 /// Writes a text to stdout.
 pub(crate) fn print(text: &str) -> Result {
@@ -22,14 +29,50 @@ pub(crate) fn print_line(line: impl std::fmt::Display) -> Result {
 
 /// Writes bytes to stdout or stderr, all of them, as they are.
 pub(crate) fn write(stream: Stream, bytes: &[u8]) -> Result {
-    let (fd, name) = match stream {
+    let (fd, name) = place(stream);
+    write_all(fd, bytes).map_err(|errno| failed(name, errno))
+}
+
+/// Writes a part of a file to stdout or stderr, without reading it where the kernel can do that. Answers how many bytes
+/// there were.
+pub(crate) fn send(stream: Stream, file: &File, offset: u64, length: u64) -> Result<u64> {
+    let (fd, name) = place(stream);
+    let (mut at, end) = (offset, offset.saturating_add(length));
+    while at < end {
+        let most = usize::try_from(end - at).unwrap_or(PIECE).min(PIECE);
+        match rustix::fs::sendfile(fd, file, Some(&mut at), most) {
+            Ok(0) => break,
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => wait_for(fd, PollFlags::OUT).map_err(|errno| failed(name, errno))?,
+            // Not to such a file: one that is appended to, or that of a driver.
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::PERM) => {
+                let mut buffer = vec![0; COPIED.min(most)];
+                let read = file.read_at(&mut buffer, at);
+                let read = read.map_err(|error| Failure::io("reading a log", &error))?;
+                if read == 0 {
+                    break;
+                }
+                write(stream, &buffer[..read])?;
+                at += read as u64;
+            }
+            Err(errno) => return Err(failed(name, errno)),
+        }
+    }
+    Ok(at - offset)
+}
+
+fn place(stream: Stream) -> (BorrowedFd<'static>, &'static str) {
+    match stream {
         Stream::Stdout => (stdout(), "stdout"),
         Stream::Stderr => (stderr(), "stderr"),
-    };
-    write_all(fd, bytes).map_err(|errno| match errno {
+    }
+}
+
+fn failed(name: &str, errno: Errno) -> Error {
+    match errno {
         Errno::PIPE => Error::Closed,
         errno => Failure::io(format_args!("writing to {name}"), &errno.into()).into(),
-    })
+    }
 }
 
 /// Tells the user of a failure: one line, and one more for what to do about it.

@@ -5,7 +5,8 @@ use harness::{Instance, eventually};
 use rustix::process::{Pid, Signal, kill_process};
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
-use std::process::Stdio;
+use std::process::{Child, Stdio};
+use std::thread::JoinHandle;
 
 const COUNT: &str = "i=0; while :; do echo $((i=i+1)); sleep 0.01; done";
 const SERVICES: [&str; 6] = ["containers", "executor", "filesystem", "image-store", "log-collector", "network"];
@@ -112,6 +113,53 @@ fn attached_clients_miss_nothing() {
     let text = text.join().unwrap();
     counts(&text);
     assert_eq!(text.lines().count(), 1500);
+}
+
+/// Reads a client's output to its end: the lines, each of which must be the next number.
+fn numbers(client: &mut Child) -> JoinHandle<u64> {
+    let reader = BufReader::with_capacity(1 << 20, client.stdout.take().unwrap());
+    std::thread::spawn(move || {
+        let mut count = 0;
+        for line in reader.lines() {
+            count += 1;
+            assert_eq!(line.unwrap(), count.to_string(), "a gap or a repeat");
+        }
+        count
+    })
+}
+
+#[test]
+fn clients_of_a_fast_writer_miss_nothing() {
+    const LINES: u64 = 4_000_000;
+    let cctl = Instance::start();
+    let last = LINES.to_string();
+    // Both streams, and all of it fits into the log.
+    let script = format!("seq 1 {last} >&2 & seq 1 {last}; wait");
+    let bounds = ["--log-opt", "max-size=5m", "--log-opt", "max-file=40"];
+    let run = [&["run", "--name", "fast"][..], &bounds, &["base", "sh", "-c", &script]].concat();
+    let errors = std::fs::File::create(cctl.scratch().join("err")).unwrap();
+    let mut attached = cctl.command(&run).stdout(Stdio::piped()).stderr(errors).spawn().unwrap();
+    let seen = numbers(&mut attached);
+    eventually("it runs", || (cctl.cctl(&["ps", "-q", "-f", "name=fast"]).stdout.len() > 5).then_some(()));
+    let follow = cctl.command(&["logs", "-f", "fast"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
+    let mut following = follow.unwrap();
+    let followed = numbers(&mut following);
+    let mut kills = 0;
+    while attached.try_wait().unwrap().is_none() {
+        cctl.kill_service("log-collector");
+        kills += 1;
+    }
+    assert!(attached.wait().unwrap().success() && following.wait().unwrap().success());
+    assert_eq!((seen.join().unwrap(), followed.join().unwrap()), (LINES, LINES));
+    let text = std::fs::read_to_string(cctl.scratch().join("err")).unwrap();
+    counts(&text);
+    assert_eq!(text.lines().count() as u64, LINES);
+    // Afterwards, too, when it is compressed.
+    let mut later = cctl.command(&["logs", "fast"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    assert_eq!(numbers(&mut later).join().unwrap(), LINES);
+    later.wait().unwrap();
+    assert!(kills >= 3, "only {kills} kills");
+    eprintln!("{kills} kills");
 }
 
 #[test]

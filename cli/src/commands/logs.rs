@@ -7,7 +7,7 @@ use crate::render::logs::Stamper;
 use crate::session::Output;
 use jiff::Timestamp;
 use schema::containers::Container;
-use schema::log_collector::{From, Record};
+use schema::log_collector::From;
 use schema::{Code, ContainerId, Failure};
 use std::cell::Cell;
 
@@ -28,12 +28,9 @@ async fn show(engine: &Engine, container: &Container, arguments: &Logs) -> Resul
     let until =
         Cell::new(if arguments.follow { None } else { Some(engine.logs.locate(&call(), id, From::End).await?) });
     let before = arguments.until.map(|until| until.nanoseconds(Timestamp::now()));
-    let mut stamper = arguments.timestamps.then(Stamper::default);
-    let pick = |record: Record| match &mut stamper {
-        Some(stamper) => Some(stamper.stamp(record)),
-        None => Some((record.stream, record.data)),
-    };
-    Output { engine, id, position, until: &until, before, follow: arguments.follow, reader: 0 }.copy(pick).await
+    let stamper = arguments.timestamps.then(Stamper::default);
+    let output = Output { engine, id, position, until: &until, before, follow: arguments.follow, reader: 0 };
+    output.copy(|_| true, stamper).await
 }
 
 /// The first position that is wanted: both `--tail` and `--since` must let it through.

@@ -1,7 +1,7 @@
 //! Output of containers, as `logs -t` shows it.
 
 use super::time::rfc3339;
-use schema::log_collector::{Record, Stream};
+use schema::log_collector::Stream;
 
 /// Begins each line with the time at which its first byte was captured. A line may span records.
 #[derive(Debug, Default)]
@@ -11,15 +11,16 @@ pub(crate) struct Stamper {
 }
 
 impl Stamper {
-    /// The record's bytes, with a time before each line that begins in it.
-    pub(crate) fn stamp(&mut self, record: Record) -> (Stream, Vec<u8>) {
-        let inside = match record.stream {
+    /// Bytes of a stream that were captured at `at` (nanoseconds since the Unix epoch), with that time before each line
+    /// that begins in them.
+    pub(crate) fn stamp(&mut self, at: i64, stream: Stream, data: &[u8]) -> Vec<u8> {
+        let inside = match stream {
             Stream::Stdout => &mut self.stdout_inside_line,
             Stream::Stderr => &mut self.stderr_inside_line,
         };
-        let time = rfc3339(record.at);
-        let mut stamped = Vec::with_capacity(record.data.len() + time.len() + 1);
-        for line in record.data.split_inclusive(|&byte| byte == b'\n') {
+        let time = rfc3339(at);
+        let mut stamped = Vec::with_capacity(data.len() + time.len() + 1);
+        for line in data.split_inclusive(|&byte| byte == b'\n') {
             if !*inside {
                 stamped.extend_from_slice(time.as_bytes());
                 stamped.push(b' ');
@@ -27,7 +28,7 @@ impl Stamper {
             stamped.extend_from_slice(line);
             *inside = line.last() != Some(&b'\n');
         }
-        (record.stream, stamped)
+        stamped
     }
 }
 
@@ -36,20 +37,14 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn record(at: i64, stream: Stream, data: &str) -> Record {
-        Record { at: at * 1_000_000_000, stream, data: data.as_bytes().to_vec(), dropped: 0 }
-    }
-
     #[test]
     fn each_line_has_one_time() {
         let mut stamper = Stamper::default();
         let mut text = Vec::new();
-        for record in [
-            record(1, Stream::Stdout, "one\ntw"),
-            record(2, Stream::Stderr, "error\n"),
-            record(3, Stream::Stdout, "o\n\nthree"),
-        ] {
-            text.extend(stamper.stamp(record).1);
+        for (second, stream, data) in
+            [(1, Stream::Stdout, "one\ntw"), (2, Stream::Stderr, "error\n"), (3, Stream::Stdout, "o\n\nthree")]
+        {
+            text.extend(stamper.stamp(second * 1_000_000_000, stream, data.as_bytes()));
         }
         assert_eq!(
             String::from_utf8(text).unwrap(),
@@ -63,11 +58,11 @@ mod tests {
         #[test]
         fn cutting_into_records_changes_nothing(data in proptest::collection::vec(prop_oneof![Just(b'\n'), any::<u8>()], 0..60), cut in 0_usize..60) {
             let cut = cut.min(data.len());
-            let whole = Stamper::default().stamp(Record { at: 5, stream: Stream::Stdout, data: data.clone(), dropped: 0 }).1;
+            let whole = Stamper::default().stamp(5, Stream::Stdout, &data);
             let mut stamper = Stamper::default();
             let mut parts = Vec::new();
             for part in [&data[..cut], &data[cut..]] {
-                parts.extend(stamper.stamp(Record { at: 5, stream: Stream::Stdout, data: part.to_vec(), dropped: 0 }).1);
+                parts.extend(stamper.stamp(5, Stream::Stdout, part));
             }
             prop_assert_eq!(parts, whole);
         }

@@ -4,6 +4,7 @@
 //! meanwhile and neither loses nor repeats a byte.
 
 mod detach;
+mod files;
 mod gaps;
 mod input;
 mod output;
@@ -139,11 +140,11 @@ impl Session<'_> {
             follow: true,
             reader: RequestId::random().0,
         };
-        let wanted = |stream| match stream {
+        let wanted = |stream: Stream| match stream {
             Stream::Stdout => streams.stdout,
             Stream::Stderr => streams.stderr,
         };
-        output.copy(|record| wanted(record.stream).then_some((record.stream, record.data))).await
+        output.copy(wanted, None).await
     }
 
     /// Waits for the end, and finds out where the output of the next run begins, if there is one.

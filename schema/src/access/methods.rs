@@ -127,6 +127,8 @@ const LOG_COLLECTOR: &[Method] = &[
     shared(change("log-collector.check", &[])),
     // Of all containers, so that no project may have it.
     look("log-collector.totals", &[Events]),
+    // Of use to root only, who alone may open what it names.
+    look("log-collector.parts", &[]),
 ];
 
 /// Who was given such a session may use it.

@@ -1,6 +1,6 @@
 //! A typed client of the log collector.
 
-use super::model::{Chunk, From, LogSpec, Total};
+use super::model::{Chunk, From, LogSpec, PartList, Total};
 use crate::bindings::log_collector_capnp::{input_session, log_collector};
 use crate::common::CheckReport;
 use crate::link::{Link, is_lost, within};
@@ -133,6 +133,33 @@ impl Client {
     /// How much each log has taken.
     pub async fn totals(&self, call: &Call) -> Result<Vec<Total>, Failure> {
         request!(self, call, totals_request, |params| {}, |answer| list(answer.get_totals())).await
+    }
+
+    /// Output from a position on, by where it is: for root, on the collector's host. `reader` as for
+    /// [`read_attached`](Self::read_attached).
+    pub async fn parts(
+        &self,
+        call: &Call,
+        id: &ContainerId,
+        position: u64,
+        max_bytes: u64,
+        wait_ms: u32,
+        reader: u64,
+    ) -> Result<PartList, Failure> {
+        request!(
+            self,
+            call,
+            parts_request,
+            |params| {
+                params.set_id(id.as_str());
+                params.set_position(position);
+                params.set_max_bytes(max_bytes);
+                params.set_wait_ms(wait_ms);
+                params.set_reader(reader);
+            },
+            PartList::read
+        )
+        .await
     }
 }
 

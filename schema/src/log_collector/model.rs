@@ -64,6 +64,49 @@ pub struct Record {
     pub dropped: u64,
 }
 
+/// A part of a container's output, by where it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PartList {
+    /// Which the parts are in.
+    pub files: Vec<PartFile>,
+    /// In the order of capture.
+    pub parts: Vec<Part>,
+    /// The position after them.
+    pub next: u64,
+    /// Bytes that were asked for and are gone.
+    pub lost: u64,
+    /// The run has ended and this is all of it.
+    pub ended: bool,
+}
+
+/// A file that holds output.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartFile {
+    /// Beneath the collector's state directory, without symbolic links.
+    pub path: PathBuf,
+    /// Which filesystem it is on.
+    pub device: u64,
+    /// Which file of that it is.
+    pub inode: u64,
+    /// Whether it is in zstd's seekable format.
+    pub packed: bool,
+}
+
+/// Output that follows each other in a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Where it was written.
+    pub stream: Stream,
+    /// The place of its file in the list.
+    pub file: u32,
+    /// Where it begins in the content of the file.
+    pub offset: u64,
+    /// Bytes.
+    pub length: u64,
+    /// Bytes of this stream that were dropped just before.
+    pub dropped: u64,
+}
+
 /// How much a log has taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Total {

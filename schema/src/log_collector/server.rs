@@ -1,6 +1,6 @@
 //! What a log collector implements.
 
-use super::model::{Chunk, From, LogSpec, Total};
+use super::model::{Chunk, From, LogSpec, PartList, Total};
 use crate::bindings::log_collector_capnp::{input_session, log_collector as wire};
 use crate::common::{About, CheckReport};
 use crate::rpc::{answer, answer_hello};
@@ -48,6 +48,19 @@ pub trait Server: 'static {
     async fn totals(&self, call: &Call) -> Result<Vec<Total>, Failure> {
         let _ = call;
         Err(crate::rpc::missing("log-collector.totals"))
+    }
+    /// Output from a position on, by where it is.
+    async fn parts(
+        &self,
+        call: &Call,
+        id: ContainerId,
+        position: u64,
+        max_bytes: u64,
+        wait_ms: u32,
+        reader: u64,
+    ) -> Result<PartList, Failure> {
+        let _ = (call, id, position, max_bytes, wait_ms, reader);
+        Err(crate::rpc::missing("log-collector.parts"))
     }
 }
 
@@ -170,6 +183,26 @@ impl<A: Server> wire::Server for Served<A> {
         answer!(params, results, "log-collector.totals", |call, p| self.api.totals(&call).await, |values, builder| {
             set_list(builder.init_totals(length(&values)), &values)
         })
+    }
+
+    async fn parts(self: Rc<Self>, params: wire::PartsParams, mut results: wire::PartsResults) -> capnp::Result<()> {
+        answer!(
+            params,
+            results,
+            "log-collector.parts",
+            |call, p| self
+                .api
+                .parts(
+                    &call,
+                    text(p.get_id())?.parse()?,
+                    p.get_position(),
+                    p.get_max_bytes(),
+                    p.get_wait_ms(),
+                    p.get_reader()
+                )
+                .await,
+            |value, builder| value.write(builder)
+        )
     }
 }
 

@@ -1,8 +1,8 @@
 //! Conversions of `log-collector.capnp`.
 
-use super::model::{Chunk, From, LogMode, LogSpec, Record, Stream, Total};
+use super::model::{Chunk, From, LogMode, LogSpec, Part, PartFile, PartList, Record, Stream, Total};
 use crate::Failure;
-use crate::bindings::log_collector_capnp::{self, chunk, from, log_spec, record, total};
+use crate::bindings::log_collector_capnp::{self, chunk, from, log_spec, part, part_file, part_list, record, total};
 use crate::wire::{Wire, length, list, set_list, set_texts, text, texts};
 
 impl Wire for LogSpec {
@@ -102,10 +102,7 @@ impl Wire for Record {
     fn read(reader: record::Reader<'_>) -> Result<Self, Failure> {
         Ok(Self {
             at: reader.get_at(),
-            stream: match reader.get_stream()? {
-                log_collector_capnp::Stream::Stdout => Stream::Stdout,
-                log_collector_capnp::Stream::Stderr => Stream::Stderr,
-            },
+            stream: reader.get_stream()?.into(),
             data: reader.get_data()?.to_vec(),
             dropped: reader.get_dropped(),
         })
@@ -114,12 +111,94 @@ impl Wire for Record {
     fn write(&self, mut builder: record::Builder<'_>) {
         let Self { at, stream, data, dropped } = self;
         builder.set_at(*at);
-        builder.set_stream(match stream {
-            Stream::Stdout => log_collector_capnp::Stream::Stdout,
-            Stream::Stderr => log_collector_capnp::Stream::Stderr,
-        });
+        builder.set_stream((*stream).into());
         builder.set_data(data);
         builder.set_dropped(*dropped);
+    }
+}
+
+impl Wire for PartList {
+    type Owned = part_list::Owned;
+
+    fn read(reader: part_list::Reader<'_>) -> Result<Self, Failure> {
+        Ok(Self {
+            files: list(reader.get_files())?,
+            parts: list(reader.get_parts())?,
+            next: reader.get_next(),
+            lost: reader.get_lost(),
+            ended: reader.get_ended(),
+        })
+    }
+
+    fn write(&self, mut builder: part_list::Builder<'_>) {
+        let Self { files, parts, next, lost, ended } = self;
+        set_list(builder.reborrow().init_files(length(files)), files);
+        set_list(builder.reborrow().init_parts(length(parts)), parts);
+        builder.set_next(*next);
+        builder.set_lost(*lost);
+        builder.set_ended(*ended);
+    }
+}
+
+impl Wire for PartFile {
+    type Owned = part_file::Owned;
+
+    fn read(reader: part_file::Reader<'_>) -> Result<Self, Failure> {
+        Ok(Self {
+            path: text(reader.get_path())?.into(),
+            device: reader.get_device(),
+            inode: reader.get_inode(),
+            packed: reader.get_packed(),
+        })
+    }
+
+    fn write(&self, mut builder: part_file::Builder<'_>) {
+        let Self { path, device, inode, packed } = self;
+        builder.set_path(path.to_string_lossy());
+        builder.set_device(*device);
+        builder.set_inode(*inode);
+        builder.set_packed(*packed);
+    }
+}
+
+impl Wire for Part {
+    type Owned = part::Owned;
+
+    fn read(reader: part::Reader<'_>) -> Result<Self, Failure> {
+        Ok(Self {
+            stream: reader.get_stream()?.into(),
+            file: reader.get_file(),
+            offset: reader.get_offset(),
+            length: reader.get_length(),
+            dropped: reader.get_dropped(),
+        })
+    }
+
+    fn write(&self, mut builder: part::Builder<'_>) {
+        let Self { stream, file, offset, length, dropped } = self;
+        builder.set_stream((*stream).into());
+        builder.set_file(*file);
+        builder.set_offset(*offset);
+        builder.set_length(*length);
+        builder.set_dropped(*dropped);
+    }
+}
+
+impl core::convert::From<log_collector_capnp::Stream> for Stream {
+    fn from(value: log_collector_capnp::Stream) -> Self {
+        match value {
+            log_collector_capnp::Stream::Stdout => Self::Stdout,
+            log_collector_capnp::Stream::Stderr => Self::Stderr,
+        }
+    }
+}
+
+impl core::convert::From<Stream> for log_collector_capnp::Stream {
+    fn from(value: Stream) -> Self {
+        match value {
+            Stream::Stdout => Self::Stdout,
+            Stream::Stderr => Self::Stderr,
+        }
     }
 }
 

@@ -6,13 +6,13 @@ use crate::logs::{All, Find, FindLabels, FindStdin, Logs, OpenLog, Others, Recor
 use crate::reader::{LARGEST, chunk};
 use crate::record::LogRecord;
 use crate::view::{Phase, Shared, View};
-use crate::{holds, locate};
+use crate::{holds, locate, parts};
 use actix::Addr;
 use futures::{StreamExt, TryStreamExt};
 use kit::actor::ask;
 use kit::store::Store;
 use schema::common::{CheckReport, Problem};
-use schema::log_collector::{Chunk, From, LogSpec, Server, Total};
+use schema::log_collector::{Chunk, From, LogSpec, PartList, Server, Total};
 use schema::{Call, ContainerId, Failure};
 use std::io;
 use std::path::Path;
@@ -52,6 +52,37 @@ impl Api {
         if matches!(phase, Phase::Absent | Phase::Removed) { Err(no_log(id)) } else { Ok(shared) }
     }
 
+    /// What `work` finds from a position on, and in which view of the log. If there is nothing yet, waits for it.
+    async fn find_from<T, F>(
+        &self,
+        id: &ContainerId,
+        position: u64,
+        wait_ms: u32,
+        reader: u64,
+        work: F,
+    ) -> Result<(T, View), Failure>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Shared, &View, u64) -> io::Result<T> + Send + 'static,
+    {
+        let shared = self.find(id).await?;
+        let deadline = Instant::now() + Duration::from_millis(wait_ms.into());
+        shared.holds.renew(reader, position, deadline.into_std() + holds::GRACE);
+        let mut changes = shared.view.subscribe();
+        let position = position.min(shared.view.borrow().end);
+        // What is there, has ended or was removed is an answer; else wait for it, and at last answer nothing.
+        let answer = |view: &View| view.end > position || view.phase != Phase::Running;
+        let _ = timeout_at(deadline, changes.wait_for(answer)).await;
+        let view = shared.view();
+        if view.phase == Phase::Removed {
+            return Err(no_log(id));
+        }
+        let found = self.look(id, &shared, &view, move |shared, view| work(shared, view, position)).await?;
+        // Until the client asks for more, it may have to ask for this again.
+        shared.holds.renew(reader, position, Instant::now().into_std() + holds::GRACE);
+        Ok((found, view))
+    }
+
     /// Reads files, away from the main loop.
     async fn look<T, F>(&self, id: &ContainerId, shared: &Arc<Shared>, view: &View, work: F) -> Result<T, Failure>
     where
@@ -83,24 +114,27 @@ impl Server for Api {
         wait_ms: u32,
         reader: u64,
     ) -> Result<Chunk, Failure> {
-        let shared = self.find(&id).await?;
-        let deadline = Instant::now() + Duration::from_millis(wait_ms.into());
-        shared.holds.renew(reader, position, deadline.into_std() + holds::GRACE);
         let max = if max_bytes == 0 { LARGEST } else { max_bytes as usize };
-        let mut changes = shared.view.subscribe();
-        let position = position.min(shared.view.borrow().end);
-        // What is there, has ended or was removed is an answer; else wait for it, and at last answer nothing.
-        let answer = |view: &View| view.end > position || view.phase != Phase::Running;
-        let _ = timeout_at(deadline, changes.wait_for(answer)).await;
-        let view = shared.view();
-        if view.phase == Phase::Removed {
-            return Err(no_log(&id));
-        }
-        let chunk = self.look(&id, &shared, &view, move |shared, view| chunk(shared, view, position, max)).await?;
-        // Until the client asks for more, it may have to ask for this again.
-        shared.holds.renew(reader, position, Instant::now().into_std() + holds::GRACE);
+        let work = move |shared: &Shared, view: &View, position| chunk(shared, view, position, max);
+        let (chunk, view) = self.find_from(&id, position, wait_ms, reader, work).await?;
         let ended = view.phase == Phase::Ended && chunk.next >= view.end;
         Ok(Chunk { ended, ..chunk })
+    }
+
+    async fn parts(
+        &self,
+        _call: &Call,
+        id: ContainerId,
+        position: u64,
+        max_bytes: u64,
+        wait_ms: u32,
+        reader: u64,
+    ) -> Result<PartList, Failure> {
+        let max = if max_bytes == 0 { parts::LARGEST } else { max_bytes };
+        let work = move |shared: &Shared, view: &View, position| parts::parts(shared, view, position, max);
+        let (parts, view) = self.find_from(&id, position, wait_ms, reader, work).await?;
+        let ended = view.phase == Phase::Ended && parts.next >= view.end;
+        Ok(PartList { ended, ..parts })
     }
 
     async fn locate(&self, _call: &Call, id: ContainerId, from: From) -> Result<u64, Failure> {

@@ -1,10 +1,10 @@
 //! Reading a file of a segment, whether it is compressed or not.
 
-use crate::files::{packed, unless_gone};
-use crate::packed::Packed;
+use crate::files::unless_gone;
+use packed::{Packed, read_at_most};
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 /// The content of a file.
@@ -24,7 +24,7 @@ impl Bytes {
         if let Some(file) = unless_gone(File::open(path))? {
             return Ok(Some(Self::Raw(file)));
         }
-        let path = packed(path);
+        let path = crate::files::packed(path);
         let Some(file) = unless_gone(File::open(&path))? else { return Ok(None) };
         match Packed::open(file) {
             Ok(packed) => Ok(Some(Self::Packed(packed))),
@@ -34,6 +34,15 @@ impl Bytes {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// By which the file is known from another: its device and inode.
+    pub(crate) fn identity(&self) -> io::Result<(u64, u64)> {
+        let file = match self {
+            Self::Raw(file) => file.metadata()?,
+            Self::Packed(packed) => packed.metadata()?,
+        };
+        Ok((file.dev(), file.ino()))
     }
 
     /// Bytes of content.
@@ -51,18 +60,4 @@ impl Bytes {
             Self::Packed(packed) => packed.read_at_most(buffer, offset),
         }
     }
-}
-
-/// Reads until the buffer is full or the file ends.
-pub(crate) fn read_at_most(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-    let mut done = 0;
-    while done < buffer.len() {
-        match file.read_at(&mut buffer[done..], offset + done as u64) {
-            Ok(0) => break,
-            Ok(read) => done += read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(done)
 }

@@ -3,6 +3,9 @@
 //! It waits for all FIFOs at once (epoll, level-triggered) and takes at most one chunk from each that has
 //! something, turn by turn: a container that writes without end slows nobody's capture by more than a chunk.
 //!
+//! A container that writes without end in small pieces would wake it for each of them. So when it was woken often for
+//! little, it leaves all FIFOs alone for a moment, in which they fill: they hold a megabyte.
+//!
 //! The end of a FIFO is an event only if it had a writer when we opened it, or got one since. A collector that is
 //! restarted while a run ends may open it after the last writer is gone, with bytes still in it. So a FIFO is fresh,
 //! and taken from without an event, until it was found empty with a writer, or at its end.
@@ -12,7 +15,7 @@ use crate::run::Run;
 use crate::writer::Taken;
 use crate::{entry, files::BOTH};
 use rustix::buffer::spare_capacity;
-use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, epoll, eventfd, poll};
 use rustix::io::Errno;
 use schema::log_collector::{LogMode, Stream};
 use schema::{ContainerId, Failure};
@@ -20,6 +23,7 @@ use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 const EVENTS: usize = 128;
@@ -27,6 +31,15 @@ const EVENTS: usize = 128;
 const COMMANDS: u64 = 0;
 /// How long a FIFO that must wait for a reader is left alone: nobody rings when a reader has read on.
 const HELD: Timespec = Timespec { tv_sec: 0, tv_nsec: 2_000_000 };
+/// Rounds in which little was taken, one soon after the other, before it pauses. What a program says now and then, and the
+/// end of a short one, is never waited for.
+const BUSY: u32 = 16;
+/// Bytes that are little.
+const LITTLE: u64 = 256 << 10;
+/// How soon after the round before. What comes later is not worth a pause.
+const SOON: Duration = Duration::from_millis(2);
+/// How long it pauses: at a gigabyte per second, a third of a FIFO.
+const PAUSE: Timespec = Timespec { tv_sec: 0, tv_nsec: 300_000 };
 /// Chunks that a run which is cut short may still leave.
 const LAST_CHUNKS: usize = 16;
 
@@ -98,6 +111,9 @@ impl Handle {
             last: 0,
             fresh: VecDeque::new(),
             held: Vec::new(),
+            taken: 0,
+            busy: 0,
+            last_round: Instant::now(),
         };
         std::thread::Builder::new().name(name.into()).spawn(move || worker.work()).map_err(failed)?;
         Ok(Self { commands: sender, bell })
@@ -134,6 +150,11 @@ struct Worker {
     fresh: VecDeque<(u64, Stream)>,
     /// FIFOs that wait for a reader, or for a writer, and are not watched meanwhile.
     held: Vec<(u64, Stream)>,
+    /// Bytes that were taken in this round.
+    taken: u64,
+    /// Rounds in which little was taken, one soon after the other.
+    busy: u32,
+    last_round: Instant,
 }
 
 fn key(run: u64, stream: Stream) -> u64 {
@@ -156,6 +177,19 @@ impl Worker {
             }
             self.take_fresh();
             self.take_held();
+            self.pause();
+        }
+    }
+
+    /// Lets the FIFOs fill for a moment, if they were emptied often for little. Commands are not waited for.
+    fn pause(&mut self) {
+        let (taken, now) = (std::mem::take(&mut self.taken), Instant::now());
+        let soon = now.duration_since(std::mem::replace(&mut self.last_round, now)) < SOON;
+        let little = taken < LITTLE;
+        self.busy = if soon && taken > 0 { self.busy.saturating_add(u32::from(little)) } else { 0 };
+        if little && self.busy > BUSY {
+            // A signal, or a command, ends the pause early.
+            let _ = poll(&mut [PollFd::new(&*self.bell, PollFlags::IN)], Some(&PAUSE));
         }
     }
 
@@ -228,7 +262,9 @@ impl Worker {
 
     fn take(&mut self, number: u64, stream: Stream) -> Taken {
         let Some(run) = self.runs.get_mut(&number) else { return Taken::End };
+        let before = run.end();
         let taken = run.take(stream);
+        self.taken += run.end().saturating_sub(before);
         if run.record.spec.mode == LogMode::Drop {
             self.mover.wake();
         }

@@ -5,12 +5,12 @@ use crate::bounds::Bounds;
 use crate::compress::compress_sealed;
 use crate::entry::number;
 use crate::files::{BOTH, name, packed, unfinished};
-use crate::packed::pack;
 use crate::recover::{RunMark, recover};
 use crate::source::{Losses, Pipe, Source};
 use crate::view::Shared;
 use crate::writer::{Taken, Writer};
 use crate::{locate, reader};
+use packed::pack;
 use proptest::prelude::*;
 use schema::log_collector::{From, Stream};
 use std::fs::File;
@@ -132,7 +132,7 @@ impl Bench {
                 Step::Write(stream, bytes) => self.write(stream, bytes),
                 Step::Take(stream) => drop(self.take(stream)),
                 Step::Kill(stream, bytes) => self.kill(stream, bytes),
-                Step::Compress => compress_sealed(&self.shared),
+                Step::Compress => compress_sealed(&self.shared, u64::MAX),
                 Step::KillCompressing(at) => self.kill_compressing(at),
                 Step::Torn => self.torn(),
             }

@@ -6,7 +6,8 @@
 //! * Absence: what a monitor has spilled meanwhile, `takeover` appends first; `gate` is the lock between them.
 //! * Mode `drop`: capture goes into a `stage` in memory, and `mover` is one thread that moves it on.
 //! * Sealed segments: `compress` is one thread that replaces them by their `packed` form; `bytes` reads both.
-//! * Retrieval: `view` is what readers see of a log; `reader` and `locate` answer from the files.
+//! * Retrieval: `view` is what readers see of a log; `walk` goes through the files, for `reader`, which reads them, and for
+//!   `parts`, which tells where in them what is; `locate` finds positions.
 //! * Input: `input`, through a staging pipe and a journal.
 //! * Access: `confined` is what somebody is handed who may see some containers only.
 //! * Ownership: `logs` owns the list, `log` one log; `startup` fills the list.
@@ -36,7 +37,7 @@ mod locate;
 mod log;
 mod logs;
 mod mover;
-mod packed;
+mod parts;
 mod reader;
 mod record;
 mod recover;
@@ -48,6 +49,7 @@ mod stage;
 mod startup;
 mod takeover;
 mod view;
+mod walk;
 mod writer;
 
 use actix::Actor;

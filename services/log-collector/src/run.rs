@@ -286,6 +286,11 @@ impl Run {
         taken
     }
 
+    /// The position after what was captured.
+    pub(crate) fn end(&self) -> u64 {
+        self.writer.end
+    }
+
     /// Whether all of its streams are at their end.
     pub(crate) fn is_drained(&self) -> bool {
         self.pipes.iter().all(Option::is_none)

@@ -62,12 +62,19 @@ fn whenever_the_collector_is_killed_while_it_compresses_each_line_is_read_once()
     let spec = sandbox.spec(64 << 10, 1000);
     block_on(service.client().open(&call(), &id, &spec)).unwrap();
     let instance = service.instance.clone();
-    // Reads while segments turn into their compressed form.
+    // Read while segments turn into their compressed form: from the collector, and from the files of which it tells.
     let following = std::thread::spawn({
-        let id = id.clone();
+        let (id, instance) = (id.clone(), instance.clone());
         move || {
             let client = schema::log_collector::Client::new(&instance);
             block_on(async { read_all(&client, &id, 0).await.unwrap() })
+        }
+    });
+    let by_files = std::thread::spawn({
+        let id = id.clone();
+        move || {
+            let client = schema::log_collector::Client::new(&instance);
+            block_on(async { read_files(&instance, &client, &id, 1 << 20).await.0 })
         }
     });
     let writing = [("stdout", 977), ("stderr", 4096)].map(|(name, per_write)| {
@@ -83,11 +90,14 @@ fn whenever_the_collector_is_killed_while_it_compresses_each_line_is_read_once()
     writing.into_iter().for_each(|writing| writing.join().unwrap());
     sandbox.end();
     block_on(service.client().open(&call(), &id, &spec)).unwrap();
-    let follower = following.join().unwrap();
+    let (follower, by_files) = (following.join().unwrap(), by_files.join().unwrap());
     service.wait_until_compressed(&id);
     let late = block_on(async { read_all(&service.client(), &id, 0).await.unwrap() });
+    let (late_by_files, packed) =
+        block_on(async { read_files(&service.instance, &service.client(), &id, 1 << 20).await });
+    assert!(packed > 10, "only {packed} files were compressed");
     eprintln!("{} kills, {} bytes in {}", service.kills, late.next, on_disk(&service, &id));
-    for output in [follower, late] {
+    for output in [follower, by_files, late, late_by_files] {
         assert_eq!(output.lost + output.dropped(Stream::Stdout) + output.dropped(Stream::Stderr), 0);
         assert_same(&output.of(Stream::Stdout), &lines(0..LINES));
         assert_same(&output.of(Stream::Stderr), &lines(0..LINES));
@@ -119,4 +129,27 @@ fn a_log_that_is_rotated_while_it_is_compressed_stays_within_its_bound() {
     assert!(size <= 3 * SIZE + (64 << 10), "{size}");
     let files = fs::read_dir(service.log_directory(&id)).unwrap().count();
     assert!(files <= 6, "{files} files of three segments");
+}
+
+#[test]
+fn what_is_rotated_away_at_once_is_not_compressed() {
+    let service = Service::start();
+    let id = id();
+    let mut sandbox = Sandbox::new(&service, &id, true, false);
+    block_on(service.client().open(&call(), &id, &sandbox.spec(64 << 10, 3))).unwrap();
+    let started = Instant::now();
+    let text = noise(4 << 20);
+    for block in text.chunks(32 << 10) {
+        sandbox.writer("stdout").write_all(block).unwrap();
+        let names = fs::read_dir(service.log_directory(&id)).unwrap();
+        let packed = names.filter(|name| name.as_ref().unwrap().path().extension().is_some_and(|end| end == "zst"));
+        if started.elapsed() < Duration::from_secs(1) {
+            assert_eq!(packed.count(), 0);
+        }
+    }
+    sandbox.end();
+    // What stays is compressed soon.
+    service.wait_until_compressed(&id);
+    let output = block_on(async { read_all(&service.client(), &id, 0).await.unwrap() });
+    assert!(text.ends_with(&output.of(Stream::Stdout)));
 }

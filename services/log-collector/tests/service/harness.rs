@@ -1,13 +1,14 @@
 //! Runs the real binary on an instance of its own, with sandboxes whose monitor is played by the test.
 
 use rustix::fs::{CWD, FileType, FlockOperation, Mode, OFlags};
-use schema::log_collector::{Chunk, Client, LogMode, LogSpec, Record, Stream};
+use schema::log_collector::{Chunk, Client, LogMode, LogSpec, Part, PartFile, PartList, Record, Stream};
 use schema::{Call, ContainerId, Failure, Instance};
 use std::fs::{self, File};
 use std::future::Future;
 use std::hash::BuildHasher;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -287,6 +288,58 @@ pub(crate) async fn read_all(client: &Client, id: &ContainerId, from: u64) -> Re
         output.add(client.read(&call(), id, output.next, 0, 10_000).await?);
     }
     Ok(output)
+}
+
+/// Reads until the run has ended, by the files that the collector tells of. Answers what was read as `read_all` does, and
+/// how many of the files were compressed.
+pub(crate) async fn read_files(service: &Instance, client: &Client, id: &ContainerId, most: u64) -> (Output, u32) {
+    let (mut output, mut packed, started) = (Output::default(), 0, Instant::now());
+    while !output.ended {
+        assert!(started.elapsed() < PATIENCE, "no end of the log after {} bytes", output.next);
+        let told = client.parts(&call(), id, output.next, most, 10_000, 0).await.unwrap();
+        // What was compressed or rotated away meanwhile is asked for again.
+        let Some(files) = told.files.iter().map(|file| open_part(service, file)).collect::<Option<Vec<_>>>() else {
+            continue;
+        };
+        packed += told.files.iter().map(|file| u32::from(file.packed)).sum::<u32>();
+        let PartList { files: _, parts, next, lost, ended } = told;
+        assert!(parts.iter().map(|part| part.length).sum::<u64>() <= most);
+        let record = |Part { stream, file, offset, length, dropped }| {
+            let mut data = vec![0; length as usize];
+            if length > 0 {
+                assert_eq!(files[file as usize].read(&mut data, offset), length, "a part has all of its bytes");
+            }
+            Record { at: 0, stream, data, dropped }
+        };
+        output.add(Chunk { records: parts.into_iter().map(record).collect(), next, lost, ended });
+    }
+    (output, packed)
+}
+
+/// A file that the collector told of.
+enum PartContent {
+    Raw(File),
+    Packed(packed::Packed),
+}
+
+impl PartContent {
+    fn read(&self, data: &mut [u8], offset: u64) -> u64 {
+        let read = match self {
+            Self::Raw(file) => packed::read_at_most(file, data, offset),
+            Self::Packed(file) => file.read_at_most(data, offset),
+        };
+        read.unwrap() as u64
+    }
+}
+
+fn open_part(instance: &Instance, told: &PartFile) -> Option<PartContent> {
+    assert!(told.path.is_relative() && told.path.components().count() == 2, "{}", told.path.display());
+    let file = File::open(instance.state("log-collector").join(&told.path)).ok()?;
+    let found = file.metadata().unwrap();
+    if (found.dev(), found.ino()) != (told.device, told.inode) {
+        return None;
+    }
+    Some(if told.packed { PartContent::Packed(packed::Packed::open(file).unwrap()) } else { PartContent::Raw(file) })
 }
 
 /// Reads until there are so many bytes.

@@ -201,3 +201,44 @@ fn damage_is_confined_and_counted() {
         }
     });
 }
+
+#[test]
+fn the_files_hold_what_is_read() {
+    let service = Service::start();
+    let id = id();
+    let mut sandbox = Sandbox::new(&service, &id, false, false);
+    let client = service.client();
+    block_on(async {
+        client.open(&call(), &id, &sandbox.spec(16 << 10, 1000)).await.unwrap();
+        let (mut stdout, mut stderr) = (sandbox.writer("stdout"), sandbox.writer("stderr"));
+        let (mut end, mut seen) = (0, 0);
+        for number in 0..4000_u32 {
+            let line = format!("line {number}\n");
+            let target = if number % 7 == 0 { &mut stderr } else { &mut stdout };
+            target.write_all(line.as_bytes()).unwrap();
+            end += line.len() as u64;
+            if number % 50 == 0 {
+                read_until(&client, &id, seen, end).await;
+                seen = end;
+            }
+        }
+        drop((stdout, stderr));
+        sandbox.end();
+        let read = read_all(&client, &id, 0).await.unwrap();
+        for most in [1 << 30, 5000, 1] {
+            // A byte at a time is many calls: the end will do.
+            let from = if most == 1 { end - 300 } else { 0 };
+            let (files, _) = if from == 0 {
+                read_files(&service.instance, &client, &id, most).await
+            } else {
+                let told = client.parts(&call(), &id, from, most, 0, 0).await.unwrap();
+                assert_eq!((told.next, told.parts.len(), told.lost), (from + 1, 1, 0));
+                continue;
+            };
+            // The order of the streams, too.
+            assert_eq!(files.text(), read.text());
+        }
+        let beyond = client.parts(&call(), &id, u64::MAX, 0, 0, 0).await.unwrap();
+        assert_eq!((beyond.next, beyond.lost, beyond.parts.len(), beyond.ended), (end, 0, 0, true));
+    });
+}

@@ -3,16 +3,16 @@
 //! This is zstd's seekable format (contrib/seekable_format in its repository), so `zstdcat` reads such a file as well.
 //! A byte in the middle costs the decompression of its frame, not of what is before it.
 
-use crate::bytes::read_at_most;
 use std::cell::RefCell;
-use std::fs::File;
+use std::fmt;
+use std::fs::{File, Metadata};
 use std::io;
 use std::os::unix::fs::FileExt;
 use zstd::bulk::{Compressor, Decompressor};
 use zstd::zstd_safe::CParameter;
 
 /// Bytes of content in a frame; the last one may have fewer.
-pub(crate) const FRAME: usize = 256 << 10;
+pub const FRAME: usize = 256 << 10;
 /// As `zstd` has it without options.
 const LEVEL: i32 = 3;
 /// Begins the frame that holds the table, which decompressors skip.
@@ -25,7 +25,7 @@ const ENTRY: usize = 8;
 const FOOT: usize = 9;
 
 /// Compresses all of a file into an empty one.
-pub(crate) fn pack(from: &File, to: &File) -> io::Result<()> {
+pub fn pack(from: &File, to: &File) -> io::Result<()> {
     let mut compressor = Compressor::new(LEVEL)?;
     compressor.set_parameter(CParameter::ChecksumFlag(true))?;
     let (mut buffer, mut table) = (vec![0; FRAME], Vec::new());
@@ -50,12 +50,29 @@ pub(crate) fn pack(from: &File, to: &File) -> io::Result<()> {
 
 /// A compressed file.
 #[derive(Debug)]
-pub(crate) struct Packed {
+pub struct Packed {
     file: File,
     /// Where each frame begins, in the file and in the content; and where the last one ends.
     frames: Vec<(u64, u64)>,
-    /// The frame that was decompressed last.
-    last: RefCell<Option<(usize, Vec<u8>)>>,
+    reading: RefCell<Reading>,
+}
+
+/// What reading needs, made when it is needed and used again.
+#[derive(Default)]
+struct Reading {
+    decompressor: Option<Decompressor<'static>>,
+    /// A frame as it is in the file.
+    frame: Vec<u8>,
+    /// The number of the frame that was decompressed last.
+    last: Option<usize>,
+    /// Its content.
+    content: Vec<u8>,
+}
+
+impl fmt::Debug for Reading {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reading").field("last", &self.last).finish_non_exhaustive()
+    }
 }
 
 fn damaged(what: &str) -> io::Error {
@@ -64,7 +81,7 @@ fn damaged(what: &str) -> io::Error {
 
 impl Packed {
     /// Reads the table. Fails with `InvalidData` if it is not whole.
-    pub(crate) fn open(file: File) -> io::Result<Self> {
+    pub fn open(file: File) -> io::Result<Self> {
         let length = file.metadata()?.len();
         let mut foot = [0; FOOT];
         let foot_at = length.checked_sub(FOOT as u64).ok_or_else(|| damaged("too short"))?;
@@ -89,24 +106,42 @@ impl Packed {
         if at.0 + HEAD as u64 != table_at {
             return Err(damaged("the frames are not as long as the table says"));
         }
-        Ok(Self { file, frames, last: RefCell::default() })
+        Ok(Self { file, frames, reading: RefCell::default() })
+    }
+
+    /// What the kernel knows of the file.
+    pub fn metadata(&self) -> io::Result<Metadata> {
+        self.file.metadata()
     }
 
     /// Bytes of content.
-    pub(crate) fn length(&self) -> u64 {
+    pub fn length(&self) -> u64 {
         self.frames.last().map_or(0, |end| end.1)
     }
 
     /// Reads content until the buffer is full, the content ends, or a frame is damaged.
-    pub(crate) fn read_at_most(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    pub fn read_at_most(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let (most, mut done) = (buffer.len() as u64, 0);
+        self.each(offset, most, |piece| {
+            buffer[done..done + piece.len()].copy_from_slice(piece);
+            done += piece.len();
+            Ok(())
+        })?;
+        Ok(done)
+    }
+
+    /// Shows content, piece by piece, until `most` bytes were shown, the content ends, or a frame is damaged; answers how
+    /// many bytes that were. Fails if `show` does, or the file cannot be read.
+    pub fn each(&self, offset: u64, most: u64, mut show: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<u64> {
+        let mut reading = self.reading.borrow_mut();
         let mut done = 0;
-        while done < buffer.len() {
-            let at = offset + done as u64;
+        while done < most {
+            let at = offset + done;
             let frame = self.frames.partition_point(|frame| frame.1 <= at);
             if frame == self.frames.len() {
                 break;
             }
-            match self.frame(frame - 1) {
+            match self.frame(&mut reading, frame - 1) {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::InvalidData => {
                     tracing::error!(%error, frame, "a frame of a compressed log is damaged: it is lost");
@@ -114,35 +149,40 @@ impl Packed {
                 }
                 Err(error) => return Err(error),
             }
-            let last = self.last.borrow();
-            let Some((_, content)) = &*last else { break };
             let from = (at - self.frames[frame - 1].1) as usize;
-            let length = (content.len() - from).min(buffer.len() - done);
-            buffer[done..done + length].copy_from_slice(&content[from..from + length]);
-            done += length;
+            let length = reading.content.len() - from;
+            let length = usize::try_from(most - done).unwrap_or(usize::MAX).min(length);
+            show(&reading.content[from..from + length])?;
+            done += length as u64;
         }
         Ok(done)
     }
 
     /// Decompresses a frame.
-    fn frame(&self, number: usize) -> io::Result<()> {
-        if self.last.borrow().as_ref().is_some_and(|(last, _)| *last == number) {
+    fn frame(&self, reading: &mut Reading, number: usize) -> io::Result<()> {
+        if reading.last == Some(number) {
             return Ok(());
         }
+        reading.last = None;
         let ((from, content), (to, content_end)) = (self.frames[number], self.frames[number + 1]);
-        let mut bytes = vec![0; (to - from) as usize];
-        self.file.read_exact_at(&mut bytes, from).map_err(|error| damaged(&error.to_string()))?;
+        reading.frame.resize((to - from) as usize, 0);
+        self.file.read_exact_at(&mut reading.frame, from).map_err(|error| damaged(&error.to_string()))?;
+        let decompressor = match &mut reading.decompressor {
+            Some(decompressor) => decompressor,
+            none => none.insert(Decompressor::new()?),
+        };
         let length = (content_end - content) as usize;
-        let plain = Decompressor::new()?.decompress(&bytes, length).map_err(|error| damaged(&error.to_string()))?;
-        if plain.len() != length {
+        reading.content.resize(length, 0);
+        let done = decompressor.decompress_to_buffer(&reading.frame, reading.content.as_mut_slice());
+        if done.map_err(|error| damaged(&error.to_string()))? != length {
             return Err(damaged("it is not as long as the table says"));
         }
-        self.last.replace(Some((number, plain)));
+        reading.last = Some(number);
         Ok(())
     }
 
     /// Whether the content is that of another file.
-    pub(crate) fn is_copy_of(&self, file: &File) -> io::Result<bool> {
+    pub fn is_copy_of(&self, file: &File) -> io::Result<bool> {
         let (mut ours, mut theirs) = (vec![0; FRAME], vec![0; FRAME]);
         let mut at = 0;
         loop {
@@ -156,6 +196,20 @@ impl Packed {
             at += our as u64;
         }
     }
+}
+
+/// Reads from a file that is not compressed until the buffer is full or the file ends.
+pub fn read_at_most(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    let mut done = 0;
+    while done < buffer.len() {
+        match file.read_at(&mut buffer[done..], offset + done as u64) {
+            Ok(0) => break,
+            Ok(read) => done += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(done)
 }
 
 #[cfg(test)]
