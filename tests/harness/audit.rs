@@ -114,5 +114,7 @@ fn of_image(path: &Path) -> bool {
     let inside = |part: &str| path.components().any(|component| component.as_os_str() == part);
     inside("image-store")
         || inside("layers")
-        || path.parent().is_some_and(|parent| parent.ends_with("filesystem/records"))
+        || ["filesystem/records", "filesystem/unsynced"]
+            .into_iter()
+            .any(|directory| path.parent().is_some_and(|parent| parent.ends_with(directory)))
 }

@@ -3,6 +3,7 @@
 //! ```text
 //! layers/<hex of the diff id>/       an unpacked layer; only a complete one has this name
 //! layers/<hex>.tmp-<number>/         one that is being unpacked
+//! unsynced/<hex>                    the boot in which a layer was unpacked that may not be on the disk yet
 //! records/<hex>.json                 how it was when it was complete
 //! chains/<id>.json                   the layers that a container needs
 //! containers/<id>/upper, work        the writable layer
@@ -39,6 +40,7 @@ impl Layout {
     pub(crate) fn open(state: PathBuf) -> Result<Self, Failure> {
         let layout = Self { state, views: Arc::default() };
         make_directory(&layout.layers())?;
+        make_directory(&layout.unsynced())?;
         make_directory(&layout.containers())?;
         make_directory(&layout.state.join(Self::EMPTY))?;
         let views = layout.state.join(VIEWS);
@@ -61,6 +63,10 @@ impl Layout {
 
     pub(crate) fn layer(&self, diff_id: &Digest) -> PathBuf {
         self.layers().join(diff_id.hex())
+    }
+
+    pub(crate) fn unsynced(&self) -> PathBuf {
+        self.state.join("unsynced")
     }
 
     pub(crate) fn records(&self) -> PathBuf {

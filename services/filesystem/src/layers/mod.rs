@@ -2,6 +2,7 @@
 
 mod record;
 mod sweep;
+mod unsynced;
 
 pub(crate) use sweep::Sweeper;
 
@@ -12,12 +13,11 @@ use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message
 use kit::actor::on_thread;
 use kit::store::{Durability, Store};
 use record::Record;
-use rustix::fs::{Mode, OFlags};
 use schema::common::Layer;
 use schema::image_store::Client;
 use schema::{Call, Digest, Failure};
 use std::collections::{HashMap, HashSet};
-use std::fs;
+use std::fs::{self, File};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,6 +42,12 @@ pub(crate) struct Layers {
     /// Bounds how many are unpacked at a time.
     slots: Arc<Semaphore>,
     attempts: u64,
+    /// Layers that may not be on the disk yet, and the attempt that unpacked them; also those that are gone since, which may
+    /// not be gone on the disk.
+    unsynced: HashMap<Digest, u64>,
+    is_syncing: bool,
+    /// Open before anything is written: it hears of every write that fails.
+    directory: Arc<File>,
 }
 
 enum State {
@@ -91,6 +97,9 @@ impl Layers {
         unpacker: Unpacker,
     ) -> Result<Self, Failure> {
         let failed = |error| Failure::io(format_args!("reading {}", layout.layers().display()), &error);
+        let records = records(&layout)?;
+        let unsynced = unsynced::recover(&layout, &trash, &records)?;
+        let directory = Arc::new(File::open(layout.layers()).map_err(failed)?);
         let mut table = HashMap::new();
         for entry in fs::read_dir(layout.layers()).map_err(failed)? {
             let entry = entry.map_err(failed)?;
@@ -100,7 +109,6 @@ impl Layers {
                 Err(_) => tracing::warn!(path = %entry.path().display(), "something that is no layer is left alone"),
             }
         }
-        let records = records(&layout)?;
         let (recorded, _damaged) = records.load()?;
         for (name, _) in &recorded {
             if !layout.layers().join(name).exists() {
@@ -119,6 +127,9 @@ impl Layers {
             clock: 0,
             slots: Arc::new(Semaphore::new(slots)),
             attempts: 0,
+            unsynced: unsynced.into_iter().map(|diff_id| (diff_id, 0)).collect(),
+            is_syncing: false,
+            directory,
         })
     }
 
@@ -139,6 +150,7 @@ impl Layers {
         self.attempts += 1;
         let target = self.layout.layer(&layer.diff_id);
         let unfinished = self.layout.layers().join(format!("{}{UNFINISHED}{}", layer.diff_id.hex(), self.attempts));
+        self.unsynced.insert(layer.diff_id.clone(), self.attempts);
         let (images, slots, trash) = (self.images.clone(), Arc::clone(&self.slots), Arc::clone(&self.trash));
         let (layout, unpacker) = (self.layout.clone(), self.unpacker.clone());
         let diff_id = layer.diff_id.clone();
@@ -152,7 +164,58 @@ impl Layers {
             .await
         };
         let work = work.instrument(call.span("unpack"));
-        context.spawn(work.into_actor(self).map(move |result, layers, _| layers.finish(diff_id, &result)));
+        context.spawn(work.into_actor(self).map(move |result, layers, context| {
+            layers.finish(diff_id, &result);
+            layers.sync(kit::soon::WITHIN, context);
+        }));
+    }
+
+    /// Has layers written to the disk, a while from now: those that are unpacked until then, at once.
+    fn sync(&mut self, after: Duration, context: &mut Context<Self>) {
+        if !self.is_syncing && !self.unsynced.is_empty() {
+            self.is_syncing = true;
+            context.run_later(after, |layers, context| layers.sync_now(context));
+        }
+    }
+
+    fn sync_now(&self, context: &mut Context<Self>) {
+        let known = self.unsynced.iter().filter(|(diff_id, _)| self.is_settled(diff_id));
+        let synced: Vec<(Digest, u64)> = known.map(|(diff_id, attempt)| (diff_id.clone(), *attempt)).collect();
+        let directory = Arc::clone(&self.directory);
+        let work = on_thread(move || unsynced::sync(&directory));
+        context.spawn(work.into_actor(self).map(move |result, layers, context| {
+            layers.is_syncing = false;
+            // The kernel tells once that something is lost.
+            let change = if result.is_ok() { unsynced::unmark } else { unsynced::mark_lost };
+            if let Err(failure) = result.and(layers.change_marks(&synced, change)) {
+                tracing::error!(%failure, "layers are not on the disk: after the next boot, they are unpacked again");
+            }
+            // Those that are being unpacked come back when they are.
+            if layers.unsynced.keys().any(|left| layers.is_settled(left)) {
+                layers.sync(kit::soon::WITHIN, context);
+            }
+        }));
+    }
+
+    /// Whether a layer is there or gone, and not about to change.
+    fn is_settled(&self, diff_id: &Digest) -> bool {
+        !matches!(self.table.get(diff_id), Some(State::Unpacking(_)))
+    }
+
+    /// Changes marks for the last time. Those that were unpacked again meanwhile keep theirs.
+    fn change_marks(
+        &mut self,
+        of: &[(Digest, u64)],
+        change: fn(&Layout, &Digest) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let mut result = Ok(());
+        for (diff_id, attempt) in of {
+            if self.unsynced.get(diff_id) == Some(attempt) {
+                self.unsynced.remove(diff_id);
+                result = result.and(change(&self.layout, diff_id));
+            }
+        }
+        result
     }
 
     fn finish(&mut self, diff_id: Digest, result: &Result<(), Failure>) {
@@ -172,8 +235,9 @@ impl Layers {
 impl Actor for Layers {
     type Context = Context<Self>;
 
-    /// Layers that were unpacked before there were records get one.
-    fn started(&mut self, _: &mut Self::Context) {
+    /// Layers that were unpacked before there were records get one, and those that are not on the disk get there.
+    fn started(&mut self, context: &mut Self::Context) {
+        self.sync(kit::soon::WITHIN, context);
         let recorded: HashSet<String> = match self.records.verify() {
             Ok(records) => records.into_iter().map(|(name, _, _)| name).collect(),
             Err(failure) => return tracing::warn!(%failure, "the records of layers are not read"),
@@ -223,7 +287,7 @@ impl Handler<Unpin> for Layers {
     }
 }
 
-/// Unpacks under a temporary name; the layer has its own name once it is whole and on the disk.
+/// Unpacks under a temporary name; the layer has its own name once it is whole. It is marked until it is on the disk.
 fn complete(
     layout: &Layout,
     unpacker: &Unpacker,
@@ -232,15 +296,16 @@ fn complete(
     [unfinished, target]: [&Path; 2],
 ) -> Result<(), Failure> {
     let started = std::time::Instant::now();
-    make_directory(unfinished)?;
-    let failed = |error: std::io::Error| Failure::io(format_args!("storing {}", target.display()), &error);
-    // Opened first: it hears of every write that fails from now on.
-    let directory = rustix::fs::open(unfinished, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
-        .map_err(|error| failed(error.into()))?;
-    unpacker.unpack(layer, blob, unfinished)?;
-    records(layout)?.put(layer.diff_id.hex(), &Record::of(unfinished)?, Durability::Process)?;
-    rustix::fs::syncfs(&directory).map_err(|error| failed(error.into()))?;
-    fs::rename(unfinished, target).and_then(|()| kit::file::sync_parent(target)).map_err(failed)?;
+    std::thread::scope(|scope| {
+        // The disk takes its time.
+        let marking = scope.spawn(|| unsynced::mark(layout, &layer.diff_id));
+        make_directory(unfinished)?;
+        unpacker.unpack(layer, blob, unfinished)?;
+        records(layout)?.put(layer.diff_id.hex(), &Record::of(unfinished)?, Durability::Process)?;
+        marking.join().unwrap_or_else(|_| Err(Failure::internal("a thread ended early")))
+    })?;
+    fs::rename(unfinished, target)
+        .map_err(|error| Failure::io(format_args!("storing {}", target.display()), &error))?;
     tracing::info!(diff_id = %layer.diff_id, took = ?started.elapsed(), "unpacked");
     Ok(())
 }

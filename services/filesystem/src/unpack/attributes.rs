@@ -14,8 +14,7 @@ use std::path::PathBuf;
 pub(super) const OPAQUE: &str = "trusted.overlay.opaque";
 
 /// Sets all attributes of an open file or directory but a directory's time, which its content would change.
-pub(super) fn set(file: impl AsFd, member: &Member, service: &Service) -> Result<()> {
-    let file = file.as_fd();
+pub(super) fn set(file: BorrowedFd<'_>, member: &Member, service: &Service) -> Result<()> {
     rustix::fs::fchown(file, Some(Uid::from_raw(member.uid)), Some(Gid::from_raw(member.gid)))?;
     rustix::fs::fchmod(file, Mode::from_raw_mode(member.mode))?;
     for (name, value) in &member.xattrs {
@@ -26,6 +25,14 @@ pub(super) fn set(file: impl AsFd, member: &Member, service: &Service) -> Result
         tolerate(member, name, result, service)?;
     }
     Ok(())
+}
+
+/// The same, of a file that was just made, and is not what it should be only if its directory, or a list of who may
+/// access what is made there, says so.
+pub(super) fn set_new(file: BorrowedFd<'_>, member: &Member, service: &Service) -> Result<()> {
+    let stat = rustix::fs::fstat(file)?;
+    let is_right = (stat.st_mode & 0o7777, stat.st_uid, stat.st_gid) == (member.mode, member.uid, member.gid);
+    if is_right && member.xattrs.is_empty() { Ok(()) } else { set(file, member, service) }
 }
 
 /// Sets all attributes of what cannot be opened: links, devices, FIFOs. A link has no mode.

@@ -39,6 +39,8 @@ pub(super) fn confine(parent: i32, root: &OwnedFd) -> Result<Confined, Failure> 
 
 fn confine_to(parent: i32, root: &OwnedFd) -> io::Result<Confined> {
     set_parent_process_death_signal(Some(Signal::KILL))?;
+    // Modes are what archives say.
+    rustix::process::umask(Mode::empty());
     // It may have died before the signal was set.
     if getppid().map(|pid| pid.as_raw_nonzero().get()) != Some(parent) {
         return Err(io::Error::other("whoever asked for it has ended"));

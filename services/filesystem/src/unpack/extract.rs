@@ -1,6 +1,6 @@
 //! Making what an archive describes.
 
-use super::attributes::{make_opaque, set, set_at, set_time, set_time_of};
+use super::attributes::{make_opaque, set, set_at, set_new, set_time, set_time_of};
 use super::service::Service;
 use super::unreadable;
 use crate::beneath::{self, is_directory, lookup};
@@ -17,6 +17,7 @@ use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
+use std::rc::Rc;
 
 const CHUNK: usize = 256 << 10;
 
@@ -43,7 +44,7 @@ pub(super) struct Extractor<'s> {
     service: &'s Service,
     purpose: Purpose,
     /// The directory that the last member was put in: the next one is likely to go there too.
-    last: Option<(MemberPath, OwnedFd)>,
+    last: Option<(MemberPath, Rc<OwnedFd>)>,
     /// Directories get their time when nothing is put into them any more.
     times: HashMap<MemberPath, (i64, u32)>,
     buffer: Vec<u8>,
@@ -128,10 +129,7 @@ impl<'s> Extractor<'s> {
     /// A regular file, of which only the pieces are in the archive.
     fn file<R: Read>(&mut self, member: &Member, pieces: &[Piece], members: &mut Members<R>) -> Result<(), Failure> {
         let of_member = |error| failed(&member.path, error);
-        let (parent, name) = self.place(&member.path).map_err(of_member)?;
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = rustix::fs::openat(&parent, &name, flags, Mode::from_raw_mode(0o600)).map_err(of_member)?;
-        let file = File::from(file);
+        let file = File::from(self.new_file(member).map_err(of_member)?);
         let writing = |error: std::io::Error| Failure::io(format_args!("writing {}", member.path), &error);
         for piece in pieces {
             let (mut at, end) = (piece.offset, piece.offset.saturating_add(piece.length));
@@ -145,7 +143,28 @@ impl<'s> Extractor<'s> {
         if matches!(member.kind, Kind::Sparse(_)) {
             rustix::fs::ftruncate(&file, member.size).map_err(of_member)?;
         }
-        set(&file, member, self.service).and_then(|()| set_time_of(&file, member.mtime)).map_err(of_member)
+        let set = if self.purpose == Purpose::Layer { set_new } else { set };
+        set(file.as_fd(), member, self.service).and_then(|()| set_time_of(&file, member.mtime)).map_err(of_member)
+    }
+
+    /// An empty file, in the place of what may be there.
+    fn new_file(&mut self, member: &Member) -> OsResult<OwnedFd> {
+        let (parent, name) = member.path.split().ok_or(Errno::ISDIR)?;
+        let parent = self.parent(&parent)?;
+        // Nobody sees a layer before it is whole: its files have their modes from the beginning.
+        let mode = if self.purpose == Purpose::Layer { member.mode & 0o777 } else { 0o600 };
+        let make = || {
+            let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            rustix::fs::openat(&*parent, name, flags, Mode::from_raw_mode(mode))
+        };
+        // It is rare that something is in its place.
+        match make() {
+            Err(Errno::EXIST) => {
+                self.clear(parent.as_fd(), name)?;
+                make()
+            }
+            made => made,
+        }
     }
 
     fn special(&mut self, member: &Member) -> OsResult<()> {
@@ -155,7 +174,7 @@ impl<'s> Extractor<'s> {
             Kind::HardLink(target) => self.hard_link(path, target),
             Kind::Symlink(target) => {
                 let (parent, name) = self.place(path)?;
-                rustix::fs::symlinkat(target.as_slice(), &parent, &name)?;
+                rustix::fs::symlinkat(target.as_slice(), &*parent, &name)?;
                 set_at(parent.as_fd(), &name, member, true, self.service)
             }
             Kind::Character(major, minor) => self.node(member, FileType::CharacterDevice, makedev(*major, *minor)),
@@ -169,7 +188,7 @@ impl<'s> Extractor<'s> {
     fn directory(&mut self, member: &Member) -> OsResult<()> {
         let Some((parent, name)) = member.path.split() else {
             self.times.insert(member.path.clone(), member.mtime);
-            return set(&self.root, member, self.service);
+            return set(self.root.as_fd(), member, self.service);
         };
         let parent = self.parent(&parent)?;
         let found = lookup(parent.as_fd(), name)?;
@@ -177,14 +196,14 @@ impl<'s> Extractor<'s> {
             self.last = None;
             make_directory(parent.as_fd(), name, found.as_ref(), self.purpose == Purpose::Layer, self.service)?;
         }
-        set(&open_to_change(parent.as_fd(), name)?, member, self.service)?;
+        set(open_to_change(parent.as_fd(), name)?.as_fd(), member, self.service)?;
         self.times.insert(member.path.clone(), member.mtime);
         Ok(())
     }
 
     fn node(&mut self, member: &Member, kind: FileType, device: Dev) -> OsResult<()> {
         let (parent, name) = self.place(&member.path)?;
-        rustix::fs::mknodat(&parent, &name, kind, Mode::from_raw_mode(0o600), device)?;
+        rustix::fs::mknodat(&*parent, &name, kind, Mode::from_raw_mode(0o600), device)?;
         set_at(parent.as_fd(), &name, member, false, self.service)
     }
 
@@ -202,7 +221,7 @@ impl<'s> Extractor<'s> {
             return Ok(());
         }
         self.clear(parent.as_fd(), name)?;
-        rustix::fs::linkat(&from, from_name, &parent, name, AtFlags::empty())
+        rustix::fs::linkat(&from, from_name, &*parent, name, AtFlags::empty())
     }
 
     /// A whiteout is a character device 0/0 to overlayfs. It concerns lower layers only: what this layer
@@ -211,7 +230,7 @@ impl<'s> Extractor<'s> {
         let (parent, name) = path.split().ok_or(Errno::INVAL)?;
         let parent = self.parent(&parent)?;
         match lookup(parent.as_fd(), name)? {
-            None => rustix::fs::mknodat(&parent, name, FileType::CharacterDevice, Mode::empty(), 0),
+            None => rustix::fs::mknodat(&*parent, name, FileType::CharacterDevice, Mode::empty(), 0),
             Some(stat) if is_directory(&stat) => make_opaque(open_to_change(parent.as_fd(), name)?, self.service),
             Some(_) => Ok(()),
         }
@@ -226,7 +245,7 @@ impl<'s> Extractor<'s> {
     }
 
     /// Where a member that is no directory is to be made: nothing is there any more.
-    fn place(&mut self, path: &MemberPath) -> OsResult<(OwnedFd, OsString)> {
+    fn place(&mut self, path: &MemberPath) -> OsResult<(Rc<OwnedFd>, OsString)> {
         let (parent, name) = path.split().ok_or(Errno::ISDIR)?;
         let parent = self.parent(&parent)?;
         self.clear(parent.as_fd(), name)?;
@@ -250,10 +269,9 @@ impl<'s> Extractor<'s> {
     }
 
     /// A directory for members, made if the archive did not.
-    fn parent(&mut self, path: &MemberPath) -> OsResult<OwnedFd> {
-        let copy = |fd: &OwnedFd| fd.try_clone().map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO));
+    fn parent(&mut self, path: &MemberPath) -> OsResult<Rc<OwnedFd>> {
         match &self.last {
-            Some((known, directory)) if known == path => copy(directory),
+            Some((known, directory)) if known == path => Ok(Rc::clone(directory)),
             _ => {
                 let service = self.service;
                 let mut make = |parent: BorrowedFd<'_>, name: &OsStr, found: Option<&Stat>| {
@@ -263,7 +281,8 @@ impl<'s> Extractor<'s> {
                 if self.purpose != Purpose::Layer && walk::is_kernels(directory.as_fd())? {
                     return Err(Errno::OPNOTSUPP);
                 }
-                self.last = Some((path.clone(), copy(&directory)?));
+                let directory = Rc::new(directory);
+                self.last = Some((path.clone(), Rc::clone(&directory)));
                 Ok(directory)
             }
         }

@@ -76,7 +76,7 @@ fn layer(archive: &Archive, media_type: &str, root: OwnedFd, service: &Service) 
     let compression = Compression::of_media_type(media_type)
         .ok_or_else(|| Failure::unimplemented(format_args!("a layer of the unknown media type {media_type:?}")))?;
     let mut hashed = Hashed::new(archive.expand(Some(compression))?);
-    let mut members = Members::new(&mut hashed);
+    let mut members = Members::new(BufReader::with_capacity(BUFFER, &mut hashed));
     fill(Extractor::layer(root, service)?, &mut members)?;
     Ok(Digest::from_sha256(&hashed.finish().0))
 }

@@ -4,7 +4,7 @@ use crate::archive::Archive;
 use crate::engine::{Engine, call, id, run};
 use crate::sandbox::Sandbox;
 use schema::common::{CheckReport, Layer, SandboxRef};
-use schema::filesystem::Names;
+use schema::filesystem::{MountSpec, Names};
 use std::fs;
 use std::time::{Duration, Instant};
 
@@ -47,11 +47,40 @@ fn a_layer_goes_with_the_last_image_and_container_that_need_it() {
         drop(sandbox);
         engine.filesystem.reconcile(&call(), &[]).await.unwrap();
         eventually("so is the other", || !is_unpacked(engine, &used)).await;
+        let marks = engine.state("unsynced");
+        eventually("and their marks", || fs::read_dir(&marks).unwrap().count() == 0).await;
         for directory in ["layers", "records", "containers", "chains"] {
             let names = fs::read_dir(engine.state(directory)).unwrap().map(|entry| entry.unwrap().file_name());
             // A store that is not synced remembers the boot.
             assert_eq!(names.filter(|name| name != "boot").count(), 0, "{directory}");
         }
+    });
+}
+
+#[test]
+fn a_layer_that_a_power_cut_may_have_torn_is_unpacked_again() {
+    run(async |engine| {
+        let layer = engine.layer(Archive::new().file("x", "whole")).await;
+        let mark = engine.state(&format!("unsynced/{}", layer.diff_id.hex()));
+        let sandbox = Sandbox::new();
+        engine.mount(1, &sandbox, std::slice::from_ref(&layer), &[]).await.unwrap();
+        assert!(mark.exists(), "it is used before it is on the disk");
+        // A process that ends takes nothing from it.
+        let _fresh = engine.another().await;
+        assert!(is_unpacked(engine, &layer));
+        drop(sandbox);
+        let torn = engine.state(&format!("layers/{}/x", layer.diff_id.hex()));
+        fs::write(&torn, "").unwrap();
+        fs::write(&mark, "another boot").unwrap();
+        let fresh = engine.another().await;
+        assert!(!is_unpacked(engine, &layer) && !mark.exists());
+        let sandbox = Sandbox::new();
+        let spec =
+            MountSpec { layers: vec![layer.clone()], volumes: vec![], read_only: false, tmpfs: vec![], ids: None };
+        fresh.mount(&call(), &id(2), &sandbox.reference, &spec).await.unwrap();
+        assert_eq!(sandbox.read("x"), "whole");
+        eventually("it gets to the disk", || !mark.exists()).await;
+        assert!(is_unpacked(engine, &layer));
     });
 }
 

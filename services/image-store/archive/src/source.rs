@@ -14,11 +14,13 @@ const CHUNK: usize = 64 << 10;
 pub(crate) struct Source<R> {
     reader: R,
     position: u64,
+    /// For what is passed over. Made when it is needed first.
+    scratch: Vec<u8>,
 }
 
 impl<R: Read> Source<R> {
     pub(crate) fn new(reader: R) -> Self {
-        Self { reader, position: 0 }
+        Self { reader, position: 0, scratch: Vec::new() }
     }
 
     /// Bytes read until now.
@@ -80,7 +82,10 @@ impl<R: Read> Source<R> {
 
     /// Passes over `length` bytes.
     pub(crate) fn skip(&mut self, mut length: u64) -> Result<(), Error> {
-        let mut chunk = vec![0; CHUNK];
+        if length == 0 {
+            return Ok(());
+        }
+        let mut chunk = self.scratch();
         while length > 0 {
             let wanted = length.min(CHUNK as u64) as usize;
             match self.read_some(&mut chunk[..wanted])? {
@@ -88,12 +93,19 @@ impl<R: Read> Source<R> {
                 count => length -= count as u64,
             }
         }
+        self.scratch = chunk;
         Ok(())
+    }
+
+    fn scratch(&mut self) -> Vec<u8> {
+        let mut chunk = std::mem::take(&mut self.scratch);
+        chunk.resize(CHUNK, 0);
+        chunk
     }
 
     /// Reads to the end, where nothing but zeros may be.
     pub(crate) fn expect_zeros(&mut self) -> Result<(), Error> {
-        let mut chunk = vec![0; CHUNK];
+        let mut chunk = self.scratch();
         loop {
             let start = self.position;
             let count = self.read_some(&mut chunk)?;
