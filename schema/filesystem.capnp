@@ -33,7 +33,8 @@ interface Filesystem extends(Common.Service) {
 
   archive @5 (call :Common.Call, place :Place, request :ArchiveRequest, cursor :Data, maxBytes :UInt32) -> (outcome :Common.Outcome(ArchiveChunk));
   # A tar archive, part by part: an empty `cursor` begins, the answer's `next` continues. A cursor says by
-  # itself where the archive goes on, so a restart of this service is not noticed. At most 1 MiB a call.
+  # itself where the archive goes on, so a restart of this service is not noticed. At most 1 MiB a call; 4 MiB if the part
+  # is put in a file, which the first never is, and none while many archives have files.
   # Volumes, /proc, /sys, /dev and the files of `setNames` are no part of an export. Idempotent.
   # Fails: notFound (path).
 
@@ -89,12 +90,17 @@ struct ChangeList {
 struct ArchiveRequest {
   path @0 :Text;    # "/" for an export; else what to copy
   export @1 :Bool;  # the whole root, entries without a leading directory, nothing of volumes
+  byPath @2 :Bool;  # the part may be put in a file of this host, for a caller on it who is root
 }
 
 struct ArchiveChunk {
   data @0 :Data;
   next @1 :Data;  # cursor of the next part
   ended @2 :Bool; # this is the last part
+  path @3 :Text;  # if not empty: the part is in this file instead of in `data`. Only root can open it. It does not change
+                  # until the part after the next is asked for, and has its name until then, or until nobody has asked for 10 s.
+                  # Whoever cannot open it asks for the part again, without `byPath`.
+  length @4 :UInt64; # bytes of the part in that file, from its beginning on
 }
 
 struct ExtractRequest {

@@ -6,7 +6,7 @@ using Common = import "common.capnp";
 
 interface ImageStore extends(Common.Service) {
   # Callers: `cctl` (all), `containers` (resolve, list, lease, release, reconcile, commitUpload,
-  # abandon), `filesystem` (blob, list, changed, upload, uploadFile, abandon).
+  # abandon), `filesystem` (blob, list, changed, upload, packUpload, uploadFile, abandon).
 
   resolve @0 (call :Common.Call, reference :Text) -> (outcome :Common.Outcome(Image));
   # Finds an image by `repository[:tag]` (tag `latest` by default), by its id (64 hex digits, with or without
@@ -108,6 +108,11 @@ interface ImageStore extends(Common.Service) {
   uploadFile @22 (call :Common.Call, upload :Text) -> (outcome :Common.Outcome(Blob));
   # Where an upload lies on this host. It does not change once its writer is done. Idempotent.
   # Fails: notFound.
+
+  packUpload @23 (call :Common.Call, upload :Text) -> (outcome :Common.Outcome(Common.Done));
+  # Says that an upload, which is begun if there is none, will be a layer for `commitUpload`: it is compressed while it
+  # comes, if not too many others are. Whoever does not say so waits longer for `commitUpload`, and that is all. Idempotent.
+  # Fails: conflict if the upload is an image already.
 }
 
 struct Credentials {

@@ -1,12 +1,13 @@
 //! `export` and `save`: archives that leave the engine.
 
-use super::sink::Sink;
+use super::sink::{Piece, Sink};
 use crate::args::{Export, Save};
 use crate::engine::{Engine, call};
 use crate::error::Result;
 use crate::transfer::unless_interrupted;
 use schema::Failure;
-use schema::filesystem::ArchiveRequest;
+use schema::filesystem::{ArchiveChunk, ArchiveRequest};
+use std::fs::File;
 
 /// Bytes of one call.
 const PIECE: u32 = 1 << 20;
@@ -14,26 +15,57 @@ const PIECE: u32 = 1 << 20;
 /// Writes the files of a container.
 pub(crate) async fn export(engine: &Engine, arguments: &Export) -> Result<u8> {
     let sink = Sink::open(arguments.output.as_deref())?;
-    let request = ArchiveRequest { path: "/".to_owned(), export: true };
+    let request = ArchiveRequest { path: "/".to_owned(), export: true, by_path: is_root() };
     unless_interrupted(async { Ok(download(engine, &arguments.container, &request, sink).await?.finish()?) }).await?;
     Ok(0)
 }
 
-/// Writes an archive of a container's files.
+/// Whether parts of archives can come in files, which only root may open.
+pub(super) fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// Writes an archive of a container's files. Each part is written while the next one is made.
 pub(super) async fn download(
     engine: &Engine,
     container: &str,
     request: &ArchiveRequest,
     mut sink: Sink,
 ) -> Result<Sink> {
-    let mut cursor = Vec::new();
-    loop {
-        let chunk = engine.containers.archive(&call(), container, request, &cursor, PIECE).await?;
-        sink = sink.write(chunk.data).await?;
-        if chunk.ended {
-            return Ok(sink);
+    let mut source = Source { engine, container, request: request.clone() };
+    let (mut piece, mut next, mut ended) = source.part(&[]).await?;
+    while !ended {
+        let following = async { source.part(&next).await };
+        (sink, (piece, next, ended)) = tokio::try_join!(sink.write(piece), following)?;
+    }
+    sink.write(piece).await
+}
+
+/// Where an archive comes from.
+struct Source<'a> {
+    engine: &'a Engine,
+    container: &'a str,
+    request: ArchiveRequest,
+}
+
+impl Source<'_> {
+    /// The part at a cursor, the cursor of the next one, and whether it is the last.
+    async fn part(&mut self, cursor: &[u8]) -> Result<(Piece, Vec<u8>, bool)> {
+        let ArchiveChunk { data, next, ended, path, length } = self.ask(cursor).await?;
+        if path.is_empty() {
+            return Ok((Piece::Bytes(data), next, ended));
         }
-        cursor = chunk.next;
+        if let Ok(file) = File::open(path) {
+            return Ok((Piece::File(file, length), next, ended));
+        }
+        // This process does not see the host's files, or the service has just begun anew.
+        self.request.by_path = false;
+        let ArchiveChunk { data, next, ended, .. } = self.ask(cursor).await?;
+        Ok((Piece::Bytes(data), next, ended))
+    }
+
+    async fn ask(&self, cursor: &[u8]) -> Result<ArchiveChunk> {
+        Ok(self.engine.containers.archive(&call(), self.container, &self.request, cursor, PIECE).await?)
     }
 }
 
@@ -50,7 +82,7 @@ async fn save_to(engine: &Engine, images: &[String], mut sink: Sink) -> Result<S
         let part = engine.images.save(&call(), images, offset, PIECE).await?;
         offset += part.data.len() as u64;
         let nothing = part.data.is_empty();
-        sink = sink.write(part.data).await?;
+        sink = sink.write(Piece::Bytes(part.data)).await?;
         if offset >= part.total {
             return Ok(sink);
         }

@@ -115,6 +115,7 @@ const IMAGE_STORE: &[Method] = &[
     shared(look("image-store.changed", &[])),
     change("image-store.check", &[]),
     shared(look("image-store.uploadFile", &[])),
+    shared(look("image-store.packUpload", &[])),
 ];
 
 const LOG_COLLECTOR: &[Method] = &[

@@ -115,6 +115,8 @@ pub struct ArchiveRequest {
     pub path: String,
     /// The whole root, without volumes.
     pub export: bool,
+    /// The part may be put in a file of this host.
+    pub by_path: bool,
 }
 
 /// A part of an archive.
@@ -126,6 +128,10 @@ pub struct ArchiveChunk {
     pub next: Vec<u8>,
     /// This is the last part.
     pub ended: bool,
+    /// If not empty: the part is in this file instead.
+    pub path: String,
+    /// Bytes of the part in that file.
+    pub length: u64,
 }
 
 /// What to unpack, and where.

@@ -181,13 +181,14 @@ impl Wire for ArchiveRequest {
     type Owned = filesystem_capnp::archive_request::Owned;
 
     fn read(reader: filesystem_capnp::archive_request::Reader<'_>) -> Result<Self, Failure> {
-        Ok(Self { path: text(reader.get_path())?, export: reader.get_export() })
+        Ok(Self { path: text(reader.get_path())?, export: reader.get_export(), by_path: reader.get_by_path() })
     }
 
     fn write(&self, mut builder: filesystem_capnp::archive_request::Builder<'_>) {
-        let Self { path, export } = self;
+        let Self { path, export, by_path } = self;
         builder.set_path(path);
         builder.set_export(*export);
+        builder.set_by_path(*by_path);
     }
 }
 
@@ -195,14 +196,22 @@ impl Wire for ArchiveChunk {
     type Owned = filesystem_capnp::archive_chunk::Owned;
 
     fn read(reader: filesystem_capnp::archive_chunk::Reader<'_>) -> Result<Self, Failure> {
-        Ok(Self { data: reader.get_data()?.to_vec(), next: reader.get_next()?.to_vec(), ended: reader.get_ended() })
+        Ok(Self {
+            data: reader.get_data()?.to_vec(),
+            next: reader.get_next()?.to_vec(),
+            ended: reader.get_ended(),
+            path: text(reader.get_path())?,
+            length: reader.get_length(),
+        })
     }
 
     fn write(&self, mut builder: filesystem_capnp::archive_chunk::Builder<'_>) {
-        let Self { data, next, ended } = self;
+        let Self { data, next, ended, path, length } = self;
         builder.set_data(data);
         builder.set_next(next);
         builder.set_ended(*ended);
+        builder.set_path(path);
+        builder.set_length(*length);
     }
 }
 

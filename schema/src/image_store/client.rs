@@ -74,6 +74,11 @@ impl Client {
         request!(self, call, abandon_request, |params| params.set_upload(upload), |_| Ok(())).await
     }
 
+    /// Has an upload compressed while it comes: it will be a layer.
+    pub async fn pack_upload(&self, call: &Call, upload: &str) -> Result<(), Failure> {
+        request!(self, call, pack_upload_request, |params| params.set_upload(upload), |_| Ok(())).await
+    }
+
     /// Brings an image from a registry: begins the transfer or tells how far it is.
     pub async fn pull(&self, call: &Call, request: &PullRequest, seen: u64, wait_ms: u32) -> Result<Transfer, Failure> {
         request!(

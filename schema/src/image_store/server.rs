@@ -117,6 +117,11 @@ pub trait Server: 'static {
         let _ = (call, upload);
         Err(crate::rpc::missing("image-store.upload_file"))
     }
+    /// Has an upload compressed while it comes: it will be a layer.
+    async fn pack_upload(&self, call: &Call, upload: String) -> Result<(), Failure> {
+        let _ = (call, upload);
+        Err(crate::rpc::missing("image-store.pack_upload"))
+    }
 }
 
 struct Served<A> {
@@ -406,6 +411,20 @@ impl<A: Server> wire::Server for Served<A> {
             "image-store.upload_file",
             |call, p| self.api.upload_file(&call, text(p.get_upload())?).await,
             |value, builder| value.write(builder)
+        )
+    }
+
+    async fn pack_upload(
+        self: Rc<Self>,
+        params: wire::PackUploadParams,
+        mut results: wire::PackUploadResults,
+    ) -> capnp::Result<()> {
+        answer!(
+            params,
+            results,
+            "image-store.pack_upload",
+            |call, p| self.api.pack_upload(&call, text(p.get_upload())?).await,
+            |(), _| ()
         )
     }
 }

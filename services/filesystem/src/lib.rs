@@ -76,6 +76,7 @@ pub fn start_with(context: kit::Context, host: Host) -> Result<bootstrap::Client
     tracing::info!(?host, "started");
     let Host { mechanism, resolver_files, unpacker } = host;
     let layout = Layout::open(context.state()?)?;
+    let parts = pack::Parts::open(context.instance.run())?;
     chain::recover(&layout)?;
     let trash = Arc::new(Trash::open(layout.trash())?);
     let images = schema::image_store::Client::new(&context.instance);
@@ -91,7 +92,7 @@ pub fn start_with(context: kit::Context, host: Host) -> Result<bootstrap::Client
     };
     actix::spawn(sweeper.clone().run());
     let containers =
-        Containers::new(layout, trash, mechanism, layers, images, released, resolver_files, unpacker).start();
+        Containers::new(layout, trash, mechanism, layers, images, released, resolver_files, unpacker, parts).start();
     Ok(schema::filesystem::serve(context.about(), Api { containers, sweeper }))
 }
 

@@ -22,13 +22,23 @@ pub(crate) type Attributes = Vec<(Vec<u8>, Vec<u8>)>;
 /// something only where it lies.
 pub(crate) fn of(parent: impl AsFd, name: &OsStr) -> OsResult<Attributes> {
     let path = through_descriptor(parent, name);
-    let list = match list(&path) {
+    all(list(|buffer| rustix::fs::llistxattr(&path, buffer)), |name, buffer| rustix::fs::lgetxattr(&path, name, buffer))
+}
+
+/// The same, of an open file.
+pub(crate) fn of_file(file: impl AsFd) -> OsResult<Attributes> {
+    let file = file.as_fd();
+    all(list(|buffer| rustix::fs::flistxattr(file, buffer)), |name, buffer| rustix::fs::fgetxattr(file, name, buffer))
+}
+
+fn all(list: OsResult<Vec<u8>>, get: impl Fn(&OsStr, &mut [u8]) -> OsResult<usize>) -> OsResult<Attributes> {
+    let list = match list {
         Err(Errno::NOTSUP | Errno::NOENT) => return Ok(Vec::new()),
         other => other?,
     };
     let mut all = Vec::new();
     for name in list.split(|byte| *byte == 0).filter(|name| is_portable(name)) {
-        if let Some(value) = value(&path, OsStr::from_bytes(name))? {
+        if let Some(value) = value(|buffer| get(OsStr::from_bytes(name), buffer))? {
             all.push((name.to_vec(), value));
         }
     }
@@ -38,7 +48,8 @@ pub(crate) fn of(parent: impl AsFd, name: &OsStr) -> OsResult<Attributes> {
 
 /// One attribute, whatever its name; none if it is not there.
 pub(crate) fn one(parent: impl AsFd, name: &OsStr, attribute: &str) -> OsResult<Option<Vec<u8>>> {
-    value(&through_descriptor(parent, name), OsStr::new(attribute))
+    let path = through_descriptor(parent, name);
+    value(|buffer| rustix::fs::lgetxattr(&path, attribute, buffer))
 }
 
 /// There is no call for attributes by directory and name before Linux 6.13: the directory is named by its
@@ -51,21 +62,24 @@ fn is_portable(name: &[u8]) -> bool {
     !name.is_empty() && !name.starts_with(OVERLAY) && !LABELS.iter().any(|label| name.starts_with(label))
 }
 
-fn list(path: &Path) -> OsResult<Vec<u8>> {
-    // Most files have none.
-    if rustix::fs::llistxattr_query(path)? == 0 {
-        return Ok(Vec::new());
+fn list(get: impl Fn(&mut [u8]) -> OsResult<usize>) -> OsResult<Vec<u8>> {
+    // Most files have none, or few.
+    let mut list = vec![0; 256];
+    loop {
+        match get(&mut list) {
+            Err(Errno::RANGE) if list.len() < LONGEST_LIST => list.resize(LONGEST_LIST, 0),
+            length => {
+                list.truncate(length?);
+                return Ok(list);
+            }
+        }
     }
-    let mut list = vec![0; LONGEST_LIST];
-    let length = rustix::fs::llistxattr(path, &mut list[..])?;
-    list.truncate(length);
-    Ok(list)
 }
 
-fn value(path: &Path, name: &OsStr) -> OsResult<Option<Vec<u8>>> {
+fn value(get: impl Fn(&mut [u8]) -> OsResult<usize>) -> OsResult<Option<Vec<u8>>> {
     let mut value = vec![0; 256];
     loop {
-        match rustix::fs::lgetxattr(path, name, &mut value[..]) {
+        match get(&mut value) {
             Ok(length) => {
                 value.truncate(length);
                 return Ok(Some(value));

@@ -1,16 +1,19 @@
 //! Reading an upload to its end: is it a sound archive, and what are its digests?
 
+use crate::eager::Eager;
+use crate::packing::Packing;
 use crate::uploads::{UploadName, Uploads};
-use flate2::write::GzEncoder;
 use layer_archive::{Bounded, Compression, Error, Hashed, Members, decoder, expanded_limit};
 use schema::common::Layer;
 use schema::{Digest, Failure};
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 const BUFFER: usize = 256 << 10;
+/// How hard a layer that was made here is compressed: see docs/decisions/0029.
+const LEVEL: u32 = 1;
 const HINT: &str = "give a tar archive, plain or compressed with gzip, bzip2, xz or zstd";
 
 /// What reading an upload found. The file to keep is on the disk.
@@ -41,15 +44,28 @@ pub(crate) fn check(
     let file = uploads.read(name)?;
     let failed = |error: io::Error| Failure::io("reading the upload", &error);
     let length = file.metadata().map_err(failed)?.len();
-    file.sync_all().map_err(failed)?;
-    let source = Cancellable { inner: file, cancelled };
-    read(source, length, expanded_limit(length), &uploads.packed_path(name), purpose)
-        .map(|(checked, _)| checked)
-        .map_err(|error| match error {
-            _ if cancelled.load(Ordering::Relaxed) => abandoned(),
-            Error::Invalid(reason) => Failure::invalid(reason).hint(HINT),
-            Error::Io(error) => failed(error),
-        })
+    let source = Cancellable { inner: &file, cancelled };
+    let read = read(source, Some(length), expanded_limit(length), &uploads.packed_path(name), purpose);
+    let (checked, _) = read.map_err(|error| match error {
+        _ if cancelled.load(Ordering::Relaxed) => abandoned(),
+        other => unsound(other),
+    })?;
+    if !checked.packed {
+        file.sync_all().map_err(failed)?;
+    }
+    Ok(checked)
+}
+
+/// Reads a layer that was made here while it comes.
+pub(crate) fn follow(source: impl Read, packed: &Path) -> Result<Checked, Failure> {
+    read(source, None, u64::MAX, packed, Use::Layer).map(|(checked, _)| checked).map_err(unsound)
+}
+
+fn unsound(error: Error) -> Failure {
+    match error {
+        Error::Invalid(reason) => Failure::invalid(reason).hint(HINT),
+        Error::Io(error) => Failure::io("reading the upload", &error),
+    }
 }
 
 /// The failure of work on an upload that nobody wants any more.
@@ -57,52 +73,65 @@ pub(crate) fn abandoned() -> Failure {
     Failure::conflict("the upload was abandoned")
 }
 
-/// Reads an archive of `length` bytes, which may have `limit` when it is expanded. Also gives how many it has.
+/// Reads an archive of `length` bytes, if that is known, which may have `limit` when it is expanded. Also gives how
+/// many it has.
 pub(crate) fn read(
     source: impl Read,
-    length: u64,
+    length: Option<u64>,
     limit: u64,
     packed: &Path,
     purpose: Use,
 ) -> Result<(Checked, u64), Error> {
-    let mut stored = Hashed::new(source);
-    let mut buffered = BufReader::with_capacity(BUFFER, &mut stored);
+    let mut buffered = BufReader::with_capacity(BUFFER, source);
     let compression = Compression::detect(buffered.fill_buf()?);
     let level = match (compression, purpose) {
-        (Compression::None, Use::Layer) => Some(flate2::Compression::fast()),
+        (Compression::None, Use::Layer) => Some(flate2::Compression::new(LEVEL)),
         (Compression::Bzip2 | Compression::Xz, _) => Some(flate2::Compression::default()),
         (Compression::None | Compression::Gzip | Compression::Zstd, _) => None,
     };
-    let expanded = Bounded::new(decoder(compression, buffered)?, limit);
-    let (diff_id, expanded, made) = match level {
-        None => {
-            let mut hashed = Hashed::new(expanded);
-            members(&mut hashed, purpose)?;
-            let (diff_id, expanded, _) = hashed.finish();
-            (diff_id, expanded, None)
-        }
-        Some(level) => {
-            let mut hashed = Hashed::new(Packing::new(expanded, packed, level)?);
-            members(&mut hashed, purpose)?;
-            let (diff_id, expanded, packing) = hashed.finish();
-            (diff_id, expanded, Some(packing.finish()?))
-        }
+    // What is not compressed is not hashed twice.
+    let (stored, ((diff_id, expanded), made)) = if compression == Compression::None {
+        let (archive, made) = expand(Bounded::new(buffered, limit), packed, purpose, level)?;
+        (archive.clone(), (archive, made))
+    } else {
+        let mut stored = Hashed::new(buffered);
+        let compressed = BufReader::with_capacity(BUFFER, &mut stored);
+        let expanded = expand(Bounded::new(decoder(compression, compressed)?, limit), packed, purpose, level)?;
+        let (digest, read, _) = stored.finish();
+        ((Digest::from_sha256(&digest), read), expanded)
     };
-    let (digest, read, _) = stored.finish();
-    if read != length {
+    if length.is_some_and(|length| stored.1 != length) {
         return Err(Error::Invalid("something follows the compressed data".to_owned()));
     }
-    let checked = checked(Digest::from_sha256(&digest), length, Digest::from_sha256(&diff_id), compression, made);
-    Ok((checked, expanded))
+    Ok((checked(stored, diff_id, compression, made), expanded))
 }
 
-fn checked(
-    digest: Digest,
-    length: u64,
-    diff_id: Digest,
-    compression: Compression,
-    made: Option<(Digest, u64)>,
-) -> Checked {
+/// The digest and the length of some bytes.
+type Sum = (Digest, u64);
+
+/// Reads an archive, and compresses it if there is a level: what it is, and what was made of it.
+fn expand(
+    archive: impl Read,
+    packed: &Path,
+    purpose: Use,
+    level: Option<flate2::Compression>,
+) -> Result<(Sum, Option<Sum>), Error> {
+    let Some(level) = level else {
+        let mut hashed = Hashed::new(archive);
+        members(&mut hashed, purpose)?;
+        let (diff_id, length, _) = hashed.finish();
+        return Ok(((Digest::from_sha256(&diff_id), length), None));
+    };
+    let packing = Packing::new(Hashed::new(Eager::new(File::create(packed)?)), level)?;
+    let mut hashed = Hashed::new(Tee { inner: archive, packing });
+    members(&mut hashed, purpose)?;
+    let (diff_id, length, tee) = hashed.finish();
+    let (digest, size, file) = tee.packing.finish()?.finish();
+    file.finish()?;
+    Ok(((Digest::from_sha256(&diff_id), length), Some((Digest::from_sha256(&digest), size))))
+}
+
+fn checked((digest, length): Sum, diff_id: Digest, compression: Compression, made: Option<Sum>) -> Checked {
     let packed = made.is_some();
     let kept = if packed { Compression::Gzip } else { compression }.media_type().unwrap_or_default();
     let (digest, size) = made.unwrap_or((digest, length));
@@ -111,7 +140,7 @@ fn checked(
 
 /// Reads all members, and so the reader to its end.
 fn members(reader: impl Read, purpose: Use) -> Result<(), Error> {
-    let mut members = Members::new(reader);
+    let mut members = Members::new(BufReader::with_capacity(BUFFER, reader));
     while members.next()?.is_some() {}
     if members.count() == 0 && purpose == Use::Import {
         return Err(Error::Invalid("the archive is empty".to_owned()));
@@ -134,31 +163,16 @@ impl<R: Read> Read for Cancellable<'_, R> {
     }
 }
 
-/// A reader that writes what is read from it to a file, compressed with gzip.
-struct Packing<R> {
+/// A reader that has what is read from it compressed.
+struct Tee<R, W> {
     inner: R,
-    encoder: GzEncoder<BufWriter<Hashed<File>>>,
+    packing: Packing<W>,
 }
 
-impl<R> Packing<R> {
-    fn new(inner: R, path: &Path, level: flate2::Compression) -> io::Result<Self> {
-        let file = BufWriter::with_capacity(BUFFER, Hashed::new(File::create(path)?));
-        Ok(Self { inner, encoder: GzEncoder::new(file, level) })
-    }
-
-    /// The file's digest and size; it is on the disk.
-    fn finish(self) -> io::Result<(Digest, u64)> {
-        let hashed = self.encoder.finish()?.into_inner().map_err(io::IntoInnerError::into_error)?;
-        let (digest, size, file) = hashed.finish();
-        file.sync_all()?;
-        Ok((Digest::from_sha256(&digest), size))
-    }
-}
-
-impl<R: Read> Read for Packing<R> {
+impl<R: Read, W> Read for Tee<R, W> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.inner.read(buffer)?;
-        self.encoder.write_all(&buffer[..count])?;
+        self.packing.write_all(&buffer[..count])?;
         Ok(count)
     }
 }

@@ -16,11 +16,14 @@ mod changes;
 mod check;
 mod commit;
 mod disk;
+mod eager;
+mod growing;
 mod history;
 mod holds;
 mod import;
 mod index;
 mod load;
+mod packing;
 mod partial;
 mod plan;
 mod record;
@@ -164,6 +167,10 @@ impl Server for Api {
 
     async fn upload_file(&self, _call: &Call, upload: String) -> Result<Blob, Failure> {
         ask(&self.store, store::FindUpload(upload.parse()?)).await
+    }
+
+    async fn pack_upload(&self, _call: &Call, upload: String) -> Result<(), Failure> {
+        ask(&self.store, store::Pack(upload.parse()?)).await
     }
 
     async fn abandon(&self, _call: &Call, upload: String) -> Result<(), Failure> {

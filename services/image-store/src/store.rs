@@ -15,7 +15,7 @@ mod saving;
 mod upload;
 
 pub(crate) use messages::{
-    Abandon, Append, Check, Convert, Describe, FindBlob, FindUpload, History, Lease, List, Reconcile, Register,
+    Abandon, Append, Check, Convert, Describe, FindBlob, FindUpload, History, Lease, List, Pack, Reconcile, Register,
     Release, Remove, Resolve, Save, SetTag, Wanted,
 };
 

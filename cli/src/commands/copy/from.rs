@@ -4,7 +4,7 @@ use super::local::{Target, target};
 use super::place::{Ending, absolute, base, ending, parent};
 use super::unpack::{Unpack, unpack};
 use crate::args::Copy;
-use crate::commands::archive::download;
+use crate::commands::archive::{download, is_root};
 use crate::commands::sink::Sink;
 use crate::console;
 use crate::engine::{Engine, call};
@@ -32,7 +32,7 @@ pub(super) async fn copy(engine: &Engine, arguments: &Copy, name: &str, path: &s
     if directory && !is_directory {
         return Err(Failure::invalid(format_args!("{name}:{path} is not a directory")).into());
     }
-    let request = ArchiveRequest { path: source, export: false };
+    let request = ArchiveRequest { path: source, export: false, by_path: is_root() };
     if destination == "-" {
         return Ok(download(engine, name, &request, Sink::open(None)?).await?.finish()?);
     }

@@ -11,7 +11,7 @@ async fn files_are_looked_at_where_they_are() {
     let bench = Bench::new().await;
     let web = bench.create(&spec("web")).await;
     let sandbox = || bench.world.places.borrow()[&web].sandbox;
-    let request = ArchiveRequest { path: "/".to_owned(), export: true };
+    let request = ArchiveRequest { path: "/".to_owned(), export: true, by_path: false };
     for runs in [false, true, false] {
         if runs {
             bench.client.start(&call(), "web").await.unwrap();

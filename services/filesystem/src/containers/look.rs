@@ -9,7 +9,7 @@ use actix::{ActorFutureExt, Addr, Handler, Message, ResponseActFuture, ResponseF
 use kit::actor::on_thread;
 use schema::filesystem::{ArchiveChunk, ArchiveRequest, ChangeList, PathStat, Place, Usage};
 use schema::{Call, ContainerId, Failure};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use tokio::sync::mpsc;
 use tracing::Instrument;
@@ -142,10 +142,12 @@ impl Handler<Archive> for Containers {
         self.count = self.count.wrapping_add(1);
         let (number, id) = (self.count, message.place.id.clone());
         let span = message.call.span("archive");
-        let work = read_part(turn, opener, message, known, number).instrument(span);
+        let work = read_part((turn, opener, self.parts.clone()), message, known, number).instrument(span);
         Box::pin(work.into_actor(self).map(move |result, containers, _| {
             let (archive, part) = result?;
-            if !part.ended {
+            if part.ended {
+                containers.archives.keep_last(archive);
+            } else {
                 containers.archives.keep(number, id, archive);
             }
             Ok(part)
@@ -154,13 +156,13 @@ impl Handler<Archive> for Containers {
 }
 
 async fn read_part(
-    turn: Turn,
-    opener: Opener,
+    (turn, opener, parts): (Turn, Opener, pack::Parts),
     Archive { call, place, request, cursor, most }: Archive,
     known: Option<pack::Archive>,
     number: u64,
 ) -> Result<(pack::Archive, ArchiveChunk), Failure> {
     let most = if most == 0 { PART } else { (most as usize).clamp(SMALLEST_PART, PART) };
+    let by_path = request.by_path;
     let _turn = turn.read_owned().await;
     let archive = match known {
         Some(mut known) => {
@@ -176,7 +178,7 @@ async fn read_part(
     };
     on_thread(move || {
         let mut archive = archive;
-        let part = archive.read(most)?;
+        let part = if by_path { archive.read_to_file(&parts, most) } else { archive.read(most) }?;
         Ok((archive, part))
     })
     .await
@@ -194,9 +196,12 @@ impl Handler<CommitLayer> for Containers {
             let _turn = turn.write_owned().await;
             let (image, _pins) = opener.open(call, &place, View::Image).await?;
             images.abandon(&call, &upload).await?;
+            if let Err(failure) = images.pack_upload(&call, &upload).await {
+                tracing::info!(%failure, "the layer is compressed when all of it has come");
+            }
             let (sender, mut parts) = mpsc::channel::<Vec<u8>>(2);
             let writing = on_thread(move || {
-                let result = upper::write(&upper, image, BufWriter::with_capacity(PART, Parts(sender.clone())));
+                let result = upper::write(&upper, image, Pieces { sender: sender.clone(), piece: Vec::new() });
                 drop(sender);
                 result
             });
@@ -222,17 +227,31 @@ impl Handler<CommitLayer> for Containers {
     }
 }
 
-/// Hands over what is written, in parts of at most [`PART`].
-struct Parts(mpsc::Sender<Vec<u8>>);
+/// Hands over what is written, in pieces of [`PART`].
+struct Pieces {
+    sender: mpsc::Sender<Vec<u8>>,
+    piece: Vec<u8>,
+}
 
-impl Write for Parts {
+impl Write for Pieces {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let part = &bytes[..bytes.len().min(PART)];
-        self.0.blocking_send(part.to_vec()).map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))?;
-        Ok(part.len())
+        if self.piece.capacity() == 0 {
+            self.piece.reserve_exact(PART);
+        }
+        let count = bytes.len().min(PART - self.piece.len());
+        self.piece.extend_from_slice(&bytes[..count]);
+        if self.piece.len() == PART {
+            self.flush()?;
+        }
+        Ok(count)
     }
 
+    /// The last piece is shorter.
     fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        let piece = std::mem::take(&mut self.piece);
+        if piece.is_empty() {
+            return Ok(());
+        }
+        self.sender.blocking_send(piece).map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))
     }
 }

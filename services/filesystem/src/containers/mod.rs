@@ -12,7 +12,7 @@ use crate::layers::{Ensure, Layers, Pin};
 use crate::layout::Layout;
 use crate::mount::{self, Mechanism};
 use crate::names;
-use crate::pack::Archives;
+use crate::pack::{Archives, Parts};
 use crate::trash::Trash;
 use crate::unpack::Unpacker;
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, ResponseFuture};
@@ -38,6 +38,7 @@ pub(crate) struct Containers {
     /// Held while something is done to a container; shared by those who only read.
     turns: HashMap<ContainerId, Turn>,
     archives: Archives,
+    parts: Parts,
     /// Told when a container is gone.
     released: Arc<Notify>,
     /// What tells the host's name servers.
@@ -96,11 +97,12 @@ impl Containers {
         released: Arc<Notify>,
         host_files: Vec<PathBuf>,
         unpacker: Unpacker,
+        parts: Parts,
     ) -> Self {
         let host_files = host_files.into();
         // Cursors of a process before this one name no archive of this one.
         let (turns, archives, count) = (HashMap::new(), Archives::default(), schema::call::RequestId::random().0);
-        Self { layout, trash, mechanism, layers, images, turns, archives, released, host_files, unpacker, count }
+        Self { layout, trash, mechanism, layers, images, turns, archives, parts, released, host_files, unpacker, count }
     }
 
     /// The lock of a container. Locks that nobody holds or waits for are forgotten.

@@ -2,6 +2,7 @@
 
 use super::cursor::{Cursor, Within};
 use super::describe::{self, Described, Describer, has_names};
+use super::parts::{Pair, Parts, SIZE};
 use crate::beneath::{self, lookup};
 use crate::layers::Pin;
 use crate::look::{self, Found};
@@ -18,6 +19,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 
+/// Bytes that are handed on at a time: a single header may be longer.
+const PIECE: usize = 256 << 10;
+
 /// The archive, at one place in it.
 pub(crate) struct Archive {
     number: u64,
@@ -33,6 +37,9 @@ pub(crate) struct Archive {
     open: Option<(File, Within)>,
     /// What did not fit into the part before this.
     next: Option<(Vec<u8>, Described)>,
+    /// The files in which its parts are handed over.
+    parts: Option<Pair>,
+    buffer: Vec<u8>,
     /// Keep mounted what is archived.
     _root: OwnedFd,
     _pins: Vec<Pin>,
@@ -69,6 +76,8 @@ impl Archive {
             last: cursor.path,
             open: None,
             next: None,
+            parts: None,
+            buffer: Vec::new(),
             _root: root,
             _pins: pins,
         };
@@ -96,28 +105,70 @@ impl Archive {
     /// The next part: `most` bytes, unless a single header is longer.
     pub(crate) fn read(&mut self, most: usize) -> Result<ArchiveChunk, Failure> {
         let mut data = Vec::with_capacity(most);
+        let ended = self.fill(&mut data, most)?;
+        Ok(ArchiveChunk { data, next: self.after(ended), ended, ..ArchiveChunk::default() })
+    }
+
+    /// The same in a file, if one can be had. The first part never is: most archives have no more.
+    pub(crate) fn read_to_file(&mut self, parts: &Parts, most: usize) -> Result<ArchiveChunk, Failure> {
+        if self.last.is_none() {
+            return self.read(most);
+        }
+        let mut pair = match self.parts.take().map_or_else(|| parts.pair(), Ok) {
+            Ok(pair) => pair,
+            Err(error) => {
+                tracing::debug!(%error, "there are no files for parts of an archive");
+                return self.read(most);
+            }
+        };
+        let (path, file) = pair.next();
+        let (path, mut length, mut buffer) = (path.display().to_string(), 0, std::mem::take(&mut self.buffer));
+        let ended = loop {
+            buffer.clear();
+            let ended = self.fill(&mut buffer, PIECE)?;
+            let failed = |error: io::Error| Failure::io(format_args!("writing {path}"), &error);
+            file.write_all_at(&buffer, length).map_err(failed)?;
+            length += buffer.len() as u64;
+            if ended || length + PIECE as u64 > SIZE as u64 {
+                break ended;
+            }
+        };
+        (self.parts, self.buffer) = (Some(pair), buffer);
+        Ok(ArchiveChunk { next: self.after(ended), ended, path, length, ..ArchiveChunk::default() })
+    }
+
+    /// What is needed for longer than the archive.
+    pub(crate) fn parts(self) -> Option<Pair> {
+        self.parts
+    }
+
+    fn after(&self, ended: bool) -> Vec<u8> {
+        if ended { Vec::new() } else { self.cursor().encode() }
+    }
+
+    /// Adds the next bytes, to `most` of them unless a single header is longer. Whether these were the last.
+    fn fill(&mut self, data: &mut Vec<u8>, most: usize) -> Result<bool, Failure> {
         while data.len() < most {
             if self.open.is_some() {
-                self.copy(&mut data, most)?;
+                self.copy(data, most)?;
                 continue;
             }
-            let Some((path, Described { member, data: file })) = self.describe()? else {
+            let Some((path, Described { member, data: file, inode })) = self.describe()? else {
                 data.extend_from_slice(&END);
-                return Ok(ArchiveChunk { data, next: Vec::new(), ended: true });
+                return Ok(true);
             };
             let blocks = header(&member);
             if !data.is_empty() && data.len() + blocks.len() > most {
-                self.next = Some((path, Described { member, data: file }));
+                self.next = Some((path, Described { member, data: file, inode }));
                 break;
             }
             data.extend_from_slice(&blocks);
             if let Some(file) = file {
-                let inode = rustix::fs::fstat(&file).map_err(|error| reading(&path, &error.into()))?.st_ino;
                 self.open = Some((file, Within { offset: 0, size: member.size, inode }));
             }
             self.last = Some(path);
         }
-        Ok(ArchiveChunk { data, next: self.cursor().encode(), ended: false })
+        Ok(false)
     }
 
     fn cursor(&self) -> Cursor {

@@ -2,6 +2,7 @@
 //! only.
 
 use super::archive::Archive;
+use super::parts::Pair;
 use schema::ContainerId;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -14,6 +15,8 @@ const MOST: usize = 32;
 #[derive(Default)]
 pub(crate) struct Archives {
     kept: HashMap<u64, Kept>,
+    /// Last parts that may not have been read yet.
+    last: Vec<(Pair, Instant)>,
 }
 
 struct Kept {
@@ -39,8 +42,17 @@ impl Archives {
         self.kept.insert(number, Kept { archive, owner, since: Instant::now() });
     }
 
+    /// Keeps the files of an archive that has ended for a while.
+    pub(crate) fn keep_last(&mut self, archive: Archive) {
+        if self.last.len() >= MOST {
+            self.last.remove(0);
+        }
+        self.last.extend(archive.parts().map(|pair| (pair, Instant::now())));
+    }
+
     /// Drops those that nobody asks for.
     pub(crate) fn expire(&mut self) {
+        self.last.retain(|(_, since)| since.elapsed() < PATIENCE);
         self.kept.retain(|_, kept| kept.since.elapsed() < PATIENCE);
     }
 

@@ -24,6 +24,8 @@ pub(crate) struct Describer {
 pub(crate) struct Described {
     pub(crate) member: Member,
     pub(crate) data: Option<File>,
+    /// Of what is described.
+    pub(crate) inode: u64,
 }
 
 impl Describer {
@@ -72,7 +74,7 @@ impl Describer {
         };
         if let Some(first) = has_names(stat).then(|| self.links.get(&(stat.st_dev, stat.st_ino))).flatten() {
             member.kind = Kind::HardLink(first.clone());
-            return Ok(Some(Described { member, data: None }));
+            return Ok(Some(Described { member, data: None, inode: stat.st_ino }));
         }
         let mut data = None;
         match FileType::from_raw_mode(stat.st_mode) {
@@ -94,15 +96,21 @@ impl Describer {
                 return Ok(None);
             }
         }
-        let attributes = xattrs::of(parent, name)?.into_iter();
+        let attributes = match &data {
+            Some(file) => xattrs::of_file(file)?,
+            None => xattrs::of(parent, name)?,
+        };
+        let attributes = attributes.into_iter();
         member.xattrs = attributes
             .map(|(name, value)| {
                 let value = ids::attribute_inside(self.ids, &name, value);
                 (name, value)
             })
             .collect();
-        self.note(member.path.clone(), stat);
-        Ok(Some(Described { member, data }))
+        if has_names(stat) {
+            self.note(member.path.clone(), stat);
+        }
+        Ok(Some(Described { member, data, inode: stat.st_ino }))
     }
 }
 

@@ -24,7 +24,7 @@ const CHUNK: usize = 256 << 10;
 /// Fails with `invalidArgument` for a file that no layer can have.
 pub(crate) fn write(upper: &Path, image: OwnedFd, to: impl Write) -> Result<(), Failure> {
     let opening = |error: Errno| Failure::io(format_args!("opening {}", upper.display()), &error.into());
-    let mut layer = Layer { image: Image::new(image), describer: Describer::default(), to };
+    let mut layer = Layer { image: Image::new(image), describer: Describer::default(), buffer: vec![0; CHUNK], to };
     let top = match beneath::open_root(upper) {
         Ok(top) => top,
         // It was never mounted: an empty layer on top of the image, whose root stays as it is.
@@ -48,6 +48,7 @@ pub(crate) fn write(upper: &Path, image: OwnedFd, to: impl Write) -> Result<(), 
 struct Layer<W> {
     image: Image,
     describer: Describer,
+    buffer: Vec<u8>,
     to: W,
 }
 
@@ -106,16 +107,15 @@ impl<W: Write> Layer<W> {
     /// The container is frozen, but a file of it may be mapped: a layer keeps what its headers promise.
     fn data(&mut self, mut file: &File, member: &Member) -> Result<(), Failure> {
         let mut left = member.size;
-        let mut buffer = vec![0; CHUNK];
         while left > 0 {
             let wanted = usize::try_from(left).unwrap_or(CHUNK).min(CHUNK);
-            match file.read(&mut buffer[..wanted]) {
+            match file.read(&mut self.buffer[..wanted]) {
                 Ok(0) => {
                     return Err(Failure::conflict(format_args!("/{} was changed meanwhile", member.path))
                         .hint("stop or pause the container first"));
                 }
                 Ok(count) => {
-                    self.to.write_all(&buffer[..count]).map_err(|error| writing(&error))?;
+                    self.to.write_all(&self.buffer[..count]).map_err(|error| writing(&error))?;
                     left -= count as u64;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -20,7 +20,7 @@ pub(crate) struct Files<'a> {
 impl Files<'_> {
     /// An archive, by parts of this size, each asked for `times` times with the same cursor.
     pub(crate) async fn archive(&self, path: &str, export: bool, part: u32, times: u32) -> Result<Vec<u8>, Failure> {
-        let request = ArchiveRequest { path: path.to_owned(), export };
+        let request = ArchiveRequest { path: path.to_owned(), export, by_path: false };
         let place = self.engine.place(1, &self.layers, self.sandbox.as_ref());
         let (mut bytes, mut cursor) = (Vec::new(), Vec::new());
         loop {
@@ -132,12 +132,52 @@ fn an_archive_has_the_same_bytes_by_parts_of_any_size_and_after_any_repetition()
 }
 
 #[test]
+fn an_archive_by_path_is_the_same() {
+    run(async |engine| {
+        let large: String = (0..1_000_000).map(|number| format!("{number:07} ")).collect();
+        let layers = vec![engine.layer(image().file("large", &large)).await];
+        let files = Files { engine, layers, sandbox: None };
+        let whole = files.archive("/", true, 0, 1).await.unwrap();
+        let request = ArchiveRequest { path: "/".to_owned(), export: true, by_path: true };
+        let place = engine.place(1, &files.layers, None);
+        let (mut bytes, mut cursor, mut names) = (Vec::new(), Vec::new(), Vec::new());
+        let mut client = engine.filesystem.clone();
+        loop {
+            let part = client.archive(&call(), &place, &request, &cursor, 0).await.unwrap();
+            if cursor.is_empty() {
+                assert_eq!((part.path, part.length), (String::new(), 0));
+                bytes.extend_from_slice(&part.data);
+            } else {
+                assert_eq!(part.data, b"");
+                let content = fs::read(&part.path).unwrap();
+                bytes.extend_from_slice(&content[..usize::try_from(part.length).unwrap()]);
+                names.push(part.path);
+            }
+            if part.ended {
+                break;
+            }
+            cursor = part.next;
+            if names.len() == 1 {
+                client = engine.another().await;
+            }
+        }
+        assert!(bytes == whole && names.len() > 1);
+        let directory = std::path::Path::new(&names[0]).parent().unwrap();
+        assert_eq!(fs::metadata(directory).unwrap().permissions().mode() & 0o777, 0o700);
+        assert_eq!(fs::metadata(&names[0]).unwrap().permissions().mode() & 0o777, 0o400);
+        // Nobody asks any more.
+        tokio::time::sleep(std::time::Duration::from_secs(17)).await;
+        assert!(names.iter().all(|name| !std::path::Path::new(name).exists()), "{names:?}");
+    });
+}
+
+#[test]
 fn an_archive_goes_on_in_another_process() {
     run(async |engine| {
         let layers = vec![engine.layer(image()).await];
         let files = Files { engine, layers, sandbox: None };
         let whole = files.archive("/", true, 0, 1).await.unwrap();
-        let request = ArchiveRequest { path: "/".to_owned(), export: true };
+        let request = ArchiveRequest { path: "/".to_owned(), export: true, by_path: false };
         let place = engine.place(1, &files.layers, None);
         let (mut bytes, mut cursor) = (Vec::new(), Vec::new());
         loop {
@@ -186,7 +226,7 @@ fn a_file_that_changes_while_it_is_archived_keeps_the_archive_whole() {
         let layers = vec![engine.layer(image()).await];
         let sandbox = Sandbox::new();
         engine.mount(1, &sandbox, &layers, &[]).await.unwrap();
-        let request = ArchiveRequest { path: "/data".to_owned(), export: false };
+        let request = ArchiveRequest { path: "/data".to_owned(), export: false, by_path: false };
         for size in [100_u64, 1 << 20] {
             let place = engine.place(1, &layers, Some(&sandbox));
             let first = engine.filesystem.archive(&call(), &place, &request, b"", 8192).await.unwrap();

@@ -108,7 +108,7 @@ impl<'a> Stage<'a> {
         let (member, size) = entries.open(name)?;
         let temporary = self.directory.join("layer");
         let (Checked { layer, packed }, expanded) =
-            read(member, size, self.budget, &temporary, Use::Layer).map_err(|error| named(name, error))?;
+            read(member, Some(size), self.budget, &temporary, Use::Layer).map_err(|error| named(name, error))?;
         self.budget = self.budget.saturating_sub(expanded);
         if let Some(known) = self.known.get(&layer.diff_id)
             && self.disk.blobs.find(&known.digest, Some(known.size)).is_ok()

@@ -47,6 +47,7 @@ impl Store {
         let Some(upload) = self.uploads.remove(name) else { return };
         let (disk, name) = (Arc::clone(&self.disk), name.clone());
         self.in_background(move || {
+            drop(upload.packing);
             let _alone = upload.file.lock().unwrap_or_else(PoisonError::into_inner);
             disk.uploads.remove(&name)
         });

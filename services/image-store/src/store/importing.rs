@@ -6,6 +6,7 @@ use super::{Convert, Imported, Store, Wanted};
 use crate::check::{Checked, Use, abandoned, check};
 use crate::commit;
 use crate::disk::Disk;
+use crate::growing::Following;
 use crate::holds::Hold;
 use crate::import;
 use crate::load;
@@ -45,8 +46,8 @@ impl Handler<Convert> for Store {
         } else {
             let cancelled = Arc::new(AtomicBool::new(false));
             entry.importing = Some(Importing { cancelled: Arc::clone(&cancelled), waiters: vec![waiter] });
-            let file = Arc::clone(&entry.file);
-            self.begin(Work { upload, order, _hold: hold, cancelled, file }, call.span("import"), context);
+            let (file, packing) = (Arc::clone(&entry.file), entry.packing.take());
+            self.begin(Work { upload, order, _hold: hold, cancelled, file, packing }, call.span("import"), context);
         }
         answered(answer)
     }
@@ -68,22 +69,29 @@ struct Work {
     _hold: Hold,
     cancelled: Arc<AtomicBool>,
     file: Arc<Mutex<()>>,
+    /// Has read the upload while it came.
+    packing: Option<Following>,
 }
 
 impl Work {
     /// Reads the upload and says what is to be written.
-    fn plan(&self, disk: &Disk) -> Result<Made, Failure> {
+    fn plan(&mut self, disk: &Disk) -> Result<Made, Failure> {
         let _alone = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         let checked = |purpose| check(&disk.uploads, &self.upload, purpose, &self.cancelled);
         let now = kit::process::now();
+        // One that is not asked for what it has found ends here.
+        let followed = match (&self.order, self.packing.take()) {
+            (Order::Commit(_), Some(packing)) => packing.finish(&disk.uploads, &self.upload),
+            _ => None,
+        };
         let made = match &self.order {
             Order::Import(request) => checked(Use::Import)
                 .and_then(|checked| request.plan(checked, now))
                 .map(|plan| Made::Layer(Box::new(plan))),
             Order::Commit(commit) => {
                 let (request, below) = &**commit;
-                let plan =
-                    checked(Use::Layer).and_then(plain).and_then(|checked| request.plan(disk, below, checked, now));
+                let found = followed.unwrap_or_else(|| checked(Use::Layer));
+                let plan = found.and_then(plain).and_then(|checked| request.plan(disk, below, checked, now));
                 plan.map(|plan| Made::Layer(Box::new(plan)))
             }
             Order::Load(known) => {
@@ -127,7 +135,11 @@ impl Store {
     /// The work belongs to the actor, not to the call: it goes on when the caller is gone.
     fn begin(&self, work: Work, span: tracing::Span, context: &mut Context<Self>) {
         let (disk, upload) = (Arc::clone(&self.disk), work.upload.clone());
-        let reading = on_thread(move || work.plan(&disk).map(|made| (work, made))).instrument(span.clone());
+        let reading = on_thread(move || {
+            let mut work = work;
+            work.plan(&disk).map(|made| (work, made))
+        });
+        let reading = reading.instrument(span.clone());
         context.spawn(reading.into_actor(self).map(move |result, store, context| match result {
             Ok((work, made)) => store.record(work, made, span, context),
             Err(failure) => store.finish(&upload, Err(failure)),

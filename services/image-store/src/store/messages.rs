@@ -33,6 +33,11 @@ pub(crate) struct Append {
     pub(crate) data: Vec<u8>,
 }
 
+/// Compress an upload while it comes.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), Failure>")]
+pub(crate) struct Pack(pub(crate) UploadName);
+
 /// Make images of an upload.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<Vec<Image>, Failure>")]

@@ -1,7 +1,7 @@
 //! Images that are made of others, and what is told of them.
 
 use crate::harness::{
-    Service, block_on, call, commit, container, fresh, image, import, is_whole, load, save, send, tar,
+    Service, block_on, call, commit, container, fresh, image, import, import_as, is_whole, load, save, send, tar,
 };
 use schema::Code;
 use schema::image_store::ImportRequest;
@@ -70,6 +70,46 @@ fn a_commit_of_nothing_has_an_empty_layer() {
         let mut orphan = commit(&base, "");
         orphan.base = made.manifest;
         assert_eq!(store.commit_upload(&call(), "orphan", &orphan).await.unwrap_err().code, Code::NotFound);
+    });
+}
+
+#[test]
+fn a_commit_that_is_packed_while_it_comes_is_the_same() {
+    let service = Service::start();
+    block_on(async {
+        let store = service.client();
+        let base = image(&store, "base").await;
+        let layer = tar(&[("x", &vec![b'x'; 3_000_000]), ("y", b"y")]);
+        send(&store, "late", &layer).await;
+        let expected = store.commit_upload(&call(), "late", &commit(&base, "")).await.unwrap();
+        // More than are packed at a time.
+        let uploads: Vec<String> = (0..7).map(|_| fresh()).collect();
+        for upload in &uploads {
+            store.pack_upload(&call(), upload).await.unwrap();
+            store.pack_upload(&call(), upload).await.unwrap();
+        }
+        for upload in &uploads {
+            send(&store, upload, &layer).await;
+            store.pack_upload(&call(), upload).await.unwrap();
+        }
+        for upload in &uploads {
+            let made = store.commit_upload(&call(), upload, &commit(&base, "")).await.unwrap();
+            assert_eq!(made.layers, expected.layers);
+            assert_eq!(store.pack_upload(&call(), upload).await.unwrap_err().code, Code::Conflict);
+        }
+        store.pack_upload(&call(), "gone").await.unwrap();
+        send(&store, "gone", &layer[..100_000]).await;
+        store.abandon(&call(), "gone").await.unwrap();
+        // Who has said so may still do something else with it.
+        store.pack_upload(&call(), "gone").await.unwrap();
+        assert_eq!(import_as(&store, "gone", "gone", &layer).await.layers[0].diff_id, expected.layers[1].diff_id);
+        store.pack_upload(&call(), "bad").await.unwrap();
+        send(&store, "bad", &layer[..100_000]).await;
+        let failure = store.commit_upload(&call(), "bad", &commit(&base, "")).await.unwrap_err();
+        assert_eq!(failure.code, Code::InvalidArgument);
+        store.abandon(&call(), "bad").await.unwrap();
+        assert_eq!(service.files("uploads"), [""; 0]);
+        is_whole(&store).await;
     });
 }
 

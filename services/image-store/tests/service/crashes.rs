@@ -47,6 +47,7 @@ async fn round(store: &Client, number: usize) {
     };
     let base = store.import_upload(&call(), &upload, &request).await.unwrap();
     let upload = fresh();
+    store.pack_upload(&call(), &upload).await.unwrap();
     send(store, &upload, &tar(&[("more", &vec![b'y'; 300_000])])).await;
     let made = store.commit_upload(&call(), &upload, &commit(&base, "made")).await.unwrap();
     assert_eq!(made.parent.as_ref(), Some(&base.id));

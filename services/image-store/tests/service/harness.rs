@@ -136,8 +136,12 @@ pub(crate) fn tar(files: &[(&str, &[u8])]) -> Vec<u8> {
 }
 
 pub(crate) async fn import(store: &Client, reference: &str, content: &[u8]) -> Image {
-    let upload = fresh();
-    send(store, &upload, content).await;
+    import_as(store, &fresh(), reference, content).await
+}
+
+/// Imports by an upload of this name.
+pub(crate) async fn import_as(store: &Client, upload: &str, reference: &str, content: &[u8]) -> Image {
+    send(store, upload, content).await;
     let request = ImportRequest {
         reference: reference.to_owned(),
         source: "-".to_owned(),
@@ -145,7 +149,7 @@ pub(crate) async fn import(store: &Client, reference: &str, content: &[u8]) -> I
         changes: vec![],
         platform: String::new(),
     };
-    store.import_upload(&call(), &upload, &request).await.unwrap()
+    store.import_upload(&call(), upload, &request).await.unwrap()
 }
 
 /// An image whose only file is named after it.

@@ -94,7 +94,12 @@ impl filesystem::Server for Filesystem {
         _: u32,
     ) -> Result<ArchiveChunk, Failure> {
         self.look(place).await?;
-        Ok(ArchiveChunk { data: b"tar".to_vec(), next: b"end".to_vec(), ended: cursor == b"end" })
+        Ok(ArchiveChunk {
+            data: b"tar".to_vec(),
+            next: b"end".to_vec(),
+            ended: cursor == b"end",
+            ..ArchiveChunk::default()
+        })
     }
 
     async fn extract(&self, _: &Call, place: Place, request: ExtractRequest) -> Result<(), Failure> {
