@@ -51,14 +51,16 @@ setup-test:
 setup-kernels:
 	@deploy/setup build kernels
 
+# The services are one file with six names: see docs/decisions/0030-one-file.md.
+SERVICES = image-store filesystem network executor log-collector containers
 build:
-	$(CARGO) build --release --locked --workspace --bins
+	$(CARGO) build --release --locked --bins --package cli --package supervisor --package services --package conformance
 	$(CARGO) build --release --locked --manifest-path $(SHIM) --target-dir target
+	@for service in $(SERVICES); do ln -f target/release/cctl-services target/release/$$service; done
 
 # What `make build` has built: again and again, and also over an instance that runs (its programs are replaced whole).
 PREFIX ?= /usr/local
 BIN ?= target/release
-SERVICES = image-store filesystem network executor log-collector containers
 install:
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/cctl $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/cctl/schema \
 		$(DESTDIR)$(PREFIX)/share/cctl/apparmor \
@@ -67,7 +69,11 @@ install:
 	install $(BIN)/cctl $(BIN)/cctl-conformance $(DESTDIR)$(PREFIX)/bin/
 	install -m 644 schema/*.capnp $(DESTDIR)$(PREFIX)/share/cctl/schema/
 	install -m 644 deploy/apparmor/cctl-default $(DESTDIR)$(PREFIX)/share/cctl/apparmor/
-	install $(BIN)/cctl-supervisor $(BIN)/cctl-shim $(SERVICES:%=$(BIN)/%) $(DESTDIR)$(PREFIX)/libexec/cctl/
+	install $(BIN)/cctl-supervisor $(BIN)/cctl-shim $(DESTDIR)$(PREFIX)/libexec/cctl/
+	install $(BIN)/cctl-services $(DESTDIR)$(PREFIX)/libexec/cctl/services.new
+	@for service in $(SERVICES); do ln -f $(DESTDIR)$(PREFIX)/libexec/cctl/services.new $(DESTDIR)$(PREFIX)/libexec/cctl/$$service.new \
+		&& mv -f $(DESTDIR)$(PREFIX)/libexec/cctl/$$service.new $(DESTDIR)$(PREFIX)/libexec/cctl/$$service; done
+	@rm $(DESTDIR)$(PREFIX)/libexec/cctl/services.new
 	$(BIN)/cctl man $(DESTDIR)$(PREFIX)/share/man/man1
 	$(BIN)/cctl completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/cctl
 	$(BIN)/cctl completion zsh > $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_cctl

@@ -57,6 +57,11 @@ use std::sync::Arc;
 pub const IDENTITY: kit::Identity =
     kit::Identity { service: contract::SERVICE, needs: &workers::NEEDS, version: env!("CARGO_PKG_VERSION") };
 
+/// What the program of this service does, from its start to its end.
+pub fn main() -> std::process::ExitCode {
+    kit::boot::run(IDENTITY, start)
+}
+
 /// Reads the records and serves them. It is ready before the workers have answered: they may be starting too.
 /// What is asked of a container waits until its own recovery is under way.
 pub async fn start(context: kit::Context) -> Result<Bootstrap, Failure> {

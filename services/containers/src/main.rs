@@ -1,5 +1,5 @@
 //! The container manager.
 
 fn main() -> std::process::ExitCode {
-    kit::boot::run(containers::IDENTITY, containers::start)
+    containers::main()
 }

@@ -38,6 +38,11 @@ use std::sync::Arc;
 pub const IDENTITY: kit::Identity =
     kit::Identity { service: schema::executor::SERVICE, needs: &[], version: env!("CARGO_PKG_VERSION") };
 
+/// What the program of this service does, from its start to its end.
+pub fn main() -> std::process::ExitCode {
+    kit::boot::run(IDENTITY, start)
+}
+
 /// Finds the sandboxes that exist, and serves.
 pub async fn start(context: kit::Context) -> Result<executor::Client, Failure> {
     let keep = Keep::new(context.shelf.clone(), context.epoch);

@@ -47,6 +47,20 @@ use unpack::Unpacker;
 pub const IDENTITY: kit::Identity =
     kit::Identity { service: SERVICE, needs: &[schema::image_store::SERVICE], version: env!("CARGO_PKG_VERSION") };
 
+/// What the program of this service does, from its start to its end.
+pub fn main() -> std::process::ExitCode {
+    if let Some(code) = unpack::work() {
+        return code;
+    }
+    let mut arguments = std::env::args_os().skip(1);
+    if let (Some(first), Some(directory)) = (arguments.next(), arguments.next())
+        && first == probe::ARGUMENT
+    {
+        return probe::run(directory.as_ref());
+    }
+    kit::boot::run(IDENTITY, start)
+}
+
 /// Recovers the state and gives the service's bootstrap capability.
 pub async fn start(context: kit::Context) -> Result<bootstrap::Client, Failure> {
     start_with(context, Host::detect()?)

@@ -53,6 +53,11 @@ use uploads::UploadName;
 /// Who this service is.
 pub const IDENTITY: kit::Identity = kit::Identity { service: SERVICE, needs: &[], version: env!("CARGO_PKG_VERSION") };
 
+/// What the program of this service does, from its start to its end.
+pub fn main() -> std::process::ExitCode {
+    kit::boot::run(IDENTITY, start)
+}
+
 /// Recovers the store and gives its bootstrap capability.
 pub async fn start(context: kit::Context) -> Result<schema::bindings::image_store_capnp::image_store::Client, Failure> {
     let state = context.state()?;

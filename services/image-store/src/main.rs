@@ -1,5 +1,5 @@
 //! The image store: blobs, manifests, tags.
 
 fn main() -> std::process::ExitCode {
-    kit::boot::run(image_store::IDENTITY, image_store::start)
+    image_store::main()
 }

@@ -60,6 +60,11 @@ use schema::log_collector::{SERVICE, serve};
 /// What this service is.
 pub const IDENTITY: kit::Identity = kit::Identity { service: SERVICE, needs: &[], version: env!("CARGO_PKG_VERSION") };
 
+/// What the program of this service does, from its start to its end.
+pub fn main() -> std::process::ExitCode {
+    kit::boot::run(IDENTITY, start)
+}
+
 /// Takes up every log that there is, then serves. Fails if the state directory cannot be read.
 pub async fn start(context: kit::Context) -> Result<Bootstrap, Failure> {
     let logs = startup::recover(context.state()?).await?;

@@ -1,5 +1,5 @@
 //! The log collector: captures, keeps and hands out the output of containers, and carries their input.
 
 fn main() -> std::process::ExitCode {
-    kit::boot::run(log_collector::IDENTITY, log_collector::start)
+    log_collector::main()
 }

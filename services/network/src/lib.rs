@@ -58,6 +58,14 @@ const SETTLING: Duration = Duration::from_millis(50);
 /// When it is tried again to undo it.
 const AGAIN: Duration = Duration::from_secs(1);
 
+/// What the program of this service does, from its start to its end.
+pub fn main() -> std::process::ExitCode {
+    if std::env::args().nth(1).as_deref() == Some(probe::ARGUMENT) {
+        return probe::run();
+    }
+    kit::boot::run(IDENTITY, start)
+}
+
 /// Recovers the network, and gives the service's bootstrap capability. Fails if the records cannot be read.
 pub async fn start(context: Context) -> Result<network::Client, Failure> {
     reservation::allow_many();

@@ -11,6 +11,7 @@ use std::fs;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -35,8 +36,15 @@ impl Worker {
     /// Starts one. It dies with the thread that does this.
     pub(super) fn start(program: &Path) -> io::Result<Self> {
         let (socket, its) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
-        let process =
-            Command::new(program).arg(WORKER).env_clear().current_dir("/").stdin(its).stdout(Stdio::null()).spawn()?;
+        // The program may have the names of other services, too.
+        let process = Command::new(program)
+            .arg0(crate::IDENTITY.service)
+            .arg(WORKER)
+            .env_clear()
+            .current_dir("/")
+            .stdin(its)
+            .stdout(Stdio::null())
+            .spawn()?;
         Ok(Self { process, socket })
     }
 
