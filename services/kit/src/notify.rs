@@ -1,6 +1,7 @@
 //! Readiness and liveness, by the protocol of systemd's `sd_notify(3)`.
 
 use crate::serve;
+use crate::sys;
 use crate::vital::Vital;
 use schema::calls::{self, Count};
 use schema::link::ShortPath;
@@ -14,6 +15,8 @@ use std::time::Duration;
 
 /// Methods that one message tells of: a line has at most some 350 bytes, and a supervisor takes 4096.
 const AT_ONCE: usize = 10;
+/// Times in a row that nothing new was called, after which a service is taken to be at rest: ten seconds, of most.
+const AT_REST: u32 = 20;
 
 /// Tells the process that started us how we are. Does nothing if nobody asked to be told.
 #[derive(Debug, Default)]
@@ -67,6 +70,8 @@ impl Notifier {
 struct Told {
     connections: u32,
     methods: HashMap<&'static str, Count>,
+    /// Times in a row that nothing new was called.
+    quiet: u32,
 }
 
 impl Told {
@@ -84,6 +89,7 @@ impl Told {
                 self.methods.extend(part.iter().map(|told| **told));
             }
         }
+        self.quiet = if new.is_empty() { self.quiet.saturating_add(1) } else { 0 };
     }
 }
 
@@ -92,10 +98,17 @@ pub async fn keep_alive(notifier: Notifier, vital: Vital) {
     repeat(notifier, vital, |_| {}).await;
 }
 
-/// The same of a service, whose supervisor also hears what was called.
+/// The same of a service, whose supervisor also hears what was called. Once it is at rest, memory that is free goes back to
+/// the kernel.
 pub(crate) async fn keep_alive_and_tell(notifier: Notifier, vital: Vital) {
     let mut told = Told::default();
-    repeat(notifier, vital, |notifier| told.tell(notifier)).await;
+    let beat = |notifier: &Notifier| {
+        told.tell(notifier);
+        if told.quiet == AT_REST {
+            sys::give_back_memory();
+        }
+    };
+    repeat(notifier, vital, beat).await;
 }
 
 async fn repeat(notifier: Notifier, vital: Vital, mut more: impl FnMut(&Notifier)) {

@@ -31,6 +31,15 @@ pub(crate) fn passed() -> Option<Vec<(String, OwnedFd)>> {
     Some(passed)
 }
 
+/// Gives memory that was allocated and is free back to the kernel, as far as the C library can do that.
+pub(crate) fn give_back_memory() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: malloc_trim(3) may be called at any time, by any thread, and touches only what nobody uses.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
 /// The supplementary groups that the peer of a connected unix socket had when it connected (SO_PEERGROUPS, Linux 4.13).
 pub(crate) fn peer_groups(socket: BorrowedFd<'_>) -> io::Result<Vec<u32>> {
     let mut groups = vec![0_u32; 64];
