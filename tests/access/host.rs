@@ -33,8 +33,13 @@ fn populate() {
     mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>).unwrap();
     let add = |file: &str, lines: &str| {
         let copy = tempfile::NamedTempFile::new().unwrap();
+        let name = |line: &str| line.split(':').next().unwrap_or_default().to_owned();
+        let names: Vec<String> = lines.lines().map(name).collect();
+        // The host may have these names already, with other numbers.
         let text = fs::read_to_string(file).unwrap();
-        fs::write(copy.path(), format!("{}\n{lines}", text.trim_end())).unwrap();
+        let kept: String =
+            text.lines().filter(|line| !names.contains(&name(line))).map(|line| format!("{line}\n")).collect();
+        fs::write(copy.path(), kept + lines).unwrap();
         fs::set_permissions(copy.path(), PermissionsExt::from_mode(0o644)).unwrap();
         mount(Some(copy.path()), file, None::<&str>, MsFlags::MS_BIND, None::<&str>).unwrap();
     };
