@@ -9,12 +9,12 @@ type Main = fn() -> ExitCode;
 
 /// The names of services, and what they do.
 const SERVICES: [(&str, Main); 6] = [
-    ("containers", containers::main),
-    ("executor", executor::main),
-    ("filesystem", filesystem::main),
-    ("image-store", image_store::main),
-    ("log-collector", log_collector::main),
-    ("network", network::main),
+    (containers::IDENTITY.service, containers::main),
+    (executor::IDENTITY.service, executor::main),
+    (filesystem::IDENTITY.service, filesystem::main),
+    (image_store::IDENTITY.service, image_store::main),
+    (log_collector::IDENTITY.service, log_collector::main),
+    (network::IDENTITY.service, network::main),
 ];
 
 fn main() -> ExitCode {
