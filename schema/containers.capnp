@@ -130,6 +130,13 @@ interface Containers extends(Common.Service) {
   # if the manager keeps such and has one (containers.toml, `spares`), so that less is left to do; else a random one. It is
   # kept for 10 s; after that it is as good as any other. To be asked only if `features` of `hello` has bit 0: else a
   # random id does as well. Repeated: another id.
+
+  run @31 (call :Common.Call, id :Text, spec :ContainerSpec) -> (outcome :Common.Outcome(Container));
+  # Records a container and runs it: `create` and `start` in one call. The caller chooses the id, as for `create`; the
+  # container may have another, that of a sandbox which stood ready, and is found by both. Repeated with the same
+  # `call.request`, id and spec: the same container, not started twice, also if it has removed itself meanwhile. What could not be
+  # started stays, with the reason in its record.
+  # Fails as `create`, and then there is no container, or as `start`.
 }
 
 struct Offer {

@@ -25,7 +25,7 @@ fn one_run_is_found_in_every_service_that_worked_for_it() {
     let all = set(["containers", "executor", "filesystem", "image-store", "log-collector", "network"]);
     assert_eq!(processes(&cctl, "5eed000001"), all);
     let text = cctl.cctl(&["system", "logs", "--request", "5eed000001"]).ok();
-    let order = ["containers.create", "executor.prepare", "executor.start", "containers.start"];
+    let order = ["executor.prepare", "executor.start", "containers.run"];
     let places: Vec<_> = order.iter().map(|method| text.find(&format!("method={method} ")).expect(method)).collect();
     assert!(places.is_sorted(), "{text}");
     let times: Vec<&str> = text.lines().map(|line| line.split_whitespace().nth(1).unwrap()).collect();
@@ -85,16 +85,12 @@ fn a_profile_shows_when_each_part_was_done() {
     assert_eq!((run.code, run.stdout.as_str()), (3, "said\n"), "{run:?}");
     assert!(run.stderr.starts_with("cctl: profile of request "), "{}", run.stderr);
     // A line each: what the client did, and what others did for it, set in beneath.
-    for phase in ["read the command line", "create", "start", "until it has ended", "remove"] {
+    for phase in ["read the command line", "start", "until it has ended", "remove"] {
         assert!(run.stderr.lines().any(|line| line.starts_with(&format!("cctl: {phase} "))), "{}", run.stderr);
     }
-    for (method, depth) in [
-        ("containers.create", 2),
-        ("containers.start", 2),
-        ("executor.prepare", 4),
-        ("filesystem.mount", 4),
-        ("network.attach", 4),
-    ] {
+    for (method, depth) in
+        [("containers.run", 2), ("executor.prepare", 4), ("filesystem.mount", 4), ("network.attach", 4)]
+    {
         let line = run.stderr.lines().find(|line| line.trim_start().starts_with(method)).expect(method);
         assert_eq!(line.len() - line.trim_start().len(), depth, "{}", run.stderr);
         assert!(line.contains('█'), "{line}");

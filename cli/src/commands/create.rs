@@ -39,9 +39,15 @@ pub(crate) async fn run(engine: &Engine, arguments: &Create) -> Result<u8> {
 pub(super) async fn create(
     engine: &Engine,
     id: &ContainerId,
-    mut spec: ContainerSpec,
+    spec: ContainerSpec,
     options: &Options,
 ) -> Result<Container> {
+    let spec = completed(engine, spec, options).await?;
+    with_image(engine, options, async || engine.containers.create(&call(), id, &spec).await).await
+}
+
+/// A specification with all that its image has to say to it. Warns of what its user may not expect.
+pub(super) async fn completed(engine: &Engine, mut spec: ContainerSpec, options: &Options) -> Result<ContainerSpec> {
     if discards_ports(options) {
         console::note("warning: published ports are discarded: they need `--network bridge`");
     }
@@ -57,10 +63,23 @@ pub(super) async fn create(
             publish_all(&mut spec, &image)?;
         }
     }
-    match engine.containers.create(&call(), id, &spec).await {
+    Ok(spec)
+}
+
+/// Makes a container, or pulls the image that is missing and tries again.
+pub(super) async fn with_image(
+    engine: &Engine,
+    options: &Options,
+    make: impl AsyncFn() -> Result<Container, Failure>,
+) -> Result<Container> {
+    match make().await {
         Err(failure) if failure.code == Code::NotFound && options.pull == Pull::Missing => {
-            missing(engine, options).await?;
-            Ok(engine.containers.create(&call(), id, &spec).await?)
+            // Something else may not have been found.
+            match engine.images.resolve(&call(), options.image()).await {
+                Err(absent) if absent.code == Code::NotFound => missing(engine, options).await?,
+                _ => return Err(failure.into()),
+            }
+            Ok(make().await?)
         }
         answer => Ok(answer?),
     }
@@ -146,6 +165,11 @@ impl CidFile {
             }
             Err(error) => Err(Failure::io(format_args!("cannot write {}", path.display()), &error)),
         }
+    }
+
+    /// Whether one is asked for.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.0.is_some()
     }
 
     /// Writes the id.

@@ -1,17 +1,18 @@
 //! `run`.
 
-use super::create::{CidFile, create};
+use super::create::{CidFile, completed, create, with_image};
 use super::spec::{Surroundings, specification, streams};
 use super::{finish, tell_warnings};
-use crate::args::Run;
+use crate::args::{Options, Run};
 use crate::console;
-use crate::engine::{Engine, call, new_id};
+use crate::engine::{Engine, new_id};
 use crate::error::{Result, signalled};
 use crate::profile::{Phase, mark};
 use crate::session::{Session, Signals, Target, pass_on};
 use crate::transfer::unless_interrupted;
 use schema::containers::{AutoRemove, Container, ContainerSpec};
 use schema::{Call, Code, ContainerId, Failure};
+use std::cell::Cell;
 use std::time::Duration;
 
 /// How long a start may take: the layers of a new image are unpacked first.
@@ -29,27 +30,14 @@ pub(crate) async fn run(engine: &Engine, arguments: &Run) -> Result<u8> {
     let streams = streams(options, arguments.detach);
     let cidfile = CidFile::make(options)?;
     mark(Phase::Read);
-    let id = offered_id(engine, &spec).await?;
+    let launch = Launch { engine, id: new_id()?, options, auto_remove: spec.auto_remove, is_asked: Cell::new(false) };
     if !streams.any() {
-        unless_interrupted(async {
-            let created = create(engine, &id, spec, options).await?;
-            cidfile.fill(&id)?;
-            Ok(launch(engine, &created).await?)
-        })
-        .await?;
-        console::print_line(&id)?;
+        let container = unless_interrupted(launch.run(spec, cidfile)).await?;
+        console::print_line(&container.id)?;
         return Ok(0);
     }
     let mut signals = Signals::watch()?;
-    let created = tokio::select! {
-        created = create(engine, &id, spec.clone(), options) => created?,
-        signal = signals.next() => {
-            discard(engine, &id, &spec).await;
-            return Ok(signalled(signal));
-        }
-    };
-    cidfile.fill(&id)?;
-    let container = match launch_unless_signalled(engine, &created, &mut signals).await? {
+    let container = match launch.unless_signalled(spec, cidfile, &mut signals).await? {
         Ok(container) => container,
         Err(signal) => return Ok(signalled(signal)),
     };
@@ -68,64 +56,93 @@ pub(crate) async fn run(engine: &Engine, arguments: &Run) -> Result<u8> {
     finish(engine, &container, end).await
 }
 
-/// An id for a container that is started at once: of a sandbox that stands ready, if the instance has such.
-async fn offered_id(engine: &Engine, spec: &ContainerSpec) -> Result<ContainerId, Failure> {
-    let call = call();
-    if engine.containers.makes_offers(&call).await? { engine.containers.offer(&call, spec).await } else { new_id() }
+/// A container on its way to its first run.
+struct Launch<'a> {
+    engine: &'a Engine,
+    /// What it is called until the container manager has said what its id is.
+    id: ContainerId,
+    options: &'a Options,
+    auto_remove: AutoRemove,
+    /// Whether the container manager is making it: then it may run any moment.
+    is_asked: Cell<bool>,
 }
 
-/// Starts. What did not start stays for a look at it, unless it was to be removed anyway.
-async fn launch(engine: &Engine, created: &Container) -> Result<Container, Failure> {
-    mark(Phase::Created);
-    match engine.containers.start(&Call::within(START), created.id.as_str()).await {
-        Ok(container) => {
-            mark(Phase::Started);
-            tell_warnings(&container);
-            Ok(container)
-        }
-        Err(failure) => {
-            discard(engine, &created.id, &created.spec).await;
-            Err(failure)
-        }
-    }
-}
-
-/// Removes a container that did not start, if it was to be removed at its end.
-async fn discard(engine: &Engine, id: &ContainerId, spec: &ContainerSpec) {
-    if spec.auto_remove == AutoRemove::Never {
-        return;
-    }
-    match engine.containers.remove(&Call::within(CLEAN_UP), id.as_str(), true).await {
-        Err(failure) if failure.code != Code::NotFound => console::complain(&failure.context("removing the container")),
-        _ => {}
-    }
-}
-
-/// The same as `launch`, for a client that may be told to go meanwhile. A first signal is passed on to the
-/// container as soon as it runs. A second one says that nobody wants to wait for that.
-async fn launch_unless_signalled(
-    engine: &Engine,
-    created: &Container,
-    signals: &mut Signals,
-) -> Result<Result<Container, i32>> {
-    let launching = launch(engine, created);
-    tokio::pin!(launching);
-    let mut held = None;
-    loop {
-        tokio::select! {
-            launched = &mut launching => {
-                let container = launched?;
-                if let Some(signal) = held {
-                    pass_on(engine, &container, signal).await?;
-                }
-                return Ok(Ok(container));
+impl Launch<'_> {
+    /// Makes it and runs it. What did not start stays for a look at it, unless it was to be removed anyway.
+    async fn run(&self, spec: ContainerSpec, cidfile: CidFile) -> Result<Container> {
+        let Self { engine, id, options, .. } = self;
+        let call = || Call::within(START);
+        let launched = async {
+            // Whoever wants to know its id wants to know it before it runs.
+            if cidfile.is_wanted() {
+                create(engine, id, spec, options).await?;
+                cidfile.fill(id)?;
+                mark(Phase::Created);
+                self.is_asked.set(true);
+                return Ok(engine.containers.start(&call(), id.as_str()).await?);
             }
-            signal = signals.next() => {
-                if held.replace(signal).is_some() {
-                    discard(engine, &created.id, &created.spec).await;
-                    return Ok(Err(signal));
+            let spec = completed(engine, spec, options).await?;
+            let run = async || {
+                self.is_asked.set(true);
+                let launched = engine.containers.run(&call(), id, &spec).await;
+                self.is_asked.set(launched.is_ok());
+                launched
+            };
+            with_image(engine, options, run).await
+        };
+        match launched.await {
+            Ok(container) => {
+                mark(Phase::Started);
+                tell_warnings(&container);
+                Ok(container)
+            }
+            Err(error) => {
+                self.discard().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// The same for a client that may be told to go meanwhile. As long as nothing can run, it goes. Then, a first signal is
+    /// passed on to the container as soon as that runs, and a second one says that nobody wants to wait for that.
+    async fn unless_signalled(
+        &self,
+        spec: ContainerSpec,
+        cidfile: CidFile,
+        signals: &mut Signals,
+    ) -> Result<Result<Container, i32>> {
+        let running = self.run(spec, cidfile);
+        tokio::pin!(running);
+        let mut held = None;
+        loop {
+            tokio::select! {
+                launched = &mut running => {
+                    let container = launched?;
+                    if let Some(signal) = held {
+                        pass_on(self.engine, &container, signal).await?;
+                    }
+                    return Ok(Ok(container));
+                }
+                signal = signals.next() => {
+                    if !self.is_asked.get() || held.replace(signal).is_some() {
+                        self.discard().await;
+                        return Ok(Err(signal));
+                    }
                 }
             }
+        }
+    }
+
+    /// Removes what did not start, if it was to be removed at its end.
+    async fn discard(&self) {
+        if self.auto_remove == AutoRemove::Never {
+            return;
+        }
+        match self.engine.containers.remove(&Call::within(CLEAN_UP), self.id.as_str(), true).await {
+            Err(failure) if failure.code != Code::NotFound => {
+                console::complain(&failure.context("removing the container"));
+            }
+            _ => {}
         }
     }
 }

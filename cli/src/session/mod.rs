@@ -195,9 +195,10 @@ impl Session<'_> {
             return std::future::pending().await;
         }
         loop {
+            // Until then it is kept by itself.
+            tokio::time::sleep(LEASE_INTERVAL).await;
             // If it is gone, reading its output or waiting for it says so.
             let _ = self.target.keep(self.engine).await;
-            tokio::time::sleep(LEASE_INTERVAL).await;
         }
     }
 }

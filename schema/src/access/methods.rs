@@ -89,6 +89,8 @@ const CONTAINERS: &[Method] = &[
     look("containers.usage", &[Ps, Inspect]),
     change("containers.check", &[]),
     look("containers.offer", &[Create]),
+    // And whoever runs it must have `start` for it, too.
+    change("containers.run", &[Create]),
 ];
 
 const IMAGE_STORE: &[Method] = &[

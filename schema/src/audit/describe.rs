@@ -86,6 +86,10 @@ fn described(method: &str, params: any_pointer::Reader<'_>) -> capnp::Result<Sub
             let params = params!(containers::create_params);
             created(Subject::of(params.get_id()), params.get_spec()?)
         }
+        "containers.run" => {
+            let params = params!(containers::run_params);
+            created(Subject::of(params.get_id()), params.get_spec()?)
+        }
         "containers.stop" => Subject::of(params!(containers::stop_params).get_container()),
         "containers.kill" => {
             let params = params!(containers::kill_params);

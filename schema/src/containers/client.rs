@@ -57,6 +57,21 @@ impl Client {
         .await
     }
 
+    /// Records a container and runs it; it may have another id than this.
+    pub async fn run(&self, call: &Call, id: &ContainerId, spec: &ContainerSpec) -> Result<Container, Failure> {
+        request!(
+            self,
+            call,
+            run_request,
+            |params| {
+                params.set_id(id.as_str());
+                spec.write(params.reborrow().init_spec());
+            },
+            Container::read
+        )
+        .await
+    }
+
     /// Runs a container.
     pub async fn start(&self, call: &Call, container: &str) -> Result<Container, Failure> {
         request!(

@@ -144,6 +144,11 @@ pub trait Server: 'static {
         let _ = (call, spec);
         Err(crate::rpc::missing("containers.offer"))
     }
+    /// Records a container and runs it.
+    async fn run(&self, call: &Call, id: ContainerId, spec: ContainerSpec) -> Result<Container, Failure> {
+        let _ = (call, id, spec);
+        Err(crate::rpc::missing("containers.run"))
+    }
 }
 
 struct Served<A> {
@@ -251,6 +256,16 @@ impl<A: Server> wire::Server for Served<A> {
             "containers.resize",
             |call, p| self.api.resize(&call, text(p.get_container())?, p.get_rows(), p.get_columns()).await,
             |(), _| ()
+        )
+    }
+
+    async fn run(self: Rc<Self>, params: wire::RunParams, mut results: wire::RunResults) -> capnp::Result<()> {
+        answer!(
+            params,
+            results,
+            "containers.run",
+            |call, p| self.api.run(&call, text(p.get_id())?.parse()?, ContainerSpec::read(p.get_spec()?)?).await,
+            |value, builder| value.write(builder)
         )
     }
 

@@ -6,7 +6,7 @@ use crate::record::Record;
 use crate::registry::{Damaged, Departed, Find, Registry, Views};
 use crate::spares::Take;
 use crate::workers::STEP;
-use crate::{check, creation, decide, lookup, operations, removal, shut_down, watching};
+use crate::{check, creation, decide, lookup, operations, removal, shut_down, spares, watching};
 use actix::Addr;
 use kit::actor::ask;
 use schema::common::{CheckReport, ExitRecord};
@@ -76,12 +76,22 @@ impl Api {
 impl Server for Api {
     async fn create(&self, call: &Call, id: ContainerId, spec: ContainerSpec) -> Result<Container, Failure> {
         let (shared, registry) = (Rc::clone(&self.shared), self.registry.clone());
-        let handle = operations::detached(creation::create(shared, registry, *call, id, spec)).await?;
+        let new = creation::New { call: *call, id, spec };
+        let handle = operations::detached(creation::create(shared, registry, new)).await?;
         Ok(handle.now().container())
     }
 
+    async fn run(&self, call: &Call, id: ContainerId, spec: ContainerSpec) -> Result<Container, Failure> {
+        let (shared, registry) = (Rc::clone(&self.shared), self.registry.clone());
+        let new = creation::New { call: *call, id, spec };
+        operations::detached(creation::run(shared, registry, new)).await
+    }
+
     async fn offer(&self, _: &Call, spec: ContainerSpec) -> Result<ContainerId, Failure> {
-        ask(&self.shared.spares, Take(spec)).await
+        match ask(&self.shared.spares, Take(spec)).await? {
+            Some(id) => Ok(id),
+            None => spares::random(),
+        }
     }
 
     async fn start(&self, call: &Call, container: String) -> Result<Container, Failure> {

@@ -39,6 +39,9 @@ impl Confined {
     async fn own(&self, reference: String, method: &str) -> Result<String, Failure> {
         let views = ask(&self.api.registry, Views).await?;
         let visible = views.iter().map(|(_, view)| &view.record).filter(|record| self.rights.see(labels(record)));
+        if let Some(record) = visible.clone().find(|record| record.has_id(&reference)) {
+            return self.check(labels(record), method).map(|()| record.id().as_str().to_owned());
+        }
         match lookup::find(&reference, visible.clone().map(|record| (record.id(), record.name()))) {
             Ok(id) => match visible.clone().find(|record| record.id() == id) {
                 Some(record) => self.check(labels(record), method).map(|()| id.as_str().to_owned()),
@@ -88,6 +91,12 @@ impl Server for Confined {
     async fn create(&self, call: &Call, id: ContainerId, spec: ContainerSpec) -> Result<Container, Failure> {
         let spec = new::confined(spec, &self.rights)?;
         Ok(self.shown(self.api.create(call, id, spec).await?))
+    }
+
+    async fn run(&self, call: &Call, id: ContainerId, spec: ContainerSpec) -> Result<Container, Failure> {
+        let spec = new::confined(spec, &self.rights)?;
+        self.check(&spec.labels, "containers.start")?;
+        Ok(self.shown(self.api.run(call, id, spec).await?))
     }
 
     async fn offer(&self, call: &Call, spec: ContainerSpec) -> Result<ContainerId, Failure> {

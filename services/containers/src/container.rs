@@ -17,11 +17,12 @@ mod view;
 
 use crate::exec::ExecHandle;
 use crate::journal::Page;
-use crate::record::Record;
+use crate::record::{Cause, Record};
 use crate::registry::{Forget, Registry};
 use crate::workers::on_behalf;
 use actix::prelude::*;
 use schema::Failure;
+use schema::call::RequestId;
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -45,6 +46,8 @@ pub(crate) struct ContainerActor {
     shared: Rc<Shared>,
     page: Page,
     registry: Addr<Registry>,
+    /// Who made it, and wants it to be started at once.
+    start: Option<RequestId>,
     /// What carries out the current phase.
     driver: Option<SpawnHandle>,
     /// What carries out an order to stop.
@@ -52,6 +55,8 @@ pub(crate) struct ContainerActor {
     removal: Option<SpawnHandle>,
     /// Until when a client wants it kept after its end.
     lease: Option<Instant>,
+    /// Whether we have cleaned up after its last run.
+    is_clean: bool,
     /// When it came to rest.
     rested: Option<Instant>,
     /// Whether its processes are stopped where they are, as far as we know, but for a commit.
@@ -61,11 +66,12 @@ pub(crate) struct ContainerActor {
 }
 
 impl ContainerActor {
-    /// Starts the actor of a container: of a new one, whose record is then written, or of one that was
-    /// recorded before, which waits for [`Recover`] and has these execs.
+    /// Starts the actor of a container: of a new one, whose record is then written, and which is run for `start`, or of
+    /// one that was recorded before, which waits for [`Recover`] and has these execs.
     pub(crate) fn spawn(
         record: Record,
         stage: Stage,
+        start: Option<RequestId>,
         shared: Rc<Shared>,
         registry: Addr<Registry>,
         execs: Vec<ExecHandle>,
@@ -82,10 +88,12 @@ impl ContainerActor {
             shared,
             page,
             registry,
+            start,
             driver: None,
             escalation: None,
             removal: None,
             lease: None,
+            is_clean: false,
             rested: None,
             frozen: Rc::default(),
             freezer: Arc::clone(&freezer),
@@ -170,15 +178,29 @@ impl Actor for ContainerActor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Context<Self>) {
-        if self.stage == Stage::New {
-            self.record.created();
-            let (page, record) = (self.page.clone(), self.record.clone());
-            self.drive(ctx, async move { page.write(&record).await }, Self::recorded);
+        if self.stage != Stage::New {
+            return;
+        }
+        self.record.created();
+        match self.start {
+            // What is not kept need not be found again after a power cut: the record of its start is as good as one before.
+            Some(request) if !self.record.is_kept() => {
+                self.stage = Stage::Live;
+                if let Err(failure) = self.begin(request, Cause::Start, ctx) {
+                    tracing::error!(%failure, "cannot start what was just made");
+                }
+            }
+            _ => self.record_first(ctx),
         }
     }
 }
 
 impl ContainerActor {
+    fn record_first(&mut self, ctx: &mut Context<Self>) {
+        let (page, record) = (self.page.clone(), self.record.clone());
+        self.drive(ctx, async move { page.write(&record).await }, Self::recorded);
+    }
+
     /// The record of a new container is written, or cannot be.
     fn recorded(written: Result<(), Failure>, actor: &mut Self, ctx: &mut Context<Self>) {
         match written {

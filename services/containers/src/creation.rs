@@ -1,45 +1,95 @@
 //! New containers.
 
 use crate::container::{Handle, Shared};
+use crate::operations;
 use crate::record::Record;
-use crate::registry::{Admit, Known, Registry};
+use crate::registry::{Admit, Departed, Known, Registry};
+use crate::spares::Take;
 use crate::validate;
 use crate::workers::{STEP, own_call};
 use actix::Addr;
-use kit::actor::{ask, on_thread};
-use schema::containers::ContainerSpec;
+use kit::actor::ask;
+use schema::call::RequestId;
+use schema::containers::{Container, ContainerSpec};
 use schema::{Call, ContainerId, Failure};
 use std::rc::Rc;
 
+/// What is to be made.
+pub(crate) struct New {
+    pub(crate) call: Call,
+    /// As its maker calls it.
+    pub(crate) id: ContainerId,
+    pub(crate) spec: ContainerSpec,
+}
+
 /// Records a container, or finds the one that the same request made before.
+pub(crate) async fn create(shared: Rc<Shared>, registry: Addr<Registry>, new: New) -> Result<Handle, Failure> {
+    if let Some(known) = known(&registry, &new).await? {
+        return Ok(known);
+    }
+    let id = new.id.clone();
+    let handle = make(&shared, &registry, &new, id, None).await?;
+    handle.until_live().await?;
+    Ok(handle)
+}
+
+/// Records a container and runs it, in a sandbox that stands ready if there is one; or finds the one that the same request
+/// made before, or the last of it, if it has removed itself meanwhile.
+pub(crate) async fn run(shared: Rc<Shared>, registry: Addr<Registry>, new: New) -> Result<Container, Failure> {
+    let request = new.call.request;
+    if let Some(known) = known(&registry, &new).await? {
+        return Ok(operations::start(known, request).await?.container());
+    }
+    if let Some(last) = ask(&registry, Departed(new.id.to_string())).await?
+        && last.started_by(request)
+    {
+        return last.start_failure().map_or_else(|| Ok(last.container.clone()), Err);
+    }
+    let ready = ask(&shared.spares, Take(new.spec.clone())).await?;
+    let id = ready.unwrap_or_else(|| new.id.clone());
+    let handle = make(&shared, &registry, &new, id.clone(), Some(request)).await?;
+    if handle.now().record.id() != &id {
+        // The same request was on its way twice, and the other came first.
+        give_back(&shared, &id).await;
+    }
+    Ok(operations::start(handle, request).await?.container())
+}
+
+async fn known(registry: &Addr<Registry>, new: &New) -> Result<Option<Handle>, Failure> {
+    let known = ask(registry, Known { id: new.id.clone(), spec: new.spec.clone() }).await?;
+    if let Some(known) = &known {
+        known.until_live().await?;
+    }
+    Ok(known)
+}
+
+/// Makes one with this id, which is run for `start`.
 ///
 /// Its image is leased first, so that it cannot go before the record is written. A lease without a record is
 /// given back, by this or, after a crash, by the recovery.
-pub(crate) async fn create(
-    shared: Rc<Shared>,
-    registry: Addr<Registry>,
-    call: Call,
+async fn make(
+    shared: &Shared,
+    registry: &Addr<Registry>,
+    new: &New,
     id: ContainerId,
-    spec: ContainerSpec,
+    start: Option<RequestId>,
 ) -> Result<Handle, Failure> {
-    let known = Known { id: id.clone(), spec: spec.clone() };
-    if let Some(known) = ask(&registry, known.clone()).await? {
-        known.until_live().await?;
-        return Ok(known);
-    }
-    let warnings = validate::check(&spec, validate::processors())?;
-    let source = shared.ids.clone();
-    let pool = on_thread(move || source.read()).await?.pool;
+    let spec = &new.spec;
+    let warnings = validate::check(spec, validate::processors())?;
+    let pool = shared.ids.read()?.pool;
     shared.leases.pass(STEP).await?;
     let admitted = async {
-        let image = shared.workers.image_store.lease(&call, id.as_str(), &spec.image).await?;
-        let handle = ask(&registry, Admit(Record::new(id.clone(), &spec, image, warnings)?, pool)).await?;
+        let image = shared.workers.image_store.lease(&new.call, id.as_str(), &spec.image).await?;
+        let mut record = Record::new(id.clone(), spec, image, warnings)?;
+        record.asked_as = (id != new.id).then(|| new.id.clone());
+        let handle = ask(registry, Admit { record, pool, start }).await?;
         handle.until_live().await?;
         Ok(handle)
     }
     .await;
-    if admitted.is_err() && matches!(ask(&registry, known).await, Ok(None)) {
-        give_back(&shared, &id).await;
+    let known = Known { id: id.clone(), spec: spec.clone() };
+    if admitted.is_err() && matches!(ask(registry, known).await, Ok(None)) {
+        give_back(shared, &id).await;
     }
     admitted
 }

@@ -4,18 +4,26 @@
 use schema::common::IdRange;
 use schema::containers::UserMode;
 use schema::{Failure, Instance};
+use std::cell::Cell;
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, Metadata};
 use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
 
 /// What the owner of the machine says about containers.
 const FILE: &str = "containers.toml";
 /// Beyond what login.defs(5) has for users, and in what systemd leaves to containers (0x80000 to 0x6fffffff).
 const FIRST: u32 = 0x2000_0000;
 const END: u32 = 0x7000_0000;
+/// A file that was changed less than so long before it was read may be changed again without a later time: clocks of
+/// filesystems tick every few milliseconds.
+const TICKS: Duration = Duration::from_millis(100);
 /// Sandboxes that may stand ready at most: each is a process, a network namespace and an address.
 const MOST_SPARES: usize = 64;
+/// As many, unless the file says otherwise.
+const SPARES: usize = 4;
 
 /// Where ranges come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,20 +46,39 @@ pub(crate) struct Settings {
 }
 
 /// Where it is said what the pool is.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Source {
     file: PathBuf,
     number: u32,
+    /// What was read last, and of which file.
+    known: Cell<Option<(Stamp, Settings)>>,
 }
+
+/// What tells a file from what it was before: device, number, size and when it was changed; none if there is no file.
+type Stamp = Option<(u64, u64, u64, i64, i64)>;
 
 impl Source {
     /// Of an instance.
     pub(crate) fn new(instance: &Instance) -> Self {
-        Self { file: instance.config().join(FILE), number: instance.number() }
+        Self { file: instance.config().join(FILE), number: instance.number(), known: Cell::new(None) }
     }
 
-    /// Reads it; it need not exist. A change holds for the next container. Fails: invalidArgument, naming the file. Blocks.
+    /// What it says; it need not exist. A change holds for the next container. Fails: invalidArgument, naming the file.
     pub(crate) fn read(&self) -> Result<Settings, Failure> {
+        let metadata = fs::metadata(&self.file).ok();
+        let stamp = metadata.as_ref().map(stamp);
+        if let Some((known, settings)) = self.known.get()
+            && known == stamp
+        {
+            return Ok(settings);
+        }
+        let settings = self.parse()?;
+        let is_settled = metadata.is_none_or(|metadata| has_settled(&metadata));
+        self.known.set(is_settled.then_some((stamp, settings)));
+        Ok(settings)
+    }
+
+    fn parse(&self) -> Result<Settings, Failure> {
         let text = match fs::read_to_string(&self.file) {
             Ok(text) => text,
             Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
@@ -64,10 +91,23 @@ impl Source {
     }
 }
 
+fn stamp(metadata: &Metadata) -> (u64, u64, u64, i64, i64) {
+    (metadata.dev(), metadata.ino(), metadata.len(), metadata.ctime(), metadata.ctime_nsec())
+}
+
+/// Whether a change from now on is seen by its time.
+fn has_settled(metadata: &Metadata) -> bool {
+    let seconds = u64::try_from(metadata.ctime()).unwrap_or_default();
+    let changed = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+    let nanoseconds = u64::try_from(metadata.ctime_nsec()).unwrap_or_default();
+    let changed = changed + Duration::from_nanos(nanoseconds);
+    changed.elapsed().is_ok_and(|elapsed| elapsed > TICKS)
+}
+
 impl Settings {
     fn parse(text: &str, number: u32) -> Result<Self, String> {
         let table: toml::Table = text.parse().map_err(|error: toml::de::Error| error.to_string())?;
-        let mut settings = Self { pool: Pool::parse(&toml::Table::new(), number)?, spares: 0 };
+        let mut settings = Self { pool: Pool::parse(&toml::Table::new(), number)?, spares: SPARES };
         for (key, value) in &table {
             match key.as_str() {
                 "userns" => {

@@ -33,6 +33,10 @@ pub(crate) async fn detached<T: 'static>(
 
 /// Runs a container; answers when it runs, or could not be run and that was undone.
 pub(crate) async fn start(handle: Handle, request: RequestId) -> Result<View, Failure> {
+    // It may be on its way out again by now.
+    if handle.now().record.started_by(request) {
+        return started(&handle, request).await;
+    }
     while handle.ask(Start(request)).await? == Verdict::Later {
         ending::passed(&handle).await;
     }

@@ -22,19 +22,39 @@ pub(crate) struct Assembly {
     pub(crate) warnings: Vec<String>,
 }
 
-/// Makes the sandbox and fills it: all but PID 1 and its names.
+/// A sandbox that was made ahead and connected to the network.
+#[derive(Clone, Debug)]
+pub(crate) struct Ready {
+    pub(crate) prepared: Prepared,
+    pub(crate) attachment: Attachment,
+}
+
+/// Makes the sandbox, unless one is `ready`, and fills it: all but PID 1 and its names.
 ///
 /// A step that fails leaves what the others did: [`clean`] undoes it. None is left running.
-pub(crate) async fn assemble(workers: &Workers, request: RequestId, record: &Record) -> Result<Assembly, Failure> {
+pub(crate) async fn assemble(
+    workers: &Workers,
+    request: RequestId,
+    record: &Record,
+    ready: Option<Ready>,
+) -> Result<Assembly, Failure> {
     let call = step(request);
-    let prepared = workers
-        .executor
-        .prepare(&call, record.id(), &record.sandbox())
-        .await
-        .map_err(|failure| failure.context("preparing the sandbox"))?;
+    let (prepared, attachment) = match ready {
+        Some(Ready { prepared, attachment }) => (prepared, Some(attachment)),
+        None => {
+            let prepared = workers.executor.prepare(&call, record.id(), &record.sandbox()).await;
+            (prepared.map_err(|failure| failure.context("preparing the sandbox"))?, None)
+        }
+    };
+    let attach = async {
+        match attachment {
+            Some(attachment) => Ok(Some(attachment)),
+            None => attach(workers, request, record, &prepared).await,
+        }
+    };
     let (mounted, attached, opened) = futures::join!(
         mount(workers, request, record, &prepared),
-        attach(workers, request, record, &prepared),
+        attach,
         open_log(workers, request, record, &prepared),
     );
     mounted?;
@@ -143,18 +163,30 @@ pub(crate) async fn drained(workers: &Workers, id: &ContainerId) -> Result<(), F
 
 /// Removes what a run has in the kernel. The writable layer and the log stay.
 pub(crate) async fn clean(workers: &Workers, id: &ContainerId) -> Result<(), Failure> {
-    let call = own_call();
     // Both are tried, whatever the other says: a worker that is stuck must not hold the other's part.
-    let (detached, destroyed) = futures::join!(workers.network.detach(&call, id), workers.executor.destroy(&call, id));
-    detached.map_err(|failure| failure.context("giving back address and ports"))?;
+    let (detached, destroyed) = futures::join!(detach(workers, id), destroy(workers, id));
+    detached?;
+    destroyed
+}
+
+/// The part of [`clean`] that needs nothing else to be done before.
+pub(crate) async fn detach(workers: &Workers, id: &ContainerId) -> Result<(), Failure> {
+    let detached = workers.network.detach(&own_call(), id).await;
+    detached.map_err(|failure| failure.context("giving back address and ports"))
+}
+
+/// The other part.
+pub(crate) async fn destroy(workers: &Workers, id: &ContainerId) -> Result<(), Failure> {
+    let destroyed = workers.executor.destroy(&own_call(), id).await;
     destroyed.map_err(|failure| failure.context("removing the sandbox"))
 }
 
-/// Gives back what a container that is being removed holds of what others may want: address and ports, and its image. To
-/// remove its writable layer needs none of the image's.
-pub(crate) async fn give_back(workers: &Workers, id: &ContainerId) -> Result<(), Failure> {
+/// Gives back what a container that is being removed holds of what others may want: address and ports, unless its run
+/// `is_clean`, and its image. To remove its writable layer needs none of the image's.
+pub(crate) async fn give_back(workers: &Workers, id: &ContainerId, is_clean: bool) -> Result<(), Failure> {
     let call = own_call();
-    let (cleaned, returned) = futures::join!(clean(workers, id), workers.image_store.release(&call, id.as_str()));
+    let clean = async { if is_clean { Ok(()) } else { clean(workers, id).await } };
+    let (cleaned, returned) = futures::join!(clean, workers.image_store.release(&call, id.as_str()));
     cleaned?;
     returned.map_err(|failure| failure.context("giving back the image"))
 }

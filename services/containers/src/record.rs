@@ -29,6 +29,9 @@ pub(crate) struct Record {
     pub(crate) container: Container,
     /// What was asked for, to the letter: recognises a repeated `create`.
     pub(crate) requested: ContainerSpec,
+    /// The id that was asked for, if it has another: that of a sandbox which stood ready.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) asked_as: Option<ContainerId>,
     /// What is needed of the image to run it.
     pub(crate) image: ImagePart,
     /// Warnings that hold for every run.
@@ -160,6 +163,7 @@ impl Record {
             phase: Phase::Created,
             container,
             requested: spec.clone(),
+            asked_as: None,
             image: ImagePart {
                 layers: image.layers,
                 environment: image.config.environment,
@@ -181,6 +185,11 @@ impl Record {
     /// Its id.
     pub(crate) fn id(&self) -> &ContainerId {
         &self.container.id
+    }
+
+    /// Whether this is its id, or the one that was asked for.
+    pub(crate) fn has_id(&self, id: &str) -> bool {
+        self.id().as_str() == id || self.asked_as.as_ref().is_some_and(|asked| asked.as_str() == id)
     }
 
     /// Its name.

@@ -11,6 +11,7 @@ use crate::lifecycle::Phase;
 use crate::record::Record;
 use crate::{lookup, names};
 use actix::prelude::*;
+use schema::call::RequestId;
 use schema::common::IdRange;
 use schema::containers::{ContainerSpec, UserMode};
 use schema::{ContainerId, Failure};
@@ -37,6 +38,8 @@ pub(crate) struct Registry {
     loaded: BTreeMap<ContainerId, Record>,
     entries: BTreeMap<ContainerId, Entry>,
     names: HashMap<String, ContainerId>,
+    /// The ids that were asked for, of those that have others.
+    asked_as: HashMap<ContainerId, ContainerId>,
     damaged: BTreeMap<ContainerId, Damage>,
     departed: VecDeque<Arc<Record>>,
     /// Those that removed themselves before this process began, for callers who have lost its answer.
@@ -66,6 +69,7 @@ impl Registry {
             loaded: records,
             entries: BTreeMap::new(),
             names: HashMap::new(),
+            asked_as: HashMap::new(),
             damaged,
             departed: VecDeque::new(),
             before: departed.into_iter().map(Arc::new).collect(),
@@ -77,13 +81,26 @@ impl Registry {
     }
 
     fn insert(&mut self, record: Record, stage: Stage, ctx: &mut Context<Self>) -> Handle {
+        self.insert_and_start(record, stage, None, ctx)
+    }
+
+    fn insert_and_start(
+        &mut self,
+        record: Record,
+        stage: Stage,
+        start: Option<RequestId>,
+        ctx: &mut Context<Self>,
+    ) -> Handle {
         let (id, name, ids) = (record.id().clone(), record.name().to_owned(), record.container.ids);
         let execs = self.execs.remove(&id).unwrap_or_default();
         // Whoever had it removed was perhaps told already that its name is free.
         if record.phase != Phase::Removing {
             self.names.insert(name.clone(), id.clone());
         }
-        let handle = ContainerActor::spawn(record, stage, Rc::clone(&self.shared), ctx.address(), execs);
+        if let Some(asked) = &record.asked_as {
+            self.asked_as.insert(asked.clone(), id.clone());
+        }
+        let handle = ContainerActor::spawn(record, stage, start, Rc::clone(&self.shared), ctx.address(), execs);
         self.entries.insert(id, Entry { name, handle: handle.clone(), ids });
         handle
     }
@@ -99,7 +116,11 @@ impl Registry {
         let staying = self.listed().filter(|(_, entry)| !is_going(entry));
         let intact = staying.chain(self.listed().filter(|(_, entry)| is_going(entry)));
         let intact = intact.map(|(id, entry)| (id, entry.name.as_str()));
-        let id = lookup::find(reference, intact.chain(self.damaged.keys().map(|id| (id, ""))))?;
+        let asked_as = self.asked_as.iter().find(|(asked, _)| asked.as_str() == reference);
+        let id = match asked_as {
+            Some((_, id)) => id,
+            None => lookup::find(reference, intact.chain(self.damaged.keys().map(|id| (id, ""))))?,
+        };
         match self.entries.get(id) {
             Some(entry) => Ok(entry.handle.clone()),
             None => Err(self.damage(id)),
@@ -116,8 +137,9 @@ impl Registry {
         ))
     }
 
-    /// The container that a repeated `create` made before; none if there is no such id.
+    /// The container that a repeated `create` or `run` made before; none if there is no such id.
     fn known(&self, id: &ContainerId, spec: &ContainerSpec) -> Result<Option<Handle>, Failure> {
+        let id = self.asked_as.get(id).unwrap_or(id);
         if self.damaged.contains_key(id) {
             return Err(self.damage(id));
         }
@@ -130,8 +152,14 @@ impl Registry {
     }
 
     /// Takes a new container, under the name that it asks for or one that is free, and with user ids that are free.
-    fn admit(&mut self, mut record: Record, pool: &Pool, ctx: &mut Context<Self>) -> Result<Handle, Failure> {
-        if let Some(known) = self.known(record.id(), &record.requested)? {
+    fn admit(
+        &mut self,
+        mut record: Record,
+        pool: &Pool,
+        start: Option<RequestId>,
+        ctx: &mut Context<Self>,
+    ) -> Result<Handle, Failure> {
+        if let Some(known) = self.known(record.asked_as.as_ref().unwrap_or(record.id()), &record.requested)? {
             return Ok(known);
         }
         if record.name().is_empty() {
@@ -150,7 +178,7 @@ impl Registry {
             });
         }
         self.spares.remove(record.id());
-        Ok(self.insert(record, Stage::New, ctx))
+        Ok(self.insert_and_start(record, Stage::New, start, ctx))
     }
 
     /// User ids that nobody has.
@@ -199,6 +227,9 @@ impl Registry {
 
     fn forget(&mut self, record: Arc<Record>) {
         self.entries.remove(record.id());
+        if let Some(asked) = &record.asked_as {
+            self.asked_as.remove(asked);
+        }
         self.leave(record);
     }
 
@@ -217,7 +248,7 @@ impl Registry {
     }
 
     fn departed(&self, reference: &str) -> Option<Arc<Record>> {
-        let by_id = self.departed.iter().rfind(|record| record.id().as_str() == reference);
+        let by_id = self.departed.iter().chain(&self.before).rfind(|record| record.has_id(reference));
         by_id.cloned().or_else(|| {
             let before = self.before.iter().map(|record| (record.id(), record.name()));
             let id = lookup::find(reference, before).ok()?;

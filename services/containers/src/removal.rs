@@ -17,7 +17,7 @@ pub(crate) async fn damaged(
     id: ContainerId,
     damage: Damage,
 ) -> Result<(), Failure> {
-    plan::give_back(&shared.workers, &id).await?;
+    plan::give_back(&shared.workers, &id, false).await?;
     plan::erase(&shared.workers, &id).await?;
     let journal = Arc::clone(&shared.journal);
     on_thread(move || journal.discard(&damage)).await?;

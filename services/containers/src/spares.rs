@@ -7,13 +7,13 @@
 
 use crate::container::Parts;
 use crate::ids::{Pool, Settings};
-use crate::plan;
+use crate::plan::{self, Ready};
 use crate::record::Record;
 use crate::registry::{Registry, Reserve, Unreserve};
 use crate::workers::{STEP, own_call};
 use actix::prelude::*;
 use futures::future::{LocalBoxFuture, Shared};
-use kit::actor::{ask, on_thread};
+use kit::actor::ask;
 use schema::containers::{ContainerSpec, UserMode};
 use schema::executor::SandboxSpec;
 use schema::network::{AttachSpec, Mode};
@@ -31,8 +31,6 @@ const LATELY: Duration = Duration::from_secs(30);
 const TIDY: Duration = Duration::from_secs(5);
 /// How long after an offer the next one is made: the start that it was for has the machine to itself until then.
 const LATER: Duration = Duration::from_millis(20);
-/// How old what is known of the settings may be.
-const SETTINGS: Duration = Duration::from_secs(1);
 /// After a failure, none are made for so long.
 const PAUSE: Duration = Duration::from_secs(10);
 
@@ -77,6 +75,15 @@ impl Kind {
 struct Spare {
     id: ContainerId,
     kind: Kind,
+    ready: Ready,
+}
+
+/// One whose id was given away.
+struct Offered {
+    kind: Kind,
+    ready: Ready,
+    /// When it is removed if nobody has started a container under it.
+    until: Instant,
 }
 
 /// Keeps the spares.
@@ -85,16 +92,15 @@ pub(crate) struct Spares {
     registry: Option<Addr<Registry>>,
     /// The oldest first.
     ready: VecDeque<Spare>,
-    /// Those whose ids were given away, and until when nobody has started a container under them.
-    offered: HashMap<ContainerId, (Kind, Instant)>,
+    offered: HashMap<ContainerId, Offered>,
     /// Those that are being made.
     making: Vec<Kind>,
     /// Those that are being removed.
     leaving: HashMap<ContainerId, Shared<LocalBoxFuture<'static, ()>>>,
     /// What was asked for lately.
     asked: VecDeque<(Instant, Kind)>,
-    /// As they were read last, and when.
-    settings: Option<(Instant, Settings)>,
+    /// How many there may be, as it was read last.
+    most: usize,
     paused_until: Option<Instant>,
     is_closed: bool,
 }
@@ -110,34 +116,29 @@ impl Spares {
             making: Vec::new(),
             leaving: HashMap::new(),
             asked: VecDeque::new(),
-            settings: None,
+            most: 0,
             paused_until: None,
             is_closed: false,
         }
     }
 
-    /// The id of one that stands ready, or of none.
-    fn offer(
-        &mut self,
-        spec: &ContainerSpec,
-        settings: &Settings,
-        ctx: &mut Context<Self>,
-    ) -> Result<ContainerId, Failure> {
-        let wanted = Kind::wanted(spec, &settings.pool).filter(|_| settings.spares > 0);
-        let Some(kind) = wanted else { return random() };
+    /// The id of one that stands ready.
+    fn offer(&mut self, spec: &ContainerSpec, settings: &Settings, ctx: &mut Context<Self>) -> Option<ContainerId> {
+        self.most = settings.spares;
+        let kind = Kind::wanted(spec, &settings.pool).filter(|_| self.most > 0)?;
         self.forget_asked();
         self.asked.push_back((Instant::now(), kind.clone()));
-        let taken = self.take(kind.clone());
+        let taken = self.take(&kind);
         ctx.run_later(LATER, move |spares, ctx| spares.refill(&kind, ctx));
-        taken.map_or_else(random, Ok)
+        taken
     }
 
     /// Takes the id of one that stands ready.
-    fn take(&mut self, kind: Kind) -> Option<ContainerId> {
-        let found = self.ready.iter().position(|spare| spare.kind == kind)?;
-        let spare = self.ready.remove(found)?;
-        self.offered.insert(spare.id.clone(), (kind, Instant::now() + OFFERED));
-        Some(spare.id)
+    fn take(&mut self, kind: &Kind) -> Option<ContainerId> {
+        let found = self.ready.iter().position(|spare| spare.kind == *kind)?;
+        let Spare { id, kind, ready } = self.ready.remove(found)?;
+        self.offered.insert(id.clone(), Offered { kind, ready, until: Instant::now() + OFFERED });
+        Some(id)
     }
 
     fn forget_asked(&mut self) {
@@ -147,14 +148,11 @@ impl Spares {
         }
     }
 
-    /// How many there may be at most.
-    fn most(&self) -> usize {
-        self.settings.map_or(0, |(_, settings)| settings.spares)
-    }
-
-    /// How many of a kind are wanted: as many as were asked for lately, as far as there is room.
+    /// How many of a kind are wanted: as many as were asked for lately, as far as there is room, but for the first: who runs
+    /// a container now and then would only wait for the end of what was made in vain.
     fn wanted(&self, kind: &Kind) -> usize {
-        self.asked.iter().filter(|(_, other)| other == kind).count().min(self.most())
+        let asked = self.asked.iter().filter(|(_, other)| other == kind).count();
+        asked.saturating_sub(1).min(self.most)
     }
 
     /// Makes what is missing of a kind.
@@ -167,7 +165,7 @@ impl Spares {
         };
         while there(self) < self.wanted(kind) {
             // Others are wanted less: they were not asked for just now.
-            if self.ready.len() + self.making.len() >= self.most() {
+            if self.ready.len() + self.making.len() >= self.most {
                 let Some(other) = self.ready.iter().position(|spare| spare.kind != *kind) else { return };
                 let other = self.ready.remove(other);
                 other.into_iter().for_each(|spare| self.remove(spare.id));
@@ -179,13 +177,13 @@ impl Spares {
         }
     }
 
-    fn made(&mut self, kind: Kind, made: Result<ContainerId, Failure>) {
+    fn made(&mut self, kind: Kind, made: Result<(ContainerId, Ready), Failure>) {
         if let Some(place) = self.making.iter().position(|other| *other == kind) {
             self.making.swap_remove(place);
         }
         match made {
-            Ok(id) if self.is_closed => self.remove(id),
-            Ok(id) => self.ready.push_back(Spare { id, kind }),
+            Ok((id, _)) if self.is_closed => self.remove(id),
+            Ok((id, ready)) => self.ready.push_back(Spare { id, kind, ready }),
             Err(failure) => {
                 tracing::warn!(%failure, "cannot make a sandbox ahead");
                 self.paused_until = Some(Instant::now() + PAUSE);
@@ -206,12 +204,9 @@ impl Spares {
     fn tidy(&mut self) {
         self.forget_asked();
         let now = Instant::now();
-        let expired = |(_, until): &(Kind, Instant)| *until < now;
-        let late: Vec<_> = self.offered.iter().filter(|(_, offer)| expired(offer)).map(|(id, _)| id.clone()).collect();
-        for id in late {
-            self.offered.remove(&id);
-            self.remove(id);
-        }
+        let late = self.offered.extract_if(|_, offered| offered.until < now);
+        let late: Vec<_> = late.map(|(id, _)| id).collect();
+        late.into_iter().for_each(|id| self.remove(id));
         let mut kept = VecDeque::new();
         for spare in std::mem::take(&mut self.ready) {
             let alike = kept.iter().filter(|other: &&Spare| other.kind == spare.kind).count();
@@ -230,14 +225,13 @@ impl Actor for Spares {
 }
 
 /// Makes one; or nothing.
-async fn make(parts: Rc<Parts>, registry: Addr<Registry>, kind: Kind) -> Result<ContainerId, Failure> {
+async fn make(parts: Rc<Parts>, registry: Addr<Registry>, kind: Kind) -> Result<(ContainerId, Ready), Failure> {
     let id = random()?;
-    let source = parts.ids.clone();
-    let pool = on_thread(move || source.read()).await?.pool;
+    let pool = parts.ids.read()?.pool;
     let ids = ask(&registry, Reserve(id.clone(), kind.private_users.then_some(pool))).await?;
     let made = fill(&parts, &id, SandboxSpec { hostname: id.short().to_owned(), ids, ..kind.sandbox }, kind.network);
     match made.await {
-        Ok(()) => Ok(id),
+        Ok(ready) => Ok((id, ready)),
         Err(failure) => {
             unmake(parts, registry, id).await;
             Err(failure)
@@ -245,12 +239,13 @@ async fn make(parts: Rc<Parts>, registry: Addr<Registry>, kind: Kind) -> Result<
     }
 }
 
-async fn fill(parts: &Parts, id: &ContainerId, spec: SandboxSpec, network: Mode) -> Result<(), Failure> {
+async fn fill(parts: &Parts, id: &ContainerId, spec: SandboxSpec, network: Mode) -> Result<Ready, Failure> {
     parts.gate.pass(STEP).await?;
     let call = own_call();
     let prepared = parts.workers.executor.prepare(&call, id, &spec).await?;
     let attach = AttachSpec { mode: network, ports: Vec::new() };
-    parts.workers.network.attach(&call, id, &prepared.sandbox, &attach).await.map(drop)
+    let attachment = parts.workers.network.attach(&call, id, &prepared.sandbox, &attach).await?;
+    Ok(Ready { prepared, attachment })
 }
 
 /// Removes one. What is left after a failure is removed when this service starts.
@@ -261,7 +256,8 @@ async fn unmake(parts: Rc<Parts>, registry: Addr<Registry>, id: ContainerId) {
     registry.do_send(Unreserve(id));
 }
 
-fn random() -> Result<ContainerId, Failure> {
+/// Any other id.
+pub(crate) fn random() -> Result<ContainerId, Failure> {
     let mut bytes = [0; 32];
     rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())
         .map_err(|error| Failure::io("reading random bytes", &error.into()))?;
@@ -273,21 +269,27 @@ fn random() -> Result<ContainerId, Failure> {
 #[rtype(result = "()")]
 pub(crate) struct Connect(pub(crate) Addr<Registry>);
 
-/// An id for a container that is about to be created and started.
+/// A sandbox for a container that is about to be created and started: the id of one that stands ready.
 #[derive(Message)]
-#[rtype(result = "Result<ContainerId, Failure>")]
+#[rtype(result = "Result<Option<ContainerId>, Failure>")]
 pub(crate) struct Take(pub(crate) ContainerSpec);
 
-/// A container is about to be started, perhaps under the id of a spare. Answered when its sandbox is the right one, or
-/// none.
+/// A container is about to be started, perhaps under the id of a spare. Answers that; if it is none, or not the right one,
+/// when there is nothing left of it.
 #[derive(Message)]
-#[rtype(result = "Result<(), Failure>")]
+#[rtype(result = "Result<Option<Ready>, Failure>")]
 pub(crate) struct Claim(pub(crate) Record);
 
-/// Remove all, and make no more.
+/// Remove all, and make no more. Answers whether there were any.
 #[derive(Message)]
-#[rtype(result = "Result<(), Failure>")]
+#[rtype(result = "Result<bool, Failure>")]
 pub(crate) struct Close;
+
+/// There is not enough of something for a container: remove those that nobody was offered, and make no more for a while.
+/// Answers whether there were any.
+#[derive(Message)]
+#[rtype(result = "Result<bool, Failure>")]
+pub(crate) struct MakeRoom;
 
 impl Handler<Connect> for Spares {
     type Result = ();
@@ -298,55 +300,66 @@ impl Handler<Connect> for Spares {
 }
 
 impl Handler<Take> for Spares {
-    type Result = ResponseActFuture<Self, Result<ContainerId, Failure>>;
+    type Result = Result<Option<ContainerId>, Failure>;
 
-    fn handle(&mut self, Take(spec): Take, _: &mut Context<Self>) -> Self::Result {
-        let known = self.settings.filter(|(read, _)| read.elapsed() < SETTINGS);
-        let source = self.parts.ids.clone();
-        let settings = async move {
-            match known {
-                Some(known) => Ok(known),
-                None => Ok((Instant::now(), on_thread(move || source.read()).await?)),
-            }
-        };
-        Box::pin(settings.into_actor(self).map(move |settings: Result<_, Failure>, spares, ctx| {
-            let settings = settings?;
-            spares.settings = Some(settings);
-            spares.offer(&spec, &settings.1, ctx)
-        }))
+    fn handle(&mut self, Take(spec): Take, ctx: &mut Context<Self>) -> Self::Result {
+        let settings = self.parts.ids.read()?;
+        Ok(self.offer(&spec, &settings, ctx))
     }
 }
 
 impl Handler<Claim> for Spares {
-    type Result = ResponseFuture<Result<(), Failure>>;
+    type Result = ResponseFuture<Result<Option<Ready>, Failure>>;
 
     fn handle(&mut self, Claim(record): Claim, _: &mut Context<Self>) -> Self::Result {
         let id = record.id();
         let leaving = self.leaving.get(id).cloned();
-        let differs = self.offered.remove(id).is_some_and(|(kind, _)| kind != Kind::of(&record));
+        let offered = self.offered.remove(id);
         let (parts, id) = (Rc::clone(&self.parts), id.clone());
         Box::pin(async move {
             if let Some(leaving) = leaving {
                 leaving.await;
             }
-            // It was created otherwise than it was said.
-            if differs { plan::clean(&parts.workers, &id).await } else { Ok(()) }
+            match offered {
+                Some(Offered { kind, ready, .. }) if kind == Kind::of(&record) => Ok(Some(ready)),
+                // It was created otherwise than it was said.
+                Some(_) => plan::clean(&parts.workers, &id).await.map(|()| None),
+                None => Ok(None),
+            }
+        })
+    }
+}
+
+impl Spares {
+    /// Removes these, and answers when they are gone, and all that were on their way.
+    fn clear(&mut self, ids: Vec<ContainerId>) -> ResponseFuture<Result<bool, Failure>> {
+        let is_some = !ids.is_empty();
+        ids.into_iter().for_each(|id| self.remove(id));
+        let leaving: Vec<_> = self.leaving.values().cloned().collect();
+        Box::pin(async move {
+            futures::future::join_all(leaving).await;
+            Ok(is_some)
         })
     }
 }
 
 impl Handler<Close> for Spares {
-    type Result = ResponseFuture<Result<(), Failure>>;
+    type Result = ResponseFuture<Result<bool, Failure>>;
 
     fn handle(&mut self, _: Close, _: &mut Context<Self>) -> Self::Result {
         self.is_closed = true;
         let offered = self.offered.drain().map(|(id, _)| id);
-        let all: Vec<_> = self.ready.drain(..).map(|spare| spare.id).chain(offered).collect();
-        all.into_iter().for_each(|id| self.remove(id));
-        let leaving: Vec<_> = self.leaving.values().cloned().collect();
-        Box::pin(async move {
-            futures::future::join_all(leaving).await;
-            Ok(())
-        })
+        let all = self.ready.drain(..).map(|spare| spare.id).chain(offered).collect();
+        self.clear(all)
+    }
+}
+
+impl Handler<MakeRoom> for Spares {
+    type Result = ResponseFuture<Result<bool, Failure>>;
+
+    fn handle(&mut self, _: MakeRoom, _: &mut Context<Self>) -> Self::Result {
+        self.paused_until = Some(Instant::now() + PAUSE);
+        let all = self.ready.drain(..).map(|spare| spare.id).collect();
+        self.clear(all)
     }
 }

@@ -30,13 +30,7 @@ pub(crate) fn connect(
 ) -> Result<String, Failure> {
     let namespace = Namespace::of(&lease.sandbox)?;
     let inside = namespace.run(|| sysctl::prepare_container().and_then(|()| Ok(Links::open()?)))??;
-    let (found, at_host) = match standing(host, &inside, id, lease)? {
-        Some(both) => both,
-        None => {
-            pair(host, bridge, mtu, &interface_name(id, &lease.sandbox), lease, &namespace)?;
-            standing(host, &inside, id, lease)?.ok_or_else(|| Refused::new("looking for the new pair", Errno::NODEV))?
-        }
-    };
+    let (found, at_host) = pair(host, bridge, &inside, mtu, (id, lease), &namespace)?;
     join(host, bridge, id, lease, &at_host)?;
     inside.loopback_up()?;
     inside.add_address(found.index, lease.address.into(), subnets.v4.prefix())?;
@@ -48,30 +42,39 @@ pub(crate) fn connect(
     }
     inside.wait_until_running(found.index)?;
     host.wait_until_running(at_host.index)?;
-    host.wait_until_running(bridge.index)?;
+    if !bridge.running {
+        host.wait_until_running(bridge.index)?;
+    }
     Ok(at_host.name)
 }
 
-/// Makes the pair. An interface of the same name is a leftover: our names belong to one run of one container,
-/// and that run has no interface yet.
+/// Makes the pair, or finds the one that an earlier attempt has made. Another interface of the same name is a leftover: our
+/// names belong to one run of one container, and that run has no interface yet.
 fn pair(
     host: &Links,
     bridge: &Link,
+    inside: &Links,
     mtu: u32,
-    interface: &str,
-    lease: &Lease,
+    (id, lease): (&ContainerId, &Lease),
     namespace: &Namespace,
-) -> Result<(), Refused> {
+) -> Result<(Link, Link), Failure> {
+    let interface = interface_name(id, &lease.sandbox);
     let other = OtherEnd { name: INSIDE, mac: lease.mac(), namespace: namespace.descriptor() };
-    match host.add_veth(interface, bridge.index, mtu, &other) {
+    let make = || host.add_veth(&interface, bridge.index, mtu, &other);
+    match make() {
         Err(refused) if refused.errno == Errno::EXIST => {
-            if let Some(leftover) = host.named(interface)? {
+            if let Some(both) = standing(host, inside, id, lease)? {
+                return Ok(both);
+            }
+            if let Some(leftover) = host.named(&interface)? {
                 host.remove(leftover.index)?;
             }
-            host.add_veth(interface, bridge.index, mtu, &other)
+            make()?;
         }
-        answer => answer,
+        answer => answer?,
     }
+    let made = standing(host, inside, id, lease)?;
+    Ok(made.ok_or_else(|| Refused::new("looking for the new pair", Errno::NODEV))?)
 }
 
 /// The pair that the sandbox has: the end inside, and the host's. It may be older than this attempt: an earlier

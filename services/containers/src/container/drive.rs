@@ -7,12 +7,13 @@ use crate::plan::{self, Assembly, SANDBOXES};
 use crate::record::{Cause, Record};
 use crate::registry::Left;
 use crate::resume::unknown_end;
-use crate::spares::Claim;
+use crate::spares::{Claim, MakeRoom};
 use crate::workers::{STEP, insist, own_call};
 use actix::prelude::*;
+use kit::actor::ask;
 use schema::call::RequestId;
 use schema::common::ExitRecord;
-use schema::containers::AutoRemove;
+use schema::containers::{AutoRemove, RestartKind};
 use schema::executor::Started;
 use schema::{Call, Code, Failure};
 use std::rc::Rc;
@@ -45,6 +46,7 @@ impl ContainerActor {
             ctx.cancel_future(timer);
         }
         self.trouble = None;
+        self.is_clean = false;
         self.rested = None;
         self.publish();
         self.drive_start(false, ctx);
@@ -62,11 +64,19 @@ impl ContainerActor {
     }
 
     fn run_started(&mut self, started: Started, ctx: &mut Context<Self>) {
-        if self.apply(|record| record.started(started)) {
-            let (page, record) = (self.page.clone(), self.record.clone());
-            // It runs, whatever the disk says: after a crash the executor tells.
-            let work = async move { warn("that it runs", page.write(&record).await) };
-            self.drive(ctx, work, |(), actor, ctx| {
+        if !self.apply(|record| record.started(started)) {
+            return;
+        }
+        let (page, record) = (self.page.clone(), self.record.clone());
+        // It runs, whatever the disk says: after a crash the executor tells.
+        let write = async move { warn("that it runs", page.write(&record).await) };
+        if self.record.container.spec.restart.kind == RestartKind::No {
+            ctx.spawn(write.into_actor(self));
+            self.publish();
+            self.drive_run(ctx);
+        } else {
+            // After a power cut there is nobody else to ask whether it is to be started again.
+            self.drive(ctx, write, |(), actor, ctx| {
                 actor.publish();
                 actor.drive_run(ctx);
             });
@@ -105,6 +115,7 @@ impl ContainerActor {
         let work = clean(Rc::clone(&self.shared), page, record, view, self.reporter(ctx));
         self.drive(ctx, work, |(), actor, ctx| {
             actor.trouble = None;
+            actor.is_clean = true;
             if actor.apply(Record::cleaned) {
                 actor.rest(ctx);
             }
@@ -124,10 +135,13 @@ impl ContainerActor {
             self.drive_retry(ctx);
             return;
         }
-        if self.record.container.spec.auto_remove != AutoRemove::OnExit {
-            // What a crash loses here is done again: cleaning up twice is harmless.
+        if self.record.is_kept() {
+            // What a crash loses here is done again: cleaning up twice is harmless. So is what a container has no record of
+            // that goes with its client or by itself.
             let (page, record) = (self.page.clone(), self.record.clone());
             self.drive(ctx, async move { warn("that it is cleaned up", page.write(&record).await) }, |(), _, _| ());
+        }
+        if self.record.container.spec.auto_remove != AutoRemove::OnExit {
             self.publish();
         }
         self.settle(ctx);
@@ -137,7 +151,8 @@ impl ContainerActor {
     pub(super) fn remove(&mut self, ctx: &mut Context<Self>) {
         self.trouble = None;
         self.publish();
-        let work = give_back(Rc::clone(&self.shared), self.page.clone(), self.record.clone(), self.reporter(ctx));
+        let (shared, page, record) = (Rc::clone(&self.shared), self.page.clone(), self.record.clone());
+        let work = give_back(shared, page, record, self.is_clean, self.reporter(ctx));
         self.drive(ctx, work, |(), actor, ctx| actor.leave(ctx));
     }
 
@@ -195,6 +210,8 @@ async fn start(
     let mut assembled = assembled;
     for _ in 1..SANDBOXES {
         let failure = match try_start(&shared, &page, &mut record, &actor, assembled).await {
+            // No user is to do without what sandboxes have that stand ready: addresses, processes, memory.
+            Err(failure) if failure.code == Code::ResourceExhausted && ask(&shared.spares, MakeRoom).await? => failure,
             Err(failure) if plan::has_lost_sandbox(&shared.workers, request, &record, &failure).await => failure,
             outcome => return outcome,
         };
@@ -217,13 +234,13 @@ async fn try_start(
     if !assembled {
         let assemble = async {
             shared.gate.pass(STEP).await?;
-            kit::actor::ask(&shared.spares, Claim(record.clone())).await?;
-            plan::assemble(&shared.workers, request, record).await
+            let ready = ask(&shared.spares, Claim(record.clone())).await?;
+            plan::assemble(&shared.workers, request, record, ready).await
         };
         // A sandbox of which the record does not know yet is swept away after a crash.
         let (written, assembly) = futures::join!(page.write(record), assemble);
         written?;
-        *record = kit::actor::ask(actor, Assembled(assembly?)).await?;
+        *record = ask(actor, Assembled(assembly?)).await?;
         let call = plan::step(request);
         let (named, written) = futures::join!(plan::name(&shared.workers, &call, record), page.write(record));
         named?;
@@ -256,31 +273,45 @@ async fn clean(
     }
     let attempt = async || {
         if record.container.exit.is_some() {
-            let (written, drained) = futures::join!(page.write(&record), plan::drained(&shared.workers, record.id()));
+            let (written, drained, detached) = futures::join!(
+                page.write(&record),
+                plan::drained(&shared.workers, record.id()),
+                plan::detach(&shared.workers, record.id()),
+            );
             // The sandbox holds the only other copy of the exit code.
             written?;
             drained?;
-        } else {
-            warn("why it did not start", page.write(&record).await);
+            let destroyed = plan::destroy(&shared.workers, record.id()).await;
+            detached?;
+            return destroyed;
         }
+        warn("why it did not start", page.write(&record).await);
         plan::clean(&shared.workers, record.id()).await
     };
     insist(attempt, report).await;
 }
 
 /// Its address and ports, and its image; its name goes with them.
-async fn give_back(shared: Rc<Shared>, page: Page, record: Record, report: impl Fn(Failure)) {
+async fn give_back(shared: Rc<Shared>, page: Page, record: Record, is_clean: bool, report: impl Fn(Failure)) {
+    // On a full disk this fails, and removing containers is how one makes room: a crash would then leave it to its user to
+    // remove the rest.
+    let write = async || warn("that it is being removed", page.write(&record).await);
     let attempt = async || {
-        // On a full disk this fails, and removing containers is how one makes room: a crash would then leave
-        // it to its user to remove the rest.
-        warn("that it is being removed", page.write(&record).await);
-        for exec in kit::actor::ask(&shared.execs, Of(record.id().clone())).await? {
+        for exec in ask(&shared.execs, Of(record.id().clone())).await? {
             // One that is gone already is as good.
             let _ = exec.ask(Evict).await;
             exec.gone().await;
         }
         shared.leases.pass(STEP).await?;
-        plan::give_back(&shared.workers, record.id()).await?;
+        let give_back = plan::give_back(&shared.workers, record.id(), is_clean);
+        if record.is_kept() {
+            write().await;
+            give_back.await?;
+        } else {
+            // Without that record it goes by itself, too.
+            let ((), given_back) = futures::join!(write(), give_back);
+            given_back?;
+        }
         page.leave(&record).await
     };
     insist(attempt, report).await;

@@ -46,6 +46,10 @@ impl ExecActor {
             match begun {
                 Ok(()) => {
                     actor.publish();
+                    let (page, record) = (actor.page.clone(), actor.record.clone());
+                    // It runs, whatever the disk says: after a crash the executor tells.
+                    let write = async move { warn("that it runs", page.write(&record).await) };
+                    ctx.spawn(write.into_actor(actor));
                     actor.watch(ctx);
                 }
                 Err(failure) => {
@@ -146,27 +150,29 @@ async fn begin(parts: Rc<Parts>, page: ExecPage, mut record: ExecRecord) -> (Exe
 
 /// In one sandbox.
 async fn try_begin(parts: &Parts, page: &ExecPage, record: &mut ExecRecord) -> Result<(), Failure> {
-    page.write(record).await?;
     parts.gate.pass(STEP).await?;
     if record.phase == ExecPhase::Preparing {
-        assemble(parts, page, record).await?;
+        // A sandbox of which the record does not know yet is swept away after a crash.
+        let before = record.clone();
+        let (written, assembled) = futures::join!(page.write(&before), assemble(parts, record));
+        written?;
+        assembled?;
     }
+    page.write(record).await?;
     let started = parts.workers.executor.start(&own_call(), &record.id, &record.process).await?;
     record.started(started);
-    // It runs, whatever the disk says: after a crash the executor tells.
-    warn("that it runs", page.write(record).await);
     Ok(())
 }
 
 /// Makes its sandbox and opens its log.
-async fn assemble(parts: &Parts, page: &ExecPage, record: &mut ExecRecord) -> Result<(), Failure> {
+async fn assemble(parts: &Parts, record: &mut ExecRecord) -> Result<(), Failure> {
     let (workers, sandbox) = (&parts.workers, record.sandbox());
     let prepared = workers.executor.prepare_exec(&own_call(), &record.container, &record.id, &sandbox).await?;
     record.log.directory = prepared.directory;
     let opened = workers.log_collector.open(&own_call(), &record.id, &record.log).await;
     record.position = opened.map_err(|failure| failure.context("opening the log"))?;
     record.phase = ExecPhase::Assembled;
-    page.write(record).await
+    Ok(())
 }
 
 /// However often the executor has to be asked: an exec whose end is not known is not over.

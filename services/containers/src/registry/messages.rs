@@ -6,6 +6,7 @@ use crate::ids::Pool;
 use crate::journal::Damage;
 use crate::record::Record;
 use actix::prelude::*;
+use schema::call::RequestId;
 use schema::common::IdRange;
 use schema::containers::{AutoRemove, ContainerSpec};
 use schema::executor::SandboxState;
@@ -29,7 +30,12 @@ pub(crate) struct Known {
 /// Take a new container.
 #[derive(Message)]
 #[rtype(result = "Result<Handle, Failure>")]
-pub(crate) struct Admit(pub(crate) Record, pub(crate) Pool);
+pub(crate) struct Admit {
+    pub(crate) record: Record,
+    pub(crate) pool: Pool,
+    /// Who wants it to be started at once, if somebody does.
+    pub(crate) start: Option<RequestId>,
+}
 
 /// Take a name for a container, besides the one that it has; answers that one.
 #[derive(Message)]
@@ -77,7 +83,7 @@ pub(crate) struct Leaving;
 #[rtype(result = "()")]
 pub(crate) struct Forget(pub(crate) Arc<Record>);
 
-/// The last that is known of a container that is gone, by its whole id.
+/// The last that is known of a container that is gone, by its whole id or the one that was asked for.
 #[derive(Message)]
 #[rtype(result = "Result<Option<Arc<Record>>, Failure>")]
 pub(crate) struct Departed(pub(crate) String);
@@ -127,8 +133,8 @@ impl Handler<Known> for Registry {
 impl Handler<Admit> for Registry {
     type Result = Result<Handle, Failure>;
 
-    fn handle(&mut self, Admit(record, pool): Admit, ctx: &mut Context<Self>) -> Self::Result {
-        self.admit(record, &pool, ctx)
+    fn handle(&mut self, Admit { record, pool, start }: Admit, ctx: &mut Context<Self>) -> Self::Result {
+        self.admit(record, &pool, start, ctx)
     }
 }
 

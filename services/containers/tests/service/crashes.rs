@@ -37,17 +37,23 @@ async fn kill_at(bench: &mut Bench, step: &'static str, moment: Moment, life: im
 
 #[actix::test]
 async fn killed_at_any_step_it_does_all_that_was_asked_once() {
-    for auto_remove in [AutoRemove::Never, AutoRemove::AfterClient] {
+    let ways =
+        [AutoRemove::Never, AutoRemove::AfterClient].map(|auto_remove| [(auto_remove, false), (auto_remove, true)]);
+    for (auto_remove, in_one_call) in ways.into_iter().flatten() {
         for step in STEPS {
             for moment in [Moment::Before, Moment::After] {
-                eprintln!("killed at {step}, {moment:?}, {auto_remove:?}");
+                eprintln!("killed at {step}, {moment:?}, {auto_remove:?}, in one call: {in_one_call}");
                 let mut bench = Bench::new().await;
                 let (client, id) = (bench.another_client(), id());
                 let spec = ContainerSpec { auto_remove, ..spec("web") };
                 let world = std::rc::Rc::clone(&bench.world);
                 kill_at(&mut bench, step, moment, async {
-                    client.create(&call(), &id, &spec).await.unwrap();
-                    let running = client.start(&call(), "web").await.unwrap();
+                    let running = if in_one_call {
+                        client.run(&call(), &id, &spec).await.unwrap()
+                    } else {
+                        client.create(&call(), &id, &spec).await.unwrap();
+                        client.start(&call(), "web").await.unwrap()
+                    };
                     assert_eq!((running.state, running.run_position), (State::Running, 33));
                     assert_eq!(running.attachment.unwrap().prefix_length, 24);
                     let ended = client.stop(&call(), "web", 10_000).await.unwrap();

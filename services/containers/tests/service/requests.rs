@@ -33,6 +33,49 @@ async fn a_repeated_start_starts_nothing_and_another_is_refused() {
 }
 
 #[actix::test]
+async fn a_repeated_run_is_one_run_whatever_became_of_it() {
+    let bench = Bench::new().await;
+    for auto_remove in [AutoRemove::Never, AutoRemove::AfterClient, AutoRemove::OnExit] {
+        let (id, first, spec) = (id(), call(), ContainerSpec { auto_remove, ..spec("job") });
+        let running = bench.client.run(&first, &id, &spec).await.unwrap();
+        assert_eq!((running.state, &running.id), (State::Running, &id));
+        // On its way twice at the same moment, and again when it has ended.
+        let other = bench.another_client();
+        let (one, two) = futures::join!(bench.client.run(&first, &id, &spec), other.run(&first, &id, &spec));
+        assert_eq!((one.unwrap().started_at, two.unwrap().started_at), (running.started_at, running.started_at));
+        bench.world.end(&id, exit(3, 0));
+        bench.client.wait(&call(), id.as_str()).await.unwrap();
+        let late = bench.another_client().run(&first, &id, &spec).await.unwrap();
+        assert_eq!((late.exit, bench.world.executions(&id)), (Some(exit(3, 0)), 1), "{auto_remove:?}");
+        if auto_remove != AutoRemove::OnExit {
+            bench.client.remove(&call(), id.as_str(), false).await.unwrap();
+        }
+        bench.assert_nothing_left().await;
+    }
+}
+
+#[actix::test]
+async fn what_cannot_run_stays_unless_it_was_to_go() {
+    let bench = Bench::new().await;
+    let missing = ContainerSpec { image: "absent".to_owned(), ..spec("job") };
+    let refused = bench.client.run(&call(), &id(), &missing).await.unwrap_err();
+    assert_eq!(refused.code, Code::NotFound);
+    assert!(bench.client.list(&call()).await.unwrap().is_empty(), "nothing was made");
+    bench.world.fail("executor.start", schema::Failure::command_not_found("frobnicate"));
+    let (kept, first) = (id(), call());
+    for _ in 0..2 {
+        let failed = bench.client.run(&first, &kept, &spec("job")).await.unwrap_err();
+        assert_eq!(failed.code, Code::CommandNotFound);
+    }
+    assert_eq!(bench.inspect(&kept).await.error.unwrap().message, "exec: \"frobnicate\": not found");
+    bench.client.remove(&call(), "job", false).await.unwrap();
+    let gone = id();
+    let spec = ContainerSpec { auto_remove: AutoRemove::OnExit, ..spec("job") };
+    assert_eq!(bench.client.run(&call(), &gone, &spec).await.unwrap_err().code, Code::CommandNotFound);
+    bench.assert_nothing_left().await;
+}
+
+#[actix::test]
 async fn a_start_goes_on_without_its_caller() {
     let bench = Bench::new().await;
     let id = bench.create(&spec("web")).await;
