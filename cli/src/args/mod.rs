@@ -177,11 +177,44 @@ pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Command
     if words.len() < 2 {
         return Err(Usage::help(Cli::command()));
     }
-    Cli::command()
-        .try_get_matches_from(&words)
-        .and_then(|matches| Cli::from_arg_matches(&matches))
-        .map(|cli| cli.command)
-        .map_err(|error| Usage::new(&error, &words))
+    match parse_alone(&words) {
+        Some(command) => Ok(command),
+        None => parse_whole(&words).map_err(|error| Usage::new(&error, &words)),
+    }
+}
+
+fn parse_whole(words: &[OsString]) -> Result<Command, clap::Error> {
+    let matches = Cli::command().try_get_matches_from(words)?;
+    Cli::from_arg_matches(&matches).map(|cli| cli.command)
+}
+
+/// The same for what programs call again and again, by the definition of its verb alone: that of all takes a millisecond to
+/// build. None if that does not understand it: then the whole has to say what is wrong, or give help.
+fn parse_alone(words: &[OsString]) -> Option<Command> {
+    let rest = words.get(1..)?;
+    match rest.first()?.to_str()? {
+        "create" => verb(rest).map(|create| Command::Create(Box::new(create))),
+        "exec" => verb(rest).map(Command::Exec),
+        "images" => verb(rest).map(Command::Images),
+        "inspect" => verb(rest).map(Command::Inspect),
+        "kill" => verb(rest).map(Command::Kill),
+        "logs" => verb(rest).map(Command::Logs),
+        "ps" => verb(rest).map(Command::Ps),
+        "restart" => verb(rest).map(Command::Restart),
+        "rm" => verb(rest).map(Command::Rm),
+        "run" => verb(rest).map(|run| Command::Run(Box::new(run))),
+        "start" => verb(rest).map(Command::Start),
+        "stats" => verb(rest).map(Command::Stats),
+        "stop" => verb(rest).map(Command::Stop),
+        "wait" => verb(rest).map(Command::Wait),
+        _ => None,
+    }
+}
+
+fn verb<A: clap::Args>(words: &[OsString]) -> Option<A> {
+    let definition = A::augment_args(clap::Command::new("cctl"));
+    let matches = definition.try_get_matches_from(words).ok()?;
+    A::from_arg_matches(&matches).ok()
 }
 
 #[cfg(test)]
@@ -191,6 +224,40 @@ mod tests {
     #[test]
     fn definitions_are_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn verbs_alone_mean_what_they_mean_in_the_whole() {
+        for line in [
+            "create --name web -p 80:80 base sleep 5",
+            "exec -it -e A=b web sh -c x",
+            "images -q",
+            "inspect web --format {{.ID}}",
+            "kill -s HUP web other",
+            "logs -f --tail 5 web",
+            "ps",
+            "ps -aq --filter name=web",
+            "restart -t 3 web",
+            "rm -f web other",
+            "run base",
+            "run --rm -i -h host -v /a:/b:ro --network none --memory 64m base true --rm",
+            "start -a web",
+            "stats --no-stream web",
+            "stop web",
+            "wait web other",
+        ] {
+            let words: Vec<OsString> = std::iter::once("cctl").chain(line.split(' ')).map(OsString::from).collect();
+            let alone = parse_alone(&words).map(|command| format!("{command:?}"));
+            assert_eq!(alone, Some(format!("{:?}", parse_whole(&words).expect(line))), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_a_verb_alone_does_not_understand_is_left_to_the_whole() {
+        for line in ["run", "run --help", "run --no-such base", "rm", "ps web", "--version", "help run", "r"] {
+            let words: Vec<OsString> = std::iter::once("cctl").chain(line.split(' ')).map(OsString::from).collect();
+            assert!(parse_alone(&words).is_none(), "{line}");
+        }
     }
 
     #[test]

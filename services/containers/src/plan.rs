@@ -7,7 +7,8 @@ use crate::workers::{MOUNT, STEP, Workers, own_call};
 use schema::call::RequestId;
 use schema::common::SandboxRef;
 use schema::executor::{Prepared, Started};
-use schema::filesystem::MountSpec;
+use schema::filesystem::{MountSpec, Names};
+use schema::log_collector::LogSpec;
 use schema::network::{AttachSpec, Attachment};
 use schema::{Call, Code, ContainerId, Failure};
 
@@ -20,13 +21,56 @@ pub(crate) struct Assembly {
     pub(crate) attachment: Option<Attachment>,
     pub(crate) position: u64,
     pub(crate) warnings: Vec<String>,
+    /// Whether it has its names.
+    pub(crate) is_named: bool,
 }
 
 /// A sandbox that was made ahead and connected to the network.
 #[derive(Clone, Debug)]
 pub(crate) struct Ready {
-    pub(crate) prepared: Prepared,
-    pub(crate) attachment: Attachment,
+    prepared: Prepared,
+    attachment: Attachment,
+    filled: Option<Filled>,
+}
+
+/// All else that a sandbox needs before PID 1, done ahead, too: what was asked for, and what came of it.
+#[derive(Clone, Debug)]
+struct Filled {
+    mount: MountSpec,
+    log: LogSpec,
+    position: u64,
+    names: Names,
+}
+
+impl Ready {
+    /// Makes one for containers like this one, and fills it if that is wanted.
+    pub(crate) async fn make(workers: &Workers, record: &Record, is_filled: bool) -> Result<Self, Failure> {
+        let call = own_call();
+        let prepared = workers.executor.prepare(&call, record.id(), &record.sandbox()).await?;
+        let attach = attach(workers, call.request, record, &prepared);
+        if !is_filled {
+            let attachment = attach.await?.unwrap_or_default();
+            return Ok(Self { prepared, attachment, filled: None });
+        }
+        let (mounted, attached, opened) = futures::join!(
+            mount(workers, call.request, record, &prepared),
+            attach,
+            open_log(workers, call.request, record, &prepared),
+        );
+        mounted?;
+        let (attachment, position) = (attached?.unwrap_or_default(), opened?);
+        let names = record.names(Some(&attachment));
+        workers.filesystem.set_names(&call, record.id(), &names).await?;
+        let filled = Filled { mount: mount_spec(record), log: log_spec(record, &prepared), position, names };
+        Ok(Self { prepared, attachment, filled: Some(filled) })
+    }
+
+    /// Whether it is filled as this container wants it, as far as it is.
+    pub(crate) fn suits(&self, record: &Record) -> bool {
+        self.filled
+            .as_ref()
+            .is_none_or(|filled| filled.mount == mount_spec(record) && filled.log == log_spec(record, &self.prepared))
+    }
 }
 
 /// Makes the sandbox, unless one is `ready`, and fills it: all but PID 1 and its names.
@@ -39,13 +83,18 @@ pub(crate) async fn assemble(
     ready: Option<Ready>,
 ) -> Result<Assembly, Failure> {
     let call = step(request);
-    let (prepared, attachment) = match ready {
-        Some(Ready { prepared, attachment }) => (prepared, Some(attachment)),
+    let (prepared, attachment, filled) = match ready {
+        Some(Ready { prepared, attachment, filled }) => (prepared, Some(attachment), filled),
         None => {
             let prepared = workers.executor.prepare(&call, record.id(), &record.sandbox()).await;
-            (prepared.map_err(|failure| failure.context("preparing the sandbox"))?, None)
+            (prepared.map_err(|failure| failure.context("preparing the sandbox"))?, None, None)
         }
     };
+    if let Some(Filled { position, names, .. }) = filled {
+        let is_named = names == record.names(attachment.as_ref());
+        let Prepared { sandbox, directory: _, warnings } = prepared;
+        return Ok(Assembly { sandbox, attachment, position, warnings, is_named });
+    }
     let attach = async {
         match attachment {
             Some(attachment) => Ok(Some(attachment)),
@@ -58,8 +107,9 @@ pub(crate) async fn assemble(
         open_log(workers, request, record, &prepared),
     );
     mounted?;
+    let (attachment, position) = (attached?, opened?);
     let Prepared { sandbox, directory: _, warnings } = prepared;
-    Ok(Assembly { sandbox, attachment: attached?, position: opened?, warnings })
+    Ok(Assembly { sandbox, attachment, position, warnings, is_named: false })
 }
 
 /// Tells a container the names and addresses that its record knows.
@@ -69,18 +119,21 @@ pub(crate) async fn name(workers: &Workers, call: &Call, record: &Record) -> Res
     named.map_err(|failure| failure.context("writing the container's names"))
 }
 
-async fn mount(workers: &Workers, request: RequestId, record: &Record, prepared: &Prepared) -> Result<(), Failure> {
+fn mount_spec(record: &Record) -> MountSpec {
     let container = &record.container;
     let spec = &container.spec;
-    let spec = MountSpec {
+    MountSpec {
         layers: record.image.layers.clone(),
         volumes: spec.volumes.clone(),
         read_only: spec.security.read_only_root,
         tmpfs: spec.tmpfs.clone(),
         ids: container.ids,
-    };
+    }
+}
+
+async fn mount(workers: &Workers, request: RequestId, record: &Record, prepared: &Prepared) -> Result<(), Failure> {
     let call = step(request).limited(MOUNT);
-    let mounted = workers.filesystem.mount(&call, record.id(), &prepared.sandbox, &spec).await;
+    let mounted = workers.filesystem.mount(&call, record.id(), &prepared.sandbox, &mount_spec(record)).await;
     mounted.map_err(|failure| failure.context("mounting the root filesystem"))
 }
 
@@ -99,10 +152,13 @@ async fn attach(
     attached.map(Some).map_err(|failure| failure.context("connecting the network"))
 }
 
-async fn open_log(workers: &Workers, request: RequestId, record: &Record, prepared: &Prepared) -> Result<u64, Failure> {
+fn log_spec(record: &Record, prepared: &Prepared) -> LogSpec {
     let spec = &record.container.spec;
-    let spec = record.log(prepared.directory.clone(), spec.terminal, spec.open_stdin);
-    let opened = workers.log_collector.open(&step(request), record.id(), &spec).await;
+    record.log(prepared.directory.clone(), spec.terminal, spec.open_stdin)
+}
+
+async fn open_log(workers: &Workers, request: RequestId, record: &Record, prepared: &Prepared) -> Result<u64, Failure> {
+    let opened = workers.log_collector.open(&step(request), record.id(), &log_spec(record, prepared)).await;
     opened.map_err(|failure| failure.context("opening the log"))
 }
 

@@ -6,7 +6,8 @@
 //! this service nobody knows them any more, and they go the way of every sandbox without a container.
 
 use crate::container::Parts;
-use crate::ids::{Pool, Settings};
+use crate::ids::Settings;
+use crate::names;
 use crate::plan::{self, Ready};
 use crate::record::Record;
 use crate::registry::{Registry, Reserve, Unreserve};
@@ -14,9 +15,9 @@ use crate::workers::{STEP, own_call};
 use actix::prelude::*;
 use futures::future::{LocalBoxFuture, Shared};
 use kit::actor::ask;
+use schema::common::IdRange;
 use schema::containers::{ContainerSpec, UserMode};
-use schema::executor::SandboxSpec;
-use schema::network::{AttachSpec, Mode};
+use schema::network::Mode;
 use schema::{ContainerId, Failure};
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
@@ -34,40 +35,97 @@ const LATER: Duration = Duration::from_millis(20);
 /// After a failure, none are made for so long.
 const PAUSE: Duration = Duration::from_secs(10);
 
-/// What distinguishes one spare from another.
+/// What distinguishes one spare from another: as much of a specification as its sandbox depends on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Kind {
-    /// Without its hostname, which is made of the id, and without its user ids.
-    sandbox: SandboxSpec,
-    private_users: bool,
-    network: Mode,
+    spec: ContainerSpec,
+    /// Whether it has its root filesystem and its log, too.
+    is_filled: bool,
 }
 
 impl Kind {
-    /// What a container with this specification needs; none if that is not made ahead.
-    fn wanted(spec: &ContainerSpec, pool: &Pool) -> Option<Self> {
-        let ContainerSpec { hostname, network, ports, terminal, open_stdin, limits, security, users, .. } = spec;
+    /// What a container with this specification needs, whose user ids are of this mode; none if that is not made ahead. What
+    /// volumes are is looked at when a container starts, so only its sandbox can be made ahead. Exhaustive: whoever adds to
+    /// the specification has to say whether a sandbox depends on it.
+    fn of_spec(spec: &ContainerSpec, users: UserMode) -> Option<Self> {
+        let ContainerSpec {
+            image,
+            name: _,
+            command: _,
+            entrypoint: _,
+            environment: _,
+            user: _,
+            hostname,
+            working_directory: _,
+            terminal,
+            open_stdin,
+            stdin_once: _,
+            limits,
+            network,
+            ports,
+            volumes,
+            auto_remove: _,
+            log_max_size,
+            log_max_files,
+            rows: _,
+            columns: _,
+            log_mode,
+            labels,
+            restart: _,
+            stop_signal: _,
+            stop_timeout_ms: _,
+            extra_hosts,
+            nameservers,
+            search_domains,
+            security,
+            tmpfs,
+            users: _,
+        } = spec;
         if !hostname.is_empty() || !ports.is_empty() || *network == Mode::Host {
             return None;
         }
-        let sandbox = SandboxSpec {
-            hostname: String::new(),
-            host_network: false,
+        let sandbox = ContainerSpec {
+            image: image.clone(),
             terminal: *terminal,
             open_stdin: *open_stdin,
             limits: *limits,
-            security: Box::new(security.clone()),
-            ids: None,
+            network: *network,
+            security: security.clone(),
+            users,
+            ..ContainerSpec::default()
         };
-        let private_users = pool.resolve(*users, security.privileged) == UserMode::Private;
-        Some(Self { sandbox, private_users, network: *network })
+        let is_filled = volumes.is_empty();
+        let spec = if is_filled {
+            ContainerSpec {
+                log_max_size: *log_max_size,
+                log_max_files: *log_max_files,
+                log_mode: *log_mode,
+                labels: labels.clone(),
+                extra_hosts: extra_hosts.clone(),
+                nameservers: nameservers.clone(),
+                search_domains: search_domains.clone(),
+                tmpfs: tmpfs.clone(),
+                ..sandbox
+            }
+        } else {
+            sandbox
+        };
+        Some(Self { spec, is_filled })
     }
 
     /// What a container has become that was created under the id of a spare.
-    fn of(record: &Record) -> Self {
-        let sandbox = SandboxSpec { hostname: String::new(), ids: None, ..record.sandbox() };
-        let (network, private_users) = (record.container.spec.network, record.container.ids.is_some());
-        Self { sandbox, private_users, network }
+    fn of(record: &Record) -> Option<Self> {
+        Self::of_spec(&record.requested, record.container.spec.users)
+    }
+
+    /// A container of this kind.
+    async fn example(&self, parts: &Parts, id: &ContainerId, ids: Option<IdRange>) -> Result<Record, Failure> {
+        let image = parts.workers.image_store.resolve(&own_call(), &self.spec.image).await?;
+        let name = names::suggestions(id).next().unwrap_or_default();
+        let spec = ContainerSpec { name, command: vec![String::from("true")], ..self.spec.clone() };
+        let mut record = Record::new(id.clone(), &spec, image, Vec::new())?;
+        record.container.ids = ids;
+        Ok(record)
     }
 }
 
@@ -125,7 +183,10 @@ impl Spares {
     /// The id of one that stands ready.
     fn offer(&mut self, spec: &ContainerSpec, settings: &Settings, ctx: &mut Context<Self>) -> Option<ContainerId> {
         self.most = settings.spares;
-        let kind = Kind::wanted(spec, &settings.pool).filter(|_| self.most > 0)?;
+        if self.most == 0 {
+            return None;
+        }
+        let kind = Kind::of_spec(spec, settings.pool.resolve(spec.users, spec.security.privileged))?;
         self.forget_asked();
         self.asked.push_back((Instant::now(), kind.clone()));
         let taken = self.take(&kind);
@@ -228,8 +289,13 @@ impl Actor for Spares {
 async fn make(parts: Rc<Parts>, registry: Addr<Registry>, kind: Kind) -> Result<(ContainerId, Ready), Failure> {
     let id = random()?;
     let pool = parts.ids.read()?.pool;
-    let ids = ask(&registry, Reserve(id.clone(), kind.private_users.then_some(pool))).await?;
-    let made = fill(&parts, &id, SandboxSpec { hostname: id.short().to_owned(), ids, ..kind.sandbox }, kind.network);
+    let private_users = kind.spec.users == UserMode::Private;
+    let ids = ask(&registry, Reserve(id.clone(), private_users.then_some(pool))).await?;
+    let made = async {
+        parts.gate.pass(STEP).await?;
+        let example = kind.example(&parts, &id, ids).await?;
+        Ready::make(&parts.workers, &example, kind.is_filled).await
+    };
     match made.await {
         Ok(ready) => Ok((id, ready)),
         Err(failure) => {
@@ -239,21 +305,17 @@ async fn make(parts: Rc<Parts>, registry: Addr<Registry>, kind: Kind) -> Result<
     }
 }
 
-async fn fill(parts: &Parts, id: &ContainerId, spec: SandboxSpec, network: Mode) -> Result<Ready, Failure> {
-    parts.gate.pass(STEP).await?;
-    let call = own_call();
-    let prepared = parts.workers.executor.prepare(&call, id, &spec).await?;
-    let attach = AttachSpec { mode: network, ports: Vec::new() };
-    let attachment = parts.workers.network.attach(&call, id, &prepared.sandbox, &attach).await?;
-    Ok(Ready { prepared, attachment })
-}
-
 /// Removes one. What is left after a failure is removed when this service starts.
 async fn unmake(parts: Rc<Parts>, registry: Addr<Registry>, id: ContainerId) {
-    if let Err(failure) = plan::clean(&parts.workers, &id).await {
+    if let Err(failure) = remove(&parts, &id).await {
         tracing::warn!(%failure, id = id.short(), "cannot remove a sandbox that was made ahead");
     }
     registry.do_send(Unreserve(id));
+}
+
+async fn remove(parts: &Parts, id: &ContainerId) -> Result<(), Failure> {
+    plan::clean(&parts.workers, id).await?;
+    plan::erase(&parts.workers, id).await
 }
 
 /// Any other id.
@@ -321,9 +383,13 @@ impl Handler<Claim> for Spares {
                 leaving.await;
             }
             match offered {
-                Some(Offered { kind, ready, .. }) if kind == Kind::of(&record) => Ok(Some(ready)),
-                // It was created otherwise than it was said.
-                Some(_) => plan::clean(&parts.workers, &id).await.map(|()| None),
+                Some(Offered { kind, ready, .. })
+                    if Kind::of(&record).as_ref() == Some(&kind) && ready.suits(&record) =>
+                {
+                    Ok(Some(ready))
+                }
+                // It was created otherwise than it was said, or its image is another by now.
+                Some(_) => remove(&parts, &id).await.map(|()| None),
                 None => Ok(None),
             }
         })

@@ -193,7 +193,7 @@ impl Handler<Assembled> for ContainerActor {
     type Result = Result<Record, Failure>;
 
     fn handle(&mut self, Assembled(assembly): Assembled, _: &mut Context<Self>) -> Self::Result {
-        let Assembly { sandbox, attachment, position, warnings } = assembly;
+        let Assembly { sandbox, attachment, position, warnings, is_named: _ } = assembly;
         self.record.assembled(sandbox, attachment, position, warnings);
         Ok(self.record.clone())
     }
@@ -232,17 +232,20 @@ async fn try_start(
 ) -> Result<Started, Failure> {
     let request = RequestId(record.run.as_ref().map_or(0, |run| run.started_by));
     if !assembled {
-        let assemble = async {
-            shared.gate.pass(STEP).await?;
-            let ready = ask(&shared.spares, Claim(record.clone())).await?;
-            plan::assemble(&shared.workers, request, record, ready).await
-        };
+        shared.gate.pass(STEP).await?;
+        let ready = ask(&shared.spares, Claim(record.clone())).await?;
+        // With a sandbox that stands ready, it is only a moment until the record is written that says so.
+        let is_ready = ready.is_some();
+        let write = async { if is_ready { Ok(()) } else { page.write(record).await } };
         // A sandbox of which the record does not know yet is swept away after a crash.
-        let (written, assembly) = futures::join!(page.write(record), assemble);
+        let (written, assembly) = futures::join!(write, plan::assemble(&shared.workers, request, record, ready));
         written?;
-        *record = ask(actor, Assembled(assembly?)).await?;
-        let call = plan::step(request);
-        let (named, written) = futures::join!(plan::name(&shared.workers, &call, record), page.write(record));
+        let assembly = assembly?;
+        let is_named = assembly.is_named;
+        *record = ask(actor, Assembled(assembly)).await?;
+        let name =
+            async { if is_named { Ok(()) } else { plan::name(&shared.workers, &plan::step(request), record).await } };
+        let (named, written) = futures::join!(name, page.write(record));
         named?;
         written?;
     }
