@@ -5,6 +5,7 @@ use crate::exec;
 use crate::journal::{Journal, Torn};
 use crate::lifecycle::Phase;
 use crate::registry::{AllDamaged, Ids, Registry, Views};
+use crate::spares::MakeRoom;
 use crate::workers::Workers;
 use actix::Addr;
 use kit::actor::{ask, on_thread};
@@ -53,7 +54,7 @@ impl Check {
             self.torn(torn).await?;
         }
         let damaged = ask(&self.registry, AllDamaged).await?;
-        for (id, damage) in &damaged {
+        for (id, damage) in damaged {
             let files: Vec<_> = damage.files.iter().map(|file| file.display().to_string()).collect();
             self.report.examined += 1;
             self.report.problems.push(Problem::new(
@@ -64,10 +65,16 @@ impl Check {
         }
         self.images().await?;
         let may_run = |(_, view): &&(Handle, View)| !matches!(view.phase(), Phase::Created | Phase::Exited);
+        if self.repair {
+            // What stands ready is not to be in the way of what is mended.
+            ask(&self.shared.spares, MakeRoom).await?;
+        }
         let views = ask(&self.registry, Views).await?;
-        let mut running: Vec<ContainerId> =
-            views.iter().filter(may_run).map(|(_, view)| view.record.id().clone()).collect();
-        running.extend(damaged.into_iter().map(|(id, _)| id));
+        // And of what is not listed, nobody knows.
+        let at_rest: HashSet<_> =
+            views.iter().filter(|listed| !may_run(listed)).map(|(_, view)| view.record.id().clone()).collect();
+        let all = ask(&self.registry, Ids).await?;
+        let running: Vec<ContainerId> = all.difference(&at_rest).cloned().collect();
         let (workers, call, repair) = (self.shared.workers.clone(), self.call, self.repair);
         // Containers that run now, if they do afterwards, too, should have something at each worker.
         let live: Vec<Handle> =

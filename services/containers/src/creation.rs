@@ -25,6 +25,7 @@ pub(crate) struct New {
 /// Records a container, or finds the one that the same request made before.
 pub(crate) async fn create(shared: Rc<Shared>, registry: Addr<Registry>, new: New) -> Result<Handle, Failure> {
     if let Some(known) = known(&registry, &new).await? {
+        known.until_live().await?;
         return Ok(known);
     }
     let id = new.id.clone();
@@ -56,11 +57,7 @@ pub(crate) async fn run(shared: Rc<Shared>, registry: Addr<Registry>, new: New) 
 }
 
 async fn known(registry: &Addr<Registry>, new: &New) -> Result<Option<Handle>, Failure> {
-    let known = ask(registry, Known { id: new.id.clone(), spec: new.spec.clone() }).await?;
-    if let Some(known) = &known {
-        known.until_live().await?;
-    }
-    Ok(known)
+    ask(registry, Known { id: new.id.clone(), spec: new.spec.clone() }).await
 }
 
 /// Makes one with this id, which is run for `start`.

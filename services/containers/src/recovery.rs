@@ -13,6 +13,7 @@ use crate::workers::{insist, own_call};
 use actix::Addr;
 use schema::image_store::{self, Lease};
 use schema::{ContainerId, Failure, executor, filesystem, log_collector, network};
+use std::collections::HashSet;
 use std::rc::Rc;
 
 /// The workers that are told. The gate waits for them.
@@ -70,21 +71,28 @@ async fn sandboxes(shared: &Shared, registry: &Addr<Registry>) {
     let executor = &shared.workers.executor;
     let warn = |failure: Failure| tracing::warn!(%failure, "cannot recover the sandboxes");
     // Only sandboxes that were there before any container could be started are looked at: the gate is closed.
-    let leftovers = insist(
+    let (leftovers, parked) = insist(
         async || {
             let all = executor.list(&own_call()).await?;
+            let parked = all.iter().filter(|state| matches!(state.phase, executor::Phase::Parked));
+            let parked: HashSet<_> = parked.map(|state| state.id.clone()).collect();
             let (execs, sandboxes): (Vec<_>, Vec<_>) = all.into_iter().partition(|state| state.exec_of.is_some());
             let mut leftovers = kit::actor::ask(registry, Recovered(sandboxes)).await?;
             leftovers.extend(kit::actor::ask(&shared.execs, Sandboxes(execs)).await?);
-            Ok(leftovers)
+            Ok((leftovers, parked))
         },
         warn,
     )
     .await;
     // Once before the gate opens: a client may ask for an exec again that was given up.
     for id in &leftovers {
-        tracing::warn!(id = id.short(), "destroying a sandbox that belongs to nobody");
         executor.destroy(&own_call(), id).await.unwrap_or_else(warn);
+        // In one that stood ready, or was about to be recorded, nothing ever ran.
+        if parked.contains(id) {
+            tracing::info!(id = id.short(), "destroyed a sandbox that nobody had taken yet");
+            continue;
+        }
+        tracing::warn!(id = id.short(), "destroyed a sandbox that belongs to nobody");
         tell_of_orphan(&shared.journal, executor::SERVICE, id).await.unwrap_or_else(warn);
     }
     shared.gate.open(executor::SERVICE);

@@ -296,25 +296,17 @@ async fn clean(
 
 /// Its address and ports, and its image; its name goes with them.
 async fn give_back(shared: Rc<Shared>, page: Page, record: Record, is_clean: bool, report: impl Fn(Failure)) {
-    // On a full disk this fails, and removing containers is how one makes room: a crash would then leave it to its user to
-    // remove the rest.
-    let write = async || warn("that it is being removed", page.write(&record).await);
     let attempt = async || {
+        // On a full disk this fails, and removing containers is how one makes room: a crash would then leave
+        // it to its user to remove the rest.
+        warn("that it is being removed", page.write(&record).await);
         for exec in ask(&shared.execs, Of(record.id().clone())).await? {
             // One that is gone already is as good.
             let _ = exec.ask(Evict).await;
             exec.gone().await;
         }
         shared.leases.pass(STEP).await?;
-        let give_back = plan::give_back(&shared.workers, record.id(), is_clean);
-        if record.is_kept() {
-            write().await;
-            give_back.await?;
-        } else {
-            // Without that record it goes by itself, too.
-            let ((), given_back) = futures::join!(write(), give_back);
-            given_back?;
-        }
+        plan::give_back(&shared.workers, record.id(), is_clean).await?;
         page.leave(&record).await
     };
     insist(attempt, report).await;

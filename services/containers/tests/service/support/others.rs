@@ -66,7 +66,7 @@ impl filesystem::Server for Filesystem {
     async fn release(&self, _: &Call, id: ContainerId) -> Result<(), Failure> {
         self.0.enter("filesystem.release", Some(&id)).await?;
         self.0.require(!self.0.has(&id)[0], "released before its sandbox is gone", &id);
-        self.0.require_recorded(&id, "filesystem.release", &["\"phase\": \"removing\""]);
+        self.0.require_recorded_if_at_all(&id, "filesystem.release", &["\"phase\": \"removing\""]);
         self.0.layers.borrow_mut().remove(&id);
         self.0.leave("filesystem.release").await;
         Ok(())
@@ -285,7 +285,7 @@ fn image(number: u8) -> Image {
 impl image_store::Server for ImageStore {
     async fn resolve(&self, _: &Call, reference: String) -> Result<Image, Failure> {
         self.0.enter("image-store.resolve", None).await?;
-        if reference != image(9).id.as_str() {
+        if reference != "base" && reference != image(9).id.as_str() {
             return Err(Failure::not_found(format_args!("no image {reference:?}")));
         }
         Ok(image(9))
