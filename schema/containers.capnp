@@ -137,6 +137,10 @@ interface Containers extends(Common.Service) {
   # `call.request`, id and spec: the same container, not started twice, also if it has removed itself meanwhile. What could not be
   # started stays, with the reason in its record.
   # Fails as `create`, and then there is no container, or as `start`.
+
+  standDown @32 (call :Common.Call) -> (outcome :Common.Outcome(Common.Done));
+  # Removes the sandboxes that stand ready; none are made any more until this service is started again. Containers are left
+  # alone. Called when the services are about to be stopped. Idempotent.
 }
 
 struct Offer {

@@ -91,6 +91,7 @@ const CONTAINERS: &[Method] = &[
     look("containers.offer", &[Create]),
     // And whoever runs it must have `start` for it, too.
     change("containers.run", &[Create]),
+    change("containers.standDown", &[]),
 ];
 
 const IMAGE_STORE: &[Method] = &[

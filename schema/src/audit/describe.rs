@@ -119,7 +119,7 @@ fn described(method: &str, params: any_pointer::Reader<'_>) -> capnp::Result<Sub
             Subject::of(params.get_container()).text("image", params.get_spec()?.get_reference())
         }
         "containers.check" => Subject::default().set("repair", params!(containers::check_params).get_repair()),
-        "containers.shutDown" | "supervisor.shutDown" => Subject::default(),
+        "containers.shutDown" | "containers.standDown" | "supervisor.shutDown" => Subject::default(),
         _ if method.starts_with("containers.") && method != "containers.execWait" => {
             // The first parameter after the call is the container.
             Subject::of(params!(containers::start_params).get_container())

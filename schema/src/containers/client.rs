@@ -57,6 +57,11 @@ impl Client {
         .await
     }
 
+    /// Removes the sandboxes that stand ready.
+    pub async fn stand_down(&self, call: &Call) -> Result<(), Failure> {
+        request!(self, call, stand_down_request, |params| {}, |_| Ok(())).await
+    }
+
     /// Records a container and runs it; it may have another id than this.
     pub async fn run(&self, call: &Call, id: &ContainerId, spec: &ContainerSpec) -> Result<Container, Failure> {
         request!(

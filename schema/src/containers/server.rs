@@ -149,6 +149,11 @@ pub trait Server: 'static {
         let _ = (call, id, spec);
         Err(crate::rpc::missing("containers.run"))
     }
+    /// Removes the sandboxes that stand ready.
+    async fn stand_down(&self, call: &Call) -> Result<(), Failure> {
+        let _ = call;
+        Err(crate::rpc::missing("containers.stand_down"))
+    }
 }
 
 struct Served<A> {
@@ -257,6 +262,14 @@ impl<A: Server> wire::Server for Served<A> {
             |call, p| self.api.resize(&call, text(p.get_container())?, p.get_rows(), p.get_columns()).await,
             |(), _| ()
         )
+    }
+
+    async fn stand_down(
+        self: Rc<Self>,
+        params: wire::StandDownParams,
+        mut results: wire::StandDownResults,
+    ) -> capnp::Result<()> {
+        answer!(params, results, "containers.stand_down", |call, p| self.api.stand_down(&call).await, |(), _| ())
     }
 
     async fn run(self: Rc<Self>, params: wire::RunParams, mut results: wire::RunResults) -> capnp::Result<()> {

@@ -4,7 +4,7 @@ use crate::container::{Handle, Keep, Shared, View};
 use crate::exec::{self, ExecHandle, KeepExec};
 use crate::record::Record;
 use crate::registry::{Damaged, Departed, Find, Registry, Views};
-use crate::spares::Take;
+use crate::spares::{Close, Take};
 use crate::workers::STEP;
 use crate::{check, creation, decide, lookup, operations, removal, shut_down, spares, watching};
 use actix::Addr;
@@ -85,6 +85,10 @@ impl Server for Api {
         let (shared, registry) = (Rc::clone(&self.shared), self.registry.clone());
         let new = creation::New { call: *call, id, spec };
         operations::detached(creation::run(shared, registry, new)).await
+    }
+
+    async fn stand_down(&self, _: &Call) -> Result<(), Failure> {
+        ask(&self.shared.spares, Close).await.map(drop)
     }
 
     async fn offer(&self, _: &Call, spec: ContainerSpec) -> Result<ContainerId, Failure> {

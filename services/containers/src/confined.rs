@@ -159,6 +159,10 @@ impl Server for Confined {
         Err(absent("containers.shutDown"))
     }
 
+    async fn stand_down(&self, _: &Call) -> Result<(), Failure> {
+        Err(absent("containers.standDown"))
+    }
+
     async fn info(&self, call: &Call) -> Result<Info, Failure> {
         // It is about all containers: only who sees them all has it.
         if self.rights.viewer { self.api.info(call).await } else { Err(absent("containers.info")) }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(30);
 /// What stopping the containers may take beside the time that each is given.
 const MARGIN: Duration = Duration::from_secs(120);
-/// How long the containers are counted.
+/// How long it may take to count the containers, or to remove what stands ready for others.
 const COUNT: Duration = Duration::from_secs(2);
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -28,7 +28,8 @@ pub(super) async fn run(engine: &Engine, containers_within: Option<u32>) -> Resu
         let limit = Duration::from_millis(timeout_ms.into()) + MARGIN;
         engine.containers.shut_down(&Call::within(limit), timeout_ms).await?;
     }
-    // A count is good to know, and no reason not to stop.
+    // Neither what stands ready, which the next start removes, too, nor a count is a reason not to stop.
+    let _ = engine.containers.stand_down(&call().limited(COUNT)).await;
     let running = engine.containers.info(&call().limited(COUNT)).await.map_or(0, |info| info.running);
     match engine.supervisor.shut_down(&call()).await {
         // The answer may be lost with those who gave it.

@@ -126,6 +126,18 @@ async fn what_stands_ready_makes_room_for_what_users_want() {
 }
 
 #[actix::test]
+async fn before_the_services_stop_they_go_and_containers_stay() {
+    let bench = bench(2).await;
+    let (_, runs) = runs_in_a_ready_one(&bench).await;
+    bench.client.stand_down(&call()).await.unwrap();
+    bench.eventually("they are gone", async || bench.world.sandboxes.borrow().len() == 1).await;
+    assert!(bench.exists(&runs).await);
+    bench.client.remove(&call(), runs.as_str(), true).await.unwrap();
+    bench.client.shut_down(&call(), 0).await.unwrap();
+    bench.assert_nothing_left().await;
+}
+
+#[actix::test]
 async fn what_is_created_otherwise_than_it_was_said_gets_a_sandbox_of_its_own() {
     let bench = bench(1).await;
     let id = offered(&bench, &job()).await;
