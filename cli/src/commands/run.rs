@@ -84,7 +84,14 @@ impl Launch<'_> {
             let spec = completed(engine, spec, options).await?;
             let run = async || {
                 self.is_asked.set(true);
-                let launched = engine.containers.run(&call(), id, &spec).await;
+                let launched = match engine.containers.run(&call(), id, &spec).await {
+                    // It was replaced by one that knows the two steps alone.
+                    Err(failure) if failure.code == Code::Unimplemented => {
+                        engine.containers.create(&call(), id, &spec).await?;
+                        engine.containers.start(&call(), id.as_str()).await
+                    }
+                    launched => launched,
+                };
                 self.is_asked.set(launched.is_ok());
                 launched
             };

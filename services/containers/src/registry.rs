@@ -116,9 +116,10 @@ impl Registry {
         let staying = self.listed().filter(|(_, entry)| !is_going(entry));
         let intact = staying.chain(self.listed().filter(|(_, entry)| is_going(entry)));
         let intact = intact.map(|(id, entry)| (id, entry.name.as_str()));
-        let asked_as = self.asked_as.iter().find(|(asked, _)| asked.as_str() == reference);
-        let id = match asked_as {
-            Some((_, id)) => id,
+        let asked_as = self.asked_as.iter().find(|(asked, _)| asked.as_str() == reference).map(|(_, id)| id);
+        let is_listed = |id: &&ContainerId| self.entries.get(*id).is_some_and(|entry| entry.handle.now().is_listed());
+        let id = match asked_as.filter(is_listed) {
+            Some(id) => id,
             None => lookup::find(reference, intact.chain(self.damaged.keys().map(|id| (id, ""))))?,
         };
         match self.entries.get(id) {

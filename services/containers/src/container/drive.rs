@@ -13,7 +13,7 @@ use actix::prelude::*;
 use kit::actor::ask;
 use schema::call::RequestId;
 use schema::common::ExitRecord;
-use schema::containers::{AutoRemove, RestartKind};
+use schema::containers::AutoRemove;
 use schema::executor::Started;
 use schema::{Call, Code, Failure};
 use std::rc::Rc;
@@ -70,16 +70,16 @@ impl ContainerActor {
         let (page, record) = (self.page.clone(), self.record.clone());
         // It runs, whatever the disk says: after a crash the executor tells.
         let write = async move { warn("that it runs", page.write(&record).await) };
-        if self.record.container.spec.restart.kind == RestartKind::No {
-            ctx.spawn(write.into_actor(self));
-            self.publish();
-            self.drive_run(ctx);
-        } else {
-            // After a power cut there is nobody else to ask whether it is to be started again.
+        if self.record.is_kept() {
+            // What is kept may be asked about at once, after a power cut, too.
             self.drive(ctx, write, |(), actor, ctx| {
                 actor.publish();
                 actor.drive_run(ctx);
             });
+        } else {
+            ctx.spawn(write.into_actor(self));
+            self.publish();
+            self.drive_run(ctx);
         }
     }
 

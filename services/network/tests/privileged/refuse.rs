@@ -22,7 +22,8 @@ fn a_sandbox_that_is_gone() {
         let failure = engine.attach(&id(1), reference, &on_all(&[(8081, 80)])).unwrap_err();
         assert_eq!(failure.code, Code::NotFound, "{failure}");
         assert_eq!((host.leases(), pairs().len(), engine.info().unwrap().attached), (0, 0, 0));
-        assert!(!nft(&format!("list table inet {}", host.name())).contains("808"));
+        let table = nft(&format!("list table inet {}", host.name()));
+        assert!(!table.contains("8080") && !table.contains("8081"), "{table}");
     });
 }
 
