@@ -128,8 +128,7 @@ interface Containers extends(Common.Service) {
   offer @30 (call :Common.Call, spec :ContainerSpec) -> (outcome :Common.Outcome(Offer));
   # An id for a container that is about to be created with this spec and started: that of a sandbox which stands ready,
   # if the manager keeps such and has one (containers.toml, `spares`), so that less is left to do; else a random one. It is
-  # kept for 10 s; after that it is as good as any other. To be asked only if `features` of `hello` has bit 0: else a
-  # random id does as well. Repeated: another id.
+  # kept for 10 s; after that it is as good as any other. `run` needs none. Repeated: another id.
 
   run @31 (call :Common.Call, id :Text, spec :ContainerSpec) -> (outcome :Common.Outcome(Container));
   # Records a container and runs it: `create` and `start` in one call. The caller chooses the id, as for `create`; the

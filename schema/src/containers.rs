@@ -11,6 +11,3 @@ pub use server::{Server, serve};
 
 /// The name of the service, its socket and its interface.
 pub const SERVICE: &str = "containers";
-
-/// A bit of [`features`](crate::common::About::features): it is worth asking for an offer.
-pub const FEATURE_OFFERS: u64 = 1;

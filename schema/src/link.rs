@@ -40,8 +40,6 @@ struct Shared<C> {
     connected: RefCell<Option<Connected<C>>>,
     connecting: tokio::sync::Mutex<()>,
     generation: Cell<u64>,
-    /// Of the service that answered last.
-    features: Cell<u64>,
 }
 
 struct Connected<C> {
@@ -83,7 +81,6 @@ impl<C: FromClientHook + Clone> Link<C> {
                 connected: RefCell::new(None),
                 connecting: tokio::sync::Mutex::new(()),
                 generation: Cell::new(0),
-                features: Cell::new(0),
             }),
         }
     }
@@ -103,12 +100,6 @@ impl<C: FromClientHook + Clone> Link<C> {
             }
             _ => failure,
         })
-    }
-
-    /// Which optional features the service has, as it said when it was connected to.
-    pub async fn features(&self, call: &Call) -> Result<u64, Failure> {
-        self.call(call, |_| async { Ok(Ok(())) }).await?;
-        Ok(self.shared.features.get())
     }
 
     async fn attempts<T, F, Fut>(&self, call: &Call, attempt: F) -> Result<T, Failure>
@@ -188,7 +179,6 @@ impl<C: FromClientHook + Clone> Link<C> {
         }
         let generation = self.shared.generation.get() + 1;
         self.shared.generation.set(generation);
-        self.shared.features.set(about.features);
         tracing::debug!(service = self.shared.service, epoch = about.epoch, "connected");
         let connected = Connected { client: client.clone(), generation, _task: task };
         *self.shared.connected.borrow_mut() = Some(connected);

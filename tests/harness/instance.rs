@@ -54,6 +54,12 @@ impl Instance {
         fs::write(self.config().join("registries.toml"), registries).expect("registries.toml");
     }
 
+    /// Writes `containers.toml`.
+    pub fn configure_containers(&self, containers: &str) {
+        fs::create_dir_all(self.config()).expect("configuration directory");
+        fs::write(self.config().join("containers.toml"), containers).expect("containers.toml");
+    }
+
     /// Makes the directories, and starts nothing.
     pub fn prepare() -> Self {
         Self::prepare_with(&[])

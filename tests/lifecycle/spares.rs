@@ -64,14 +64,14 @@ fn a_container_is_started_in_one_that_stands_ready_and_nobody_sees_the_others() 
 fn whoever_is_killed_the_next_container_starts() {
     let cctl = start();
     for killed in ["containers", "executor", "network", "supervisor"] {
-        for _ in 0..3 {
+        for _ in 0..4 {
             runs(&cctl);
         }
         ready(&cctl);
         cctl.kill_service(killed);
         runs(&cctl);
     }
-    for _ in 0..3 {
+    for _ in 0..4 {
         runs(&cctl);
     }
     ready(&cctl);

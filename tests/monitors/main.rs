@@ -26,9 +26,10 @@ fn execs(cctl: &Instance) -> Vec<serde_json::Value> {
     records(cctl).filter(|record| record["spec"]["of"].is_string()).collect()
 }
 
-/// Every monitor that is recorded, of containers and of execs.
+/// Every monitor that is recorded, of containers and of execs: where nothing was ever executed, none is replaced.
 fn monitors(cctl: &Instance) -> Vec<i32> {
-    records(cctl).map(|record| i32::try_from(record["monitor"]["pid"].as_i64().unwrap()).unwrap()).collect()
+    let began = records(cctl).filter(|record| !record["first"].is_null());
+    began.map(|record| i32::try_from(record["monitor"]["pid"].as_i64().unwrap()).unwrap()).collect()
 }
 
 fn signal(pid: i32, signal: Signal) {

@@ -67,7 +67,7 @@ fn check(spans: &[(String, Value)]) {
         &found[0].1
     };
     let time = |span: &Value, which: &str| span[which].as_str().unwrap().parse::<i128>().unwrap();
-    let whole = named("containers.start");
+    let whole = named("containers.run");
     for part in ["executor.prepare", "executor.start", "filesystem.mount", "network.attach", "log-collector.open"] {
         let part = named(part);
         assert_eq!(part["parentSpanId"], whole["spanId"], "{part} in {whole}");
@@ -101,7 +101,7 @@ fn a_run_is_a_trace() {
     for command in ["5eed0000ab", "5eed0000ac"] {
         let spans = eventually("all of the run", || {
             let spans = collector.spans(command);
-            spans.iter().any(|(_, span)| span["name"] == "containers.start").then_some(spans)
+            spans.iter().any(|(_, span)| span["name"] == "containers.run").then_some(spans)
         });
         check(&spans);
     }

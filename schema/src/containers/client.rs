@@ -23,13 +23,6 @@ impl Client {
         Self { link: Link::new(super::SERVICE, instance.socket(super::SERVICE)) }
     }
 
-    /// Whether it is worth asking for an offer ([`FEATURE_OFFERS`]).
-    ///
-    /// [`FEATURE_OFFERS`]: super::FEATURE_OFFERS
-    pub async fn makes_offers(&self, call: &Call) -> Result<bool, Failure> {
-        Ok(self.link.features(call).await? & super::FEATURE_OFFERS != 0)
-    }
-
     /// An id for a container that is about to be created with this specification, and started.
     pub async fn offer(&self, call: &Call, spec: &ContainerSpec) -> Result<ContainerId, Failure> {
         request!(

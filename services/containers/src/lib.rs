@@ -48,7 +48,6 @@ mod workers;
 
 use actix::Actor;
 use kit::serve::Bootstrap;
-use schema::common::About;
 use schema::{Failure, containers as contract};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -79,12 +78,11 @@ pub async fn start(context: kit::Context) -> Result<Bootstrap, Failure> {
     });
     let (execs, recovered) = exec::Execs::start(Rc::clone(&parts), loaded.execs.clone());
     let spares = spares::Spares::new(Rc::clone(&parts)).start();
-    let makes_offers = parts.ids.read().is_ok_and(|settings| settings.spares > 0);
     let shared = Rc::new(container::Shared { parts, execs, spares: spares.clone() });
     let registry = registry::Registry::new(Rc::clone(&shared), loaded, recovered).start();
     spares.do_send(spares::Connect(registry.clone()));
     actix::spawn(recovery::run(Rc::clone(&shared), registry.clone(), living));
-    let about = About { features: if makes_offers { contract::FEATURE_OFFERS } else { 0 }, ..context.about() };
+    let about = context.about();
     let api = api::Api { registry, shared };
     let full = contract::serve(about.clone(), api.clone());
     let confined = move |rights| contract::serve(about.clone(), confined::Confined::new(api.clone(), rights));

@@ -13,7 +13,8 @@ use crate::record::Record;
 use crate::registry::{Registry, Reserve, Unreserve};
 use crate::workers::{STEP, own_call};
 use actix::prelude::*;
-use futures::future::{LocalBoxFuture, Shared};
+use futures::FutureExt;
+use futures::future::{LocalBoxFuture, Shared, join_all};
 use kit::actor::ask;
 use schema::common::IdRange;
 use schema::containers::{ContainerSpec, UserMode};
@@ -144,6 +145,12 @@ struct Offered {
     until: Instant,
 }
 
+/// One that is being made.
+type Making = Shared<LocalBoxFuture<'static, Made>>;
+
+/// What has become of it; of a failure, what may be left.
+type Made = Result<(ContainerId, Ready), (Option<ContainerId>, Failure)>;
+
 /// Keeps the spares.
 pub(crate) struct Spares {
     parts: Rc<Parts>,
@@ -152,9 +159,9 @@ pub(crate) struct Spares {
     ready: VecDeque<Spare>,
     offered: HashMap<ContainerId, Offered>,
     /// Those that are being made.
-    making: Vec<Kind>,
-    /// Those that are being removed.
-    leaving: HashMap<ContainerId, Shared<LocalBoxFuture<'static, ()>>>,
+    making: Vec<(Kind, Making)>,
+    /// Those that are being removed, and how that came out.
+    leaving: HashMap<ContainerId, Shared<LocalBoxFuture<'static, bool>>>,
     /// What was asked for lately.
     asked: VecDeque<(Instant, Kind)>,
     /// How many there may be, as it was read last.
@@ -222,7 +229,7 @@ impl Spares {
         let Some(registry) = self.registry.clone().filter(|_| !is_paused && !self.is_closed) else { return };
         let there = |spares: &Self| {
             let ready = spares.ready.iter().filter(|spare| spare.kind == *kind).count();
-            ready + spares.making.iter().filter(|other| *other == kind).count()
+            ready + spares.making.iter().filter(|(other, _)| other == kind).count()
         };
         while there(self) < self.wanted(kind) {
             // Others are wanted less: they were not asked for just now.
@@ -231,33 +238,35 @@ impl Spares {
                 let other = self.ready.remove(other);
                 other.into_iter().for_each(|spare| self.remove(spare.id));
             }
-            self.making.push(kind.clone());
-            let work = make(Rc::clone(&self.parts), registry.clone(), kind.clone());
+            let making = make(Rc::clone(&self.parts), registry.clone(), kind.clone()).boxed_local().shared();
+            self.making.push((kind.clone(), making.clone()));
             let kind = kind.clone();
-            ctx.spawn(work.into_actor(self).map(move |made, spares, _| spares.made(kind, made)));
+            ctx.spawn(making.into_actor(self).map(move |made, spares, _| spares.made(kind, made)));
         }
     }
 
-    fn made(&mut self, kind: Kind, made: Result<(ContainerId, Ready), Failure>) {
-        if let Some(place) = self.making.iter().position(|other| *other == kind) {
-            self.making.swap_remove(place);
+    fn made(&mut self, kind: Kind, made: Made) {
+        // Several of a kind may end in any order.
+        if let Some(place) = self.making.iter().position(|(other, making)| *other == kind && making.peek().is_some()) {
+            drop(self.making.swap_remove(place));
         }
         match made {
-            Ok((id, _)) if self.is_closed => self.remove(id),
+            // Whoever has closed this has waited for it.
+            Ok(_) if self.is_closed => {}
             Ok((id, ready)) => self.ready.push_back(Spare { id, kind, ready }),
-            Err(failure) => {
+            Err((left, failure)) => {
                 tracing::warn!(%failure, "cannot make a sandbox ahead");
                 self.paused_until = Some(Instant::now() + PAUSE);
+                left.into_iter().for_each(|id| self.remove(id));
             }
         }
     }
 
     /// Removes one that nobody uses.
     fn remove(&mut self, id: ContainerId) {
-        use futures::FutureExt;
         let Some(registry) = self.registry.clone() else { return };
         let gone = unmake(Rc::clone(&self.parts), registry, id.clone()).boxed_local().shared();
-        self.leaving.retain(|_, going| going.peek().is_none());
+        self.leaving.retain(|_, going| going.peek() != Some(&true));
         self.leaving.insert(id, gone.clone());
         actix::spawn(gone);
     }
@@ -267,7 +276,9 @@ impl Spares {
         let now = Instant::now();
         let late = self.offered.extract_if(|_, offered| offered.until < now);
         let late: Vec<_> = late.map(|(id, _)| id).collect();
-        late.into_iter().for_each(|id| self.remove(id));
+        let stuck = self.leaving.iter().filter(|(_, going)| going.peek() == Some(&false));
+        let stuck: Vec<_> = stuck.map(|(id, _)| id.clone()).collect();
+        late.into_iter().chain(stuck).for_each(|id| self.remove(id));
         let mut kept = VecDeque::new();
         for spare in std::mem::take(&mut self.ready) {
             let alike = kept.iter().filter(|other: &&Spare| other.kind == spare.kind).count();
@@ -285,12 +296,16 @@ impl Actor for Spares {
     }
 }
 
-/// Makes one; or nothing.
-async fn make(parts: Rc<Parts>, registry: Addr<Registry>, kind: Kind) -> Result<(ContainerId, Ready), Failure> {
-    let id = random()?;
-    let pool = parts.ids.read()?.pool;
-    let private_users = kind.spec.users == UserMode::Private;
-    let ids = ask(&registry, Reserve(id.clone(), private_users.then_some(pool))).await?;
+/// Makes one.
+async fn make(parts: Rc<Parts>, registry: Addr<Registry>, kind: Kind) -> Made {
+    let reserved = async {
+        let id = random()?;
+        let pool = parts.ids.read()?.pool;
+        let private_users = kind.spec.users == UserMode::Private;
+        let ids = ask(&registry, Reserve(id.clone(), private_users.then_some(pool))).await?;
+        Ok((id, ids))
+    };
+    let (id, ids) = reserved.await.map_err(|failure| (None, failure))?;
     let made = async {
         parts.gate.pass(STEP).await?;
         let example = kind.example(&parts, &id, ids).await?;
@@ -298,24 +313,28 @@ async fn make(parts: Rc<Parts>, registry: Addr<Registry>, kind: Kind) -> Result<
     };
     match made.await {
         Ok(ready) => Ok((id, ready)),
-        Err(failure) => {
-            unmake(parts, registry, id).await;
-            Err(failure)
-        }
+        Err(failure) => Err((Some(id), failure)),
     }
 }
 
-/// Removes one. What is left after a failure is removed when this service starts.
-async fn unmake(parts: Rc<Parts>, registry: Addr<Registry>, id: ContainerId) {
+/// Removes one. Tells whether nothing is left of it.
+async fn unmake(parts: Rc<Parts>, registry: Addr<Registry>, id: ContainerId) -> bool {
     if let Err(failure) = remove(&parts, &id).await {
         tracing::warn!(%failure, id = id.short(), "cannot remove a sandbox that was made ahead");
+        return false;
     }
     registry.do_send(Unreserve(id));
+    true
 }
 
+/// All of it that can be: a worker that is stuck must not hold the others' parts.
 async fn remove(parts: &Parts, id: &ContainerId) -> Result<(), Failure> {
-    plan::clean(&parts.workers, id).await?;
-    plan::erase(&parts.workers, id).await
+    let (workers, destroyed) = (&parts.workers, plan::destroy(&parts.workers, id));
+    let (detached, erased) = futures::join!(plan::detach(workers, id), async {
+        destroyed.await?;
+        plan::erase(workers, id).await
+    });
+    detached.and(erased)
 }
 
 /// Any other id.
@@ -403,7 +422,7 @@ impl Spares {
         ids.into_iter().for_each(|id| self.remove(id));
         let leaving: Vec<_> = self.leaving.values().cloned().collect();
         Box::pin(async move {
-            futures::future::join_all(leaving).await;
+            join_all(leaving).await;
             Ok(is_some)
         })
     }
@@ -414,9 +433,21 @@ impl Handler<Close> for Spares {
 
     fn handle(&mut self, _: Close, _: &mut Context<Self>) -> Self::Result {
         self.is_closed = true;
+        let making: Vec<_> = self.making.iter().map(|(_, making)| making.clone()).collect();
         let offered = self.offered.drain().map(|(id, _)| id);
         let all = self.ready.drain(..).map(|spare| spare.id).chain(offered).collect();
-        self.clear(all)
+        let cleared = self.clear(all);
+        let (parts, registry) = (Rc::clone(&self.parts), self.registry.clone());
+        Box::pin(async move {
+            let made = join_all(making).await.into_iter().filter_map(|made| match made {
+                Ok((id, _)) => Some(id),
+                Err((left, _)) => left,
+            });
+            if let Some(registry) = registry {
+                join_all(made.map(|id| unmake(Rc::clone(&parts), registry.clone(), id))).await;
+            }
+            cleared.await
+        })
     }
 }
 

@@ -39,6 +39,8 @@ impl Wanted {
                 match verb.as_str() {
                     "rm" => method == "containers.remove",
                     "rmi" => method == "image-store.remove",
+                    // A run is both.
+                    "create" | "start" if method == "containers.run" => true,
                     verb => method == verb || last == verb,
                 }
             })
@@ -147,6 +149,9 @@ mod tests {
         assert!(
             wanted("rm").matches(&record("containers.remove")) && wanted("rmi").matches(&record("image-store.remove"))
         );
+        for verb in ["run", "create", "start"] {
+            assert!(wanted(verb).matches(&record("containers.run")));
+        }
         assert!(!wanted("top").matches(&record("containers.stop")));
         assert!(Wanted { user: Some(7), verb: None }.matches(&record("a")));
         assert!(!Wanted { user: Some(8), verb: None }.matches(&record("a")));
