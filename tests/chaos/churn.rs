@@ -8,7 +8,7 @@ use crate::probe::Probe;
 use crate::report;
 use crate::user::User;
 use harness::Random;
-use harness::{Instance, base_image, eventually};
+use harness::{Instance, eventually};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -41,10 +41,7 @@ impl Churn {
     /// Makes and removes containers. What our processes use is measured after a fifth of them, and at the end.
     pub(crate) fn through(seed: u64, containers: usize) -> Self {
         // What stands ready for a while would be counted as what is lost.
-        let cctl = Instance::prepare();
-        cctl.configure_containers("spares = 0\n");
-        cctl.cctl(&["system", "start"]).ok();
-        cctl.cctl_with_input(&["import", "-", "base"], base_image()).ok();
+        let cctl = Instance::start_without_spares();
         let empty = BTreeMap::new();
         let ledger = Ledger::new();
         let mut churn = Self { seed, containers, ledger, kills: 0, restarts: 0, early: empty.clone(), late: empty };

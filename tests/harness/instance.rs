@@ -31,6 +31,13 @@ impl Instance {
         Self::start_prepared(Self::prepare())
     }
 
+    /// Starts one in which no sandbox stands ready: for tests that count them.
+    pub fn start_without_spares() -> Self {
+        let instance = Self::prepare();
+        instance.configure_containers("spares = 0\n");
+        Self::start_prepared(instance)
+    }
+
     fn start_prepared(instance: Self) -> Self {
         instance.cctl(&["system", "start"]).ok();
         instance.cctl_with_input(&["import", "-", "base"], base_image()).ok();

@@ -82,7 +82,7 @@ fn check(spans: &[(String, Value)]) {
 
 #[test]
 fn a_run_is_a_trace() {
-    let cctl = Instance::start();
+    let cctl = Instance::start_without_spares();
     let collector = Collector::start(2);
     let mut command = cctl.command(&["system", "otlp", "--endpoint", &format!("http://{}", collector.address)]);
     let mut gateway = command.stderr(Stdio::piped()).spawn().unwrap();
