@@ -46,8 +46,9 @@ struct Kind {
 
 impl Kind {
     /// What a container with this specification needs, whose user ids are of this mode; none if that is not made ahead. What
-    /// volumes are is looked at when a container starts, so only its sandbox can be made ahead. Exhaustive: whoever adds to
-    /// the specification has to say whether a sandbox depends on it.
+    /// volumes are is looked at when a container starts, so only its sandbox can be made ahead, and which devices the host
+    /// has when its sandbox is made, so nothing can. Exhaustive: whoever adds to the specification has to say whether a sandbox
+    /// depends on it.
     fn of_spec(spec: &ContainerSpec, users: UserMode) -> Option<Self> {
         let ContainerSpec {
             image,
@@ -82,7 +83,8 @@ impl Kind {
             tmpfs,
             users: _,
         } = spec;
-        if !hostname.is_empty() || !ports.is_empty() || *network == Mode::Host {
+        let has_devices = security.privileged || !security.devices.is_empty();
+        if has_devices || !hostname.is_empty() || !ports.is_empty() || *network == Mode::Host {
             return None;
         }
         let sandbox = ContainerSpec {
@@ -458,5 +460,68 @@ impl Handler<MakeRoom> for Spares {
         self.paused_until = Some(Instant::now() + PAUSE);
         let all = self.ready.drain(..).map(|spare| spare.id).collect();
         self.clear(all)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use schema::common::{PortBinding, Protocol, Volume};
+    use schema::security::{Access, Device, Security};
+
+    fn kind(spec: &ContainerSpec) -> Option<Kind> {
+        Kind::of_spec(spec, UserMode::Private)
+    }
+
+    fn volume() -> Volume {
+        Volume { source: "/tmp".to_owned(), target: "/x".to_owned(), read_only: false, idmap: false }
+    }
+
+    #[test]
+    fn what_only_its_process_depends_on_makes_no_other_kind() {
+        let base = ContainerSpec { image: "base".to_owned(), ..ContainerSpec::default() };
+        let other = ContainerSpec {
+            name: "web".to_owned(),
+            command: vec!["true".to_owned()],
+            environment: vec!["A=b".to_owned()],
+            user: "nobody".to_owned(),
+            working_directory: "/tmp".to_owned(),
+            ..base.clone()
+        };
+        assert_eq!(kind(&other), kind(&base));
+        for differs in [
+            ContainerSpec { image: "other".to_owned(), ..base.clone() },
+            ContainerSpec { terminal: true, ..base.clone() },
+            ContainerSpec { network: Mode::None, ..base.clone() },
+            ContainerSpec { labels: vec!["a=b".to_owned()], ..base.clone() },
+            ContainerSpec { volumes: vec![volume()], ..base.clone() },
+        ] {
+            assert_ne!(kind(&differs), kind(&base));
+        }
+        assert_ne!(Kind::of_spec(&base, UserMode::Host), kind(&base));
+    }
+
+    #[test]
+    fn what_changes_on_the_host_is_not_made_ahead() {
+        let mounts = ContainerSpec { volumes: vec![volume()], ..ContainerSpec::default() };
+        assert!(!kind(&mounts).unwrap().is_filled);
+        let access = Access { read: true, write: true, make: false };
+        let device = Device { source: "/dev/null".to_owned(), target: "/dev/null".to_owned(), access };
+        let port = PortBinding { host_address: None, host_port: 80, container_port: 80, protocol: Protocol::Tcp };
+        for spec in [
+            ContainerSpec {
+                security: Security { privileged: true, ..Security::default() },
+                ..ContainerSpec::default()
+            },
+            ContainerSpec {
+                security: Security { devices: vec![device], ..Security::default() },
+                ..ContainerSpec::default()
+            },
+            ContainerSpec { ports: vec![port], ..ContainerSpec::default() },
+            ContainerSpec { hostname: "web".to_owned(), ..ContainerSpec::default() },
+            ContainerSpec { network: Mode::Host, ..ContainerSpec::default() },
+        ] {
+            assert_eq!(kind(&spec), None);
+        }
     }
 }
