@@ -29,6 +29,8 @@ use tokio::time::Instant;
 const OFFERED: Duration = Duration::from_secs(10);
 /// What was asked for so long ago says nothing of what will be.
 const LATELY: Duration = Duration::from_secs(30);
+/// Of so many kinds it is remembered how often they were asked for.
+const KINDS: usize = 64;
 /// How often spares that nobody wants any more are looked for.
 const TIDY: Duration = Duration::from_secs(5);
 /// How long after an offer the next one is made: the start that it was for has the machine to itself until then.
@@ -147,6 +149,46 @@ struct Offered {
     until: Instant,
 }
 
+/// What was asked for lately: the last times of each kind, as many as matter. It is looked at for every start.
+#[derive(Debug, Default)]
+struct Asked {
+    /// The kind that was asked for last is the last one.
+    kinds: VecDeque<(Kind, VecDeque<Instant>)>,
+}
+
+impl Asked {
+    /// One of a kind is asked for; of each, at most `most` will be wanted.
+    fn note(&mut self, kind: &Kind, now: Instant, most: usize) {
+        self.forget(now);
+        let known = self.kinds.iter().rposition(|(other, _)| other == kind);
+        let (kind, mut times) =
+            known.and_then(|place| self.kinds.remove(place)).unwrap_or_else(|| (kind.clone(), VecDeque::new()));
+        times.push_back(now);
+        while times.len() > most + 1 {
+            times.pop_front();
+        }
+        if self.kinds.len() >= KINDS {
+            self.kinds.pop_front();
+        }
+        self.kinds.push_back((kind, times));
+    }
+
+    /// Forgets what was not asked for lately.
+    fn forget(&mut self, now: Instant) {
+        for (_, times) in &mut self.kinds {
+            while times.front().is_some_and(|at| now.duration_since(*at) > LATELY) {
+                times.pop_front();
+            }
+        }
+        self.kinds.retain(|(_, times)| !times.is_empty());
+    }
+
+    /// How many of a kind were asked for, as far as that matters.
+    fn count(&self, kind: &Kind) -> usize {
+        self.kinds.iter().rfind(|(other, _)| other == kind).map_or(0, |(_, times)| times.len())
+    }
+}
+
 /// One that is being made.
 type Making = Shared<LocalBoxFuture<'static, Made>>;
 
@@ -164,8 +206,7 @@ pub(crate) struct Spares {
     making: Vec<(Kind, Making)>,
     /// Those that are being removed, and how that came out.
     leaving: HashMap<ContainerId, Shared<LocalBoxFuture<'static, bool>>>,
-    /// What was asked for lately.
-    asked: VecDeque<(Instant, Kind)>,
+    asked: Asked,
     /// How many there may be, as it was read last.
     most: usize,
     paused_until: Option<Instant>,
@@ -182,7 +223,7 @@ impl Spares {
             offered: HashMap::new(),
             making: Vec::new(),
             leaving: HashMap::new(),
-            asked: VecDeque::new(),
+            asked: Asked::default(),
             most: 0,
             paused_until: None,
             is_closed: false,
@@ -196,8 +237,7 @@ impl Spares {
             return None;
         }
         let kind = Kind::of_spec(spec, settings.pool.resolve(spec.users, spec.security.privileged))?;
-        self.forget_asked();
-        self.asked.push_back((Instant::now(), kind.clone()));
+        self.asked.note(&kind, Instant::now(), self.most);
         let taken = self.take(&kind);
         ctx.run_later(LATER, move |spares, ctx| spares.refill(&kind, ctx));
         taken
@@ -211,18 +251,10 @@ impl Spares {
         Some(id)
     }
 
-    fn forget_asked(&mut self) {
-        let now = Instant::now();
-        while self.asked.front().is_some_and(|(at, _)| now.duration_since(*at) > LATELY) {
-            self.asked.pop_front();
-        }
-    }
-
     /// How many of a kind are wanted: as many as were asked for lately, as far as there is room, but for the first: who runs
     /// a container now and then would only wait for the end of what was made in vain.
     fn wanted(&self, kind: &Kind) -> usize {
-        let asked = self.asked.iter().filter(|(_, other)| other == kind).count();
-        asked.saturating_sub(1).min(self.most)
+        self.asked.count(kind).saturating_sub(1).min(self.most)
     }
 
     /// Makes what is missing of a kind.
@@ -274,8 +306,8 @@ impl Spares {
     }
 
     fn tidy(&mut self) {
-        self.forget_asked();
         let now = Instant::now();
+        self.asked.forget(now);
         let late = self.offered.extract_if(|_, offered| offered.until < now);
         let late: Vec<_> = late.map(|(id, _)| id).collect();
         let stuck = self.leaving.iter().filter(|(_, going)| going.peek() == Some(&false));
@@ -499,6 +531,26 @@ mod tests {
             assert_ne!(kind(&differs), kind(&base));
         }
         assert_ne!(Kind::of_spec(&base, UserMode::Host), kind(&base));
+    }
+
+    #[test]
+    fn as_many_are_wanted_as_were_asked_for_lately() {
+        let image = |name: &str| kind(&ContainerSpec { image: name.to_owned(), ..ContainerSpec::default() }).unwrap();
+        let (mut asked, begin) = (Asked::default(), Instant::now());
+        let at = |seconds: u64| begin + Duration::from_secs(seconds);
+        for second in 0..10 {
+            asked.note(&image("a"), at(second), 4);
+        }
+        asked.note(&image("b"), at(20), 4);
+        assert_eq!((asked.count(&image("a")), asked.count(&image("b")), asked.count(&image("c"))), (5, 1, 0));
+        asked.forget(at(37));
+        assert_eq!((asked.count(&image("a")), asked.count(&image("b"))), (3, 1));
+        asked.forget(at(45));
+        assert_eq!((asked.count(&image("a")), asked.count(&image("b"))), (0, 1));
+        for number in 0..1000 {
+            asked.note(&image(&number.to_string()), at(46), 4);
+        }
+        assert_eq!((asked.kinds.len(), asked.count(&image("999")), asked.count(&image("b"))), (KINDS, 1, 0));
     }
 
     #[test]
