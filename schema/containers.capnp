@@ -126,9 +126,8 @@ interface Containers extends(Common.Service) {
   # the others mend what they can, and what belongs to no container is removed. Idempotent.
 
   offer @30 (call :Common.Call, spec :ContainerSpec) -> (outcome :Common.Outcome(Offer));
-  # An id for a container that is about to be created with this spec and started: that of a sandbox which stands ready,
-  # if the manager keeps such and has one (containers.toml, `spares`), so that less is left to do; else a random one. It is
-  # kept for 10 s; after that it is as good as any other. `run` needs none. Repeated: another id.
+  # An id for a container that is about to be created with this spec and started. Today it is random: what stands ready is
+  # for `run`. Repeated: another id.
 
   run @31 (call :Common.Call, id :Text, spec :ContainerSpec) -> (outcome :Common.Outcome(Container));
   # Records a container and runs it: `create` and `start` in one call. The caller chooses the id, as for `create`; the

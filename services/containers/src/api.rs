@@ -4,7 +4,7 @@ use crate::container::{Handle, Keep, Shared, View};
 use crate::exec::{self, ExecHandle, KeepExec};
 use crate::record::Record;
 use crate::registry::{Damaged, Departed, Find, Registry, Views};
-use crate::spares::{Close, Take};
+use crate::spares::Close;
 use crate::workers::STEP;
 use crate::{check, creation, decide, lookup, operations, removal, shut_down, spares, watching};
 use actix::Addr;
@@ -91,11 +91,9 @@ impl Server for Api {
         ask(&self.shared.spares, Close).await.map(drop)
     }
 
-    async fn offer(&self, _: &Call, spec: ContainerSpec) -> Result<ContainerId, Failure> {
-        match ask(&self.shared.spares, Take(spec)).await? {
-            Some(id) => Ok(id),
-            None => spares::random(),
-        }
+    async fn offer(&self, _: &Call, _: ContainerSpec) -> Result<ContainerId, Failure> {
+        // Between two calls its user may put files into it, and its image may become another: what stands ready is for `run`.
+        spares::random()
     }
 
     async fn start(&self, call: &Call, container: String) -> Result<Container, Failure> {

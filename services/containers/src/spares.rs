@@ -1,8 +1,8 @@
 //! Sandboxes that stand ready: made and connected to the network before anybody asked for them, so that a start has
 //! less left to do. None if the machine's owner does not want any (`spares` in containers.toml).
 //!
-//! A spare has an id like a container. Whoever is about to create a container and start it is offered the id of one; the
-//! container then finds its sandbox made. How many there are follows how many were asked for lately. After a restart of
+//! A spare has an id like a container. A container that is created and started in one call (`run`) gets the id of one, and
+//! then finds its sandbox made, and filled. How many there are follows how many were asked for lately. After a restart of
 //! this service nobody knows them any more, and they go the way of every sandbox without a container.
 
 use crate::container::Parts;
@@ -428,12 +428,15 @@ impl Handler<Claim> for Spares {
 
     fn handle(&mut self, Claim(record): Claim, _: &mut Context<Self>) -> Self::Result {
         let id = record.id();
-        let leaving = self.leaving.get(id).cloned();
+        // From now on the id is the container's: nobody else removes anything of it.
+        let leaving = self.leaving.remove(id);
         let offered = self.offered.remove(id);
         let (parts, id) = (Rc::clone(&self.parts), id.clone());
         Box::pin(async move {
-            if let Some(leaving) = leaving {
-                leaving.await;
+            if let Some(leaving) = leaving
+                && !leaving.await
+            {
+                remove(&parts, &id).await?;
             }
             match offered {
                 Some(Offered { kind, ready, .. })

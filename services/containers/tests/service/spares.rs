@@ -2,7 +2,7 @@
 
 use crate::support::executor::exit;
 use crate::support::{Bench, call, id, spec};
-use schema::containers::{AutoRemove, ContainerSpec};
+use schema::containers::{AutoRemove, ContainerSpec, State};
 use schema::{Code, ContainerId, Failure};
 use std::time::Duration;
 
@@ -17,20 +17,6 @@ async fn bench(most: u32) -> Bench {
 
 fn job() -> ContainerSpec {
     ContainerSpec { auto_remove: AutoRemove::AfterClient, ..spec("job") }
-}
-
-/// Asks until one is offered that stands ready.
-async fn offered(bench: &Bench, spec: &ContainerSpec) -> ContainerId {
-    let id = std::cell::RefCell::new(None);
-    bench
-        .eventually("one stands ready", async || {
-            let offer = bench.client.offer(&call(), spec).await.unwrap();
-            let is_ready = bench.world.has(&offer)[..2] == [true, true];
-            id.replace(is_ready.then_some(offer));
-            is_ready
-        })
-        .await;
-    id.into_inner().unwrap()
 }
 
 /// Runs jobs until one gets a sandbox that stood ready; answers as what it was asked for, and what it is.
@@ -50,12 +36,10 @@ async fn runs_in_a_ready_one(bench: &Bench) -> (ContainerId, ContainerId) {
 #[actix::test]
 async fn a_container_takes_the_sandbox_that_stands_ready() {
     let bench = bench(2).await;
-    let id = offered(&bench, &job()).await;
-    let made = bench.world.sandbox(&id);
-    bench.client.create(&call(), &id, &job()).await.unwrap();
-    bench.client.start(&call(), id.as_str()).await.unwrap();
-    assert_eq!(bench.world.sandbox(&id), made, "no other was made");
-    assert_eq!(bench.inspect(&id).await.ids, made.ids);
+    let (_, id) = runs_in_a_ready_one(&bench).await;
+    let steps = ["executor.prepare", "network.attach", "filesystem.mount", "log-collector.open", "executor.start"];
+    assert_eq!(steps.map(|step| bench.world.count(&id, step)), [1; 5], "{}", bench.world.story());
+    assert_eq!(bench.inspect(&id).await.ids, bench.world.sandbox(&id).ids);
     assert_eq!(bench.client.list(&call()).await.unwrap().len(), 1, "no user sees the others");
     let problems = bench.client.check(&call(), false).await.unwrap().problems;
     assert!(problems.iter().all(|problem| !problem.message.contains("there is none")), "{problems:?}");
@@ -108,9 +92,10 @@ async fn what_stands_ready_makes_room_for_what_users_want() {
     let bench = bench(2).await;
     // The second and the third of them have sandboxes ready, which are not of use to the other.
     for _ in 0..3 {
-        bench.client.offer(&call(), &job()).await.unwrap();
+        let id = bench.client.run(&call(), &id(), &job()).await.unwrap().id;
+        bench.client.remove(&call(), id.as_str(), true).await.unwrap();
     }
-    bench.eventually("two stand ready", async || bench.world.leases.borrow().len() >= 2).await;
+    bench.eventually("two stand ready", async || bench.world.leases.borrow().len() == 2).await;
     let ready: Vec<_> = bench.world.leases.borrow().iter().cloned().collect();
     let other = ContainerSpec { terminal: true, ..spec("other") };
     bench.world.fail("filesystem.mount", Failure::exhausted("no room"));
@@ -137,17 +122,27 @@ async fn before_the_services_stop_they_go_and_containers_stay() {
 }
 
 #[actix::test]
-async fn what_is_created_otherwise_than_it_was_said_gets_a_sandbox_of_its_own() {
+async fn what_a_container_has_taken_late_is_not_removed_any_more() {
     let bench = bench(1).await;
-    let id = offered(&bench, &job()).await;
-    let other = ContainerSpec { open_stdin: true, hostname: "other".to_owned(), ..job() };
-    bench.client.create(&call(), &id, &other).await.unwrap();
-    bench.client.start(&call(), id.as_str()).await.unwrap();
-    let sandbox = bench.world.sandbox(&id);
-    assert!(sandbox.open_stdin && sandbox.hostname == "other");
-    // The writable layer was the spare's.
-    bench.world.excuse("filesystem.release");
-    bench.client.remove(&call(), id.as_str(), true).await.unwrap();
+    for _ in 0..2 {
+        let id = bench.client.run(&call(), &id(), &job()).await.unwrap().id;
+        bench.client.remove(&call(), id.as_str(), true).await.unwrap();
+    }
+    bench.eventually("one stands ready", async || bench.world.leases.borrow().len() == 1).await;
+    let ready = bench.world.leases.borrow().first().unwrap().clone();
+    // Its image is leased so late that it was given up before, and it could not be removed then.
+    bench.world.hang("image-store.lease", None);
+    bench.world.fail("network.detach", Failure::unavailable("no network"));
+    let client = bench.another_client();
+    let running = actix::spawn(async move { client.run(&call(), &id(), &job()).await });
+    bench.eventually("it is given up", async || bench.world.count(&ready, "network.detach") > 0).await;
+    bench.world.heal();
+    assert_eq!(running.await.unwrap().unwrap().id, ready);
+    // What could not be removed is tried again every five seconds.
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    assert_eq!(bench.inspect(&ready).await.state, State::Running);
+    assert!(bench.world.has(&ready)[..3].iter().all(|has| *has), "{}", bench.world.story());
+    bench.client.remove(&call(), ready.as_str(), true).await.unwrap();
     bench.client.shut_down(&call(), 0).await.unwrap();
     bench.assert_nothing_left().await;
 }
@@ -156,13 +151,14 @@ async fn what_is_created_otherwise_than_it_was_said_gets_a_sandbox_of_its_own() 
 async fn there_are_never_more_than_are_wanted_and_none_after_a_restart() {
     let mut bench = bench(3).await;
     for number in 0..20 {
-        let terminal = number % 2 == 0;
-        bench.client.offer(&call(), &ContainerSpec { terminal, ..job() }).await.unwrap();
+        let other = ContainerSpec { terminal: number % 2 == 0, ..job() };
+        let id = bench.client.run(&call(), &id(), &other).await.unwrap().id;
+        assert!(bench.world.sandboxes.borrow().len() <= 1 + 2 * 3, "{}", bench.world.story());
+        bench.client.remove(&call(), id.as_str(), true).await.unwrap();
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    bench.eventually("some stand ready", async || bench.world.made.borrow().len() >= 3).await;
-    // Three that are ready, and those that were offered and not taken.
-    assert!(bench.world.sandboxes.borrow().len() <= 3 + 20, "{}", bench.world.sandboxes.borrow().len());
+    // Those that make room for others may still be going.
+    bench.eventually("some stand ready", async || (1..=3).contains(&bench.world.sandboxes.borrow().len())).await;
     bench.service.restart();
     bench.eventually("they are gone", async || bench.world.sandboxes.borrow().is_empty()).await;
     bench.client.shut_down(&call(), 0).await.unwrap();
@@ -173,7 +169,11 @@ async fn there_are_never_more_than_are_wanted_and_none_after_a_restart() {
 async fn without_the_setting_there_are_none() {
     let bench = bench(0).await;
     for _ in 0..3 {
-        bench.client.offer(&call(), &job()).await.unwrap();
+        let asked = id();
+        assert_eq!(bench.client.run(&call(), &asked, &job()).await.unwrap().id, asked);
+        bench.client.remove(&call(), asked.as_str(), true).await.unwrap();
     }
-    assert_eq!(bench.world.made.borrow().len(), 0);
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(bench.world.made.borrow().len(), 3);
+    bench.assert_nothing_left().await;
 }
