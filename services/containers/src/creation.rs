@@ -29,9 +29,7 @@ pub(crate) async fn create(shared: Rc<Shared>, registry: Addr<Registry>, new: Ne
         return Ok(known);
     }
     let id = new.id.clone();
-    let handle = make(&shared, &registry, &new, id, None).await?;
-    handle.until_live().await?;
-    Ok(handle)
+    make(&shared, &registry, &new, id, None).await
 }
 
 /// Records a container and runs it, in a sandbox that stands ready if there is one; or finds the one that the same request

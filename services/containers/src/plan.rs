@@ -47,18 +47,12 @@ impl Ready {
     pub(crate) async fn make(workers: &Workers, record: &Record, is_filled: bool) -> Result<Self, Failure> {
         let call = own_call();
         let prepared = workers.executor.prepare(&call, record.id(), &record.sandbox()).await?;
-        let attach = attach(workers, call.request, record, &prepared);
         if !is_filled {
-            let attachment = attach.await?.unwrap_or_default();
+            let attachment = attach(workers, call.request, record, &prepared).await?.unwrap_or_default();
             return Ok(Self { prepared, attachment, filled: None });
         }
-        let (mounted, attached, opened) = futures::join!(
-            mount(workers, call.request, record, &prepared),
-            attach,
-            open_log(workers, call.request, record, &prepared),
-        );
-        mounted?;
-        let (attachment, position) = (attached?.unwrap_or_default(), opened?);
+        let (attachment, position) = fill(workers, call.request, record, &prepared, None).await?;
+        let attachment = attachment.unwrap_or_default();
         let names = record.names(Some(&attachment));
         workers.filesystem.set_names(&call, record.id(), &names).await?;
         let filled = Filled { mount: mount_spec(record), log: log_spec(record, &prepared), position, names };
@@ -95,21 +89,33 @@ pub(crate) async fn assemble(
         let Prepared { sandbox, directory: _, warnings } = prepared;
         return Ok(Assembly { sandbox, attachment, position, warnings, is_named });
     }
+    let (attachment, position) = fill(workers, request, record, &prepared, attachment).await?;
+    let Prepared { sandbox, directory: _, warnings } = prepared;
+    Ok(Assembly { sandbox, attachment, position, warnings, is_named: false })
+}
+
+/// Gives a sandbox its root filesystem, its network, unless it is attached, and its log. Answers how it is attached, and
+/// where its output begins.
+async fn fill(
+    workers: &Workers,
+    request: RequestId,
+    record: &Record,
+    prepared: &Prepared,
+    attachment: Option<Attachment>,
+) -> Result<(Option<Attachment>, u64), Failure> {
     let attach = async {
         match attachment {
             Some(attachment) => Ok(Some(attachment)),
-            None => attach(workers, request, record, &prepared).await,
+            None => attach(workers, request, record, prepared).await,
         }
     };
     let (mounted, attached, opened) = futures::join!(
-        mount(workers, request, record, &prepared),
+        mount(workers, request, record, prepared),
         attach,
-        open_log(workers, request, record, &prepared),
+        open_log(workers, request, record, prepared),
     );
     mounted?;
-    let (attachment, position) = (attached?, opened?);
-    let Prepared { sandbox, directory: _, warnings } = prepared;
-    Ok(Assembly { sandbox, attachment, position, warnings, is_named: false })
+    Ok((attached?, opened?))
 }
 
 /// Tells a container the names and addresses that its record knows.

@@ -71,7 +71,8 @@ impl ContainerActor {
         // It runs, whatever the disk says: after a crash the executor tells.
         let write = async move { warn("that it runs", page.write(&record).await) };
         if self.record.is_kept() {
-            // What is kept may be asked about at once, after a power cut, too.
+            // What a policy is to start again must be known to have run before anybody relies on it, and of what is kept
+            // `events` tells before its client is answered.
             self.drive(ctx, write, |(), actor, ctx| {
                 actor.publish();
                 actor.drive_run(ctx);
