@@ -130,10 +130,15 @@ fn what_is_beyond_the_bound_waits_or_is_counted() {
         let (next, longest) = writer.join().unwrap();
         println!("{mode}: {next} lines, {longest:?} at the longest");
         assert_eq!(waits, mode == "mode=block", "{longest:?}");
-        let last = write_for(&fifo, Duration::from_millis(1), next).0 - 1;
+        let mut last = write_for(&fifo, Duration::from_millis(1), next).0 - 1;
         eventually("the last line is in the log", || {
             let output = cctl.cctl(&["logs", "--tail", "1", &id]);
-            (output.stdout.trim() == last.to_string()).then_some(())
+            let is_there = output.stdout.trim() == last.to_string();
+            // In mode `drop` it may be lost while the log takes over what was spilled: then the next one is the last.
+            if !is_there && mode == "mode=drop" {
+                last = write_for(&fifo, Duration::from_millis(1), last + 1).0 - 1;
+            }
+            is_there.then_some(())
         });
         cctl.cctl(&["rm", "-f", &id]).ok();
     }

@@ -230,7 +230,8 @@ fn it_is_installed_upgraded_removed_and_purged() {
             let mut count = 0;
             while !done.load(Ordering::Relaxed) {
                 machine.run(&["cctl", "ps", "-q"]).ok();
-                assert_eq!(machine.run(&["cctl", "run", "--rm", "base", "echo", "on"]).ok(), "on");
+                let output = machine.run(&["cctl", "run", "--rm", "base", "echo", "on"]);
+                assert_eq!(output.stdout, "on\n", "{output:?}");
                 count += 2;
             }
             count

@@ -8,16 +8,22 @@ use crate::record::LogRecord;
 use crate::recover::recover;
 use crate::run::{Hold, Place, Run, Wait, hold, identify};
 use crate::view::Phase;
-use actix::{Actor, ActorFutureExt, Addr, AsyncContext, AtomicResponse, Context, Handler, Message, WrapFuture};
-use schema::Failure;
+use actix::{
+    Actor, ActorFutureExt, Addr, AsyncContext, AtomicResponse, Context, Handler, Message, ResponseActFuture, WrapFuture,
+};
 use schema::log_collector::LogSpec;
+use schema::{Code, Failure};
 use std::fs;
 use std::io;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+use tokio::sync::oneshot;
 
 /// When to try again to take hold of a run that is there.
 const RETRY: Duration = Duration::from_secs(1);
+/// How long a run that is to be captured may not be ours to open yet, and how often that is looked at.
+const OURS_WITHIN: Duration = Duration::from_secs(15);
+const OURS_INTERVAL: Duration = Duration::from_millis(20);
 /// The ending of a directory that is being removed.
 pub(crate) const REMOVED: &str = "removed";
 
@@ -30,6 +36,8 @@ pub(crate) struct Log {
     /// The run of the record is captured, or has ended.
     settled: bool,
     input: Option<Addr<Input>>,
+    /// Who asked for the input before the run was taken hold of.
+    asked: Vec<oneshot::Sender<()>>,
 }
 
 /// Begins to capture a run. Answers its first position.
@@ -58,7 +66,7 @@ pub(crate) struct Stdin;
 impl Log {
     /// A log of which nothing is known yet.
     pub(crate) fn new(place: Place, capture: Capture) -> Self {
-        Self { place, capture, record: None, settled: false, input: None }
+        Self { place, capture, record: None, settled: false, input: None, asked: Vec::new() }
     }
 
     /// A log that was found at the start. Needs the main loop.
@@ -80,16 +88,22 @@ impl Log {
                 });
                 self.follow(run, input);
             }
-            Hold::Gone => self.settled = true,
+            Hold::Gone => self.be_settled(),
             Hold::Busy => {}
         }
+    }
+
+    /// It is known what there is of the run: whoever waited for that goes on.
+    fn be_settled(&mut self) {
+        self.settled = true;
+        self.asked.clear();
     }
 
     /// Captures the run, and carries its input.
     fn follow(&mut self, run: Box<Run>, input: Option<Input>) {
         self.input = input.map(Actor::start);
         self.record = Some(run.record.clone());
-        self.settled = true;
+        self.be_settled();
         self.capture.add(run);
     }
 
@@ -164,48 +178,76 @@ type Begun = (Box<Run>, Option<Input>);
 
 impl Opening {
     /// The first position of the run, and the run itself if it is not captured yet. `record` becomes what is
-    /// recorded, also if this fails.
+    /// recorded, also if this fails. A sandbox that is not ours to open yet is waited for.
     async fn work(self, record: &mut Option<LogRecord>) -> Result<(u64, Option<Begun>), Failure> {
         Bounds::of(&self.spec)?;
-        let spec = self.spec.clone();
-        let sandbox = blocking(move || identify(&spec)).await?;
-        let known = record.clone().filter(|record| record.sandbox == sandbox);
-        if let Some(known) = &known
-            && self.settled
-        {
-            return Ok((known.first, None));
+        let deadline = Instant::now() + OURS_WITHIN;
+        loop {
+            match self.attempt(record).await {
+                Err(failure) if failure.code == Code::PermissionDenied && Instant::now() < deadline => {
+                    tracing::debug!(%failure, id = %self.place.id, "waiting for a sandbox to be ours");
+                    tokio::time::sleep(OURS_INTERVAL).await;
+                }
+                outcome => return outcome,
+            }
         }
-        let run = record.as_ref().map_or(1, |record| record.run + 1);
-        // What an earlier run's monitor has spilled may be half taken over.
-        let spilled_from = record.as_ref().and_then(|record| record.spilled_from);
-        // A run that was cut short: its sandbox is not the container's any more.
-        self.capture.release(&self.place.id).await;
-        let (place, spec) = (self.place.clone(), self.spec);
-        let mut next = blocking(move || match known {
-            Some(known) => Ok(known),
-            None => begin(&place, LogRecord { spec, run, first: 0, sandbox, ended: false, spilled_from }),
-        })
-        .await?;
-        *record = Some(next.clone());
-        let place = self.place.clone();
-        let (next, held) = blocking(move || {
-            let held = hold(&place, &mut next, Wait::Yes);
-            Ok((next, held))
-        })
-        .await?;
+    }
+
+    async fn attempt(&self, record: &mut Option<LogRecord>) -> Result<(u64, Option<Begun>), Failure> {
+        let Self { place, capture, settled, spec } = self;
+        let spec = spec.clone();
+        let earlier = record.clone();
+        let (next, held) = match earlier {
+            // Of a log that is new, nothing is captured.
+            None => {
+                let place = place.clone();
+                blocking(move || {
+                    let sandbox = identify(&spec)?;
+                    take(&place, None, LogRecord::of(spec, sandbox, None))
+                })
+                .await?
+            }
+            Some(earlier) => {
+                let sandbox = {
+                    let spec = spec.clone();
+                    blocking(move || identify(&spec)).await?
+                };
+                let known = (earlier.sandbox == sandbox).then(|| earlier.clone());
+                if let Some(known) = &known
+                    && *settled
+                {
+                    return Ok((known.first, None));
+                }
+                // A run that was cut short: its sandbox is not the container's any more.
+                capture.release(&place.id).await;
+                let place = place.clone();
+                blocking(move || take(&place, known, LogRecord::of(spec, sandbox, Some(&earlier)))).await?
+            }
+        };
         let first = next.first;
         *record = Some(next);
         match held? {
             Hold::Taken(run) => {
-                let input = open_input(&self.place, &run)?;
+                let input = open_input(place, &run)?;
                 Ok((first, Some((run, input))))
             }
             Hold::Gone | Hold::Busy => {
-                let id = self.place.id.short();
+                let id = place.id.short();
                 Err(Failure::not_found(format_args!("the sandbox of {id} is gone")).hint("prepare it again"))
             }
         }
     }
+}
+
+/// Takes hold of a run that is known, or of a new one, which is recorded first. Answers what is recorded. Blocks.
+fn take(
+    place: &Place,
+    known: Option<LogRecord>,
+    new: LogRecord,
+) -> Result<(LogRecord, Result<Hold, Failure>), Failure> {
+    let mut record = known.map_or_else(|| begin(place, new), Ok)?;
+    let held = hold(place, &mut record, Wait::Yes);
+    Ok((record, held))
 }
 
 /// Records a run that begins where the log ends. Blocks.
@@ -232,7 +274,8 @@ pub(crate) fn remove(place: &Place) -> Result<(), Failure> {
     let doomed: PathBuf = directory.with_extension(REMOVED);
     let absent = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
     fs::rename(directory, &doomed).or_else(|error| if absent(&error) { Ok(()) } else { Err(error) }).map_err(failed)?;
-    place.store.delete(place.id.as_str())?;
+    // Back after a power cut, it is that of a container that nobody knows, and goes again.
+    place.store.drop_record(place.id.as_str())?;
     fs::remove_dir_all(&doomed).or_else(|error| if absent(&error) { Ok(()) } else { Err(error) }).map_err(failed)
 }
 
@@ -275,6 +318,7 @@ impl Handler<Remove> for Log {
     fn handle(&mut self, _: Remove, _: &mut Context<Self>) -> Self::Result {
         let (place, capture) = (self.place.clone(), self.capture.clone());
         (self.record, self.settled, self.input) = (None, false, None);
+        self.asked.clear();
         let work = async move {
             place.shared.enter(Phase::Removed);
             capture.release(&place.id).await;
@@ -294,9 +338,30 @@ impl Handler<Labels> for Log {
 }
 
 impl Handler<Stdin> for Log {
-    type Result = Result<Addr<Input>, Failure>;
+    type Result = ResponseActFuture<Self, Result<Addr<Input>, Failure>>;
 
     fn handle(&mut self, _: Stdin, _: &mut Context<Self>) -> Self::Result {
+        // Of a run that cannot be taken hold of yet, nobody knows whether it takes input.
+        let is_settled = self.settled || !self.record.as_ref().is_some_and(|record| record.spec.open_stdin);
+        let (asked, settled) = oneshot::channel();
+        if !is_settled {
+            self.asked.push(asked);
+        }
+        Box::pin(
+            async move {
+                if !is_settled {
+                    // An error means that it is.
+                    let _ = settled.await;
+                }
+            }
+            .into_actor(self)
+            .map(|(), this, _| this.stdin()),
+        )
+    }
+}
+
+impl Log {
+    fn stdin(&self) -> Result<Addr<Input>, Failure> {
         let id = self.place.id.short();
         match (&self.record, &self.input) {
             (None, _) => Err(Failure::not_found(format_args!("no log of container {id}"))),

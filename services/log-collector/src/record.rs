@@ -22,6 +22,16 @@ pub(crate) struct LogRecord {
     pub(crate) spilled_from: Option<u64>,
 }
 
+impl LogRecord {
+    /// That of a run in this sandbox, after an `earlier` one.
+    pub(crate) fn of(spec: LogSpec, sandbox: Identity, earlier: Option<&Self>) -> Self {
+        let run = earlier.map_or(1, |earlier| earlier.run + 1);
+        // What an earlier run's monitor has spilled may be half taken over.
+        let spilled_from = earlier.and_then(|earlier| earlier.spilled_from);
+        Self { spec, run, first: 0, sandbox, ended: false, spilled_from }
+    }
+}
+
 /// Identifies a sandbox: a container that is started again has a new one, in a directory of the same name. It is
 /// that of its empty file `capture.lock`, which nobody ever writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

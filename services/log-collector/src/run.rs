@@ -18,6 +18,7 @@ use schema::log_collector::{LogMode, LogSpec, Stream};
 use schema::{ContainerId, Failure};
 use shim_protocol::layout;
 use std::ffi::CStr;
+use std::fmt;
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -109,7 +110,18 @@ pub(crate) fn identify(spec: &LogSpec) -> Result<Identity, Failure> {
             Err(Failure::not_found(format_args!("{} is not a sandbox: it has no {LOCK}", directory.display()))
                 .hint("prepare the sandbox first"))
         }
-        Err(error) => Err(Failure::io(path.display(), &error)),
+        Err(error) => Err(failed_at(path.display(), &error)),
+    }
+}
+
+/// What a sandbox did not let us do. That it is not ours to open passes: whoever becomes this service's user is given all
+/// sandboxes when the executor starts the next time, and both start at once when cctl is upgraded.
+fn failed_at(doing: impl fmt::Display, error: &io::Error) -> Failure {
+    if error.kind() == io::ErrorKind::PermissionDenied {
+        Failure::permission_denied(format_args!("{doing}: {error}"))
+            .hint("`cctl system restart executor` gives the sandbox to this service's user")
+    } else {
+        Failure::io(doing, error)
     }
 }
 
@@ -117,7 +129,7 @@ pub(crate) fn identify(spec: &LogSpec) -> Result<Identity, Failure> {
 /// (in mode `drop`, on its way there) afterwards; of one that lives, it follows in slices. If that fails half-way, the record says where it began, and must be the one that the next attempt is given.
 pub(crate) fn hold(place: &Place, record: &mut LogRecord, wait: Wait) -> Result<Hold, Failure> {
     let directory = record.spec.directory.clone();
-    let failed = |error: io::Error| Failure::io(format_args!("capturing from {}", directory.display()), &error);
+    let failed = |error: io::Error| failed_at(format_args!("capturing from {}", directory.display()), &error);
     let Some(lock) = openlock(&directory, record.sandbox).map_err(failed)? else { return Ok(Hold::Gone) };
     if !acquire(&lock, wait).map_err(failed)? {
         return Ok(Hold::Busy);

@@ -73,8 +73,9 @@ fn id_of(path: &Path) -> Option<ContainerId> {
     path.file_stem()?.to_str()?.parse().ok()
 }
 
-/// Takes hold of a run that may live; else shows what there is. A log that cannot be read is named in the trace,
-/// and keeps nobody else waiting.
+/// Takes hold of a run that may live; else shows what there is. Of a run that nobody can take hold of yet, more is to be
+/// expected: who reads it waits, and its sandbox stays. A log that cannot be read is named in the trace, and keeps nobody
+/// else waiting.
 fn look_at((place, mut record): (Place, Option<LogRecord>)) -> Found {
     let outcome = match &mut record {
         Some(record) if !record.ended => take_hold(&place, record, Wait::No).map(Some),
@@ -86,6 +87,11 @@ fn look_at((place, mut record): (Place, Option<LogRecord>)) -> Found {
     };
     let hold = hold.unwrap_or_else(|failure| {
         tracing::error!(%failure, id = %place.id, "cannot take up a log");
+        if record.as_ref().is_some_and(|record| !record.ended)
+            && let Err(failure) = show(&place, Phase::Running)
+        {
+            tracing::error!(%failure, id = %place.id, "cannot show what there is of it");
+        }
         None
     });
     Found { place, record, hold }

@@ -1,4 +1,4 @@
-//! What needs root: a filesystem that can be filled.
+//! What needs root: a filesystem that can be filled, and sandboxes that cannot be opened.
 
 #[cfg(test)]
 #[path = "service/harness.rs"]
@@ -183,6 +183,61 @@ mod disk_full {
             drop(service);
             drop(disk);
         }
+    }
+}
+
+#[cfg(test)]
+mod not_ours {
+    use crate::harness::*;
+    use std::fs;
+    use std::io::Write;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn allow(sandbox: &Sandbox, mode: u32) {
+        fs::set_permissions(&sandbox.directory, fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    /// As it is while cctl is upgraded, and the services get users of their own: each sandbox is the new user's a moment later.
+    #[test]
+    fn a_sandbox_that_cannot_be_opened_yet_is_waited_for() {
+        let mut service = Service::start();
+        let (id, next) = (id(), id());
+        let mut sandbox = Sandbox::new(&service, &id, true, true);
+        block_on(service.client().open(&call(), &id, &sandbox.spec(0, 0))).unwrap();
+        service.kill();
+        sandbox.writer("stdout").write_all(b"kept\n").unwrap();
+        allow(&sandbox, 0);
+        service.confined = true;
+        service.spawn();
+        block_on(async {
+            let client = service.client();
+            let chunk = client.read(&call(), &id, 0, 0, 0).await.unwrap();
+            assert!(!chunk.ended && chunk.records.is_empty(), "{chunk:?}");
+            // Its input is waited for, too.
+            let (input, asking) = (client.input(&id, "one", false), call());
+            let given = async {
+                client.totals(&call()).await.unwrap();
+                allow(&sandbox, 0o700);
+            };
+            let (accepted, ()) = futures::join!(input.open(&asking), given);
+            assert_eq!(accepted, Ok(0));
+            sandbox.end();
+            assert_eq!(read_all(&client, &id, 0).await.unwrap().text(), "kept\n");
+
+            let mut second = Sandbox::new(&service, &next, true, false);
+            let spec = second.spec(0, 0);
+            allow(&second, 0);
+            let (asking, given) = (call(), async {
+                // Asked while nothing can be opened.
+                client.read(&call(), &id, 0, 0, 0).await.unwrap();
+                allow(&second, 0o700);
+            });
+            let (opened, ()) = futures::join!(client.open(&asking, &next, &spec), given);
+            assert_eq!(opened, Ok(0));
+            second.writer("stdout").write_all(b"new\n").unwrap();
+            second.end();
+            assert_eq!(read_all(&client, &next, 0).await.unwrap().text(), "new\n");
+        });
     }
 }
 

@@ -23,6 +23,8 @@ pub(crate) struct Service {
     socket: UnixListener,
     child: Option<Child>,
     pub(crate) kills: u32,
+    /// Without the capabilities that let root open everything.
+    pub(crate) confined: bool,
     /// Removed at the end.
     _directory: tempfile::TempDir,
 }
@@ -39,7 +41,7 @@ impl Service {
         fs::create_dir_all(instance.sandboxes()).unwrap();
         fs::create_dir_all(root).unwrap();
         let socket = UnixListener::bind(instance.socket("log-collector")).unwrap();
-        let mut service = Self { instance, socket, child: None, kills: 0, _directory: directory };
+        let mut service = Self { instance, socket, child: None, kills: 0, confined: false, _directory: directory };
         service.spawn();
         service
     }
@@ -47,8 +49,11 @@ impl Service {
     pub(crate) fn spawn(&mut self) {
         // The socket arrives as descriptor 3, and LISTEN_PID is the process that serves.
         let script = "exec 3<&0 0</dev/null; LISTEN_FDS=1 LISTEN_PID=$$ exec \"$0\"";
-        let child = Command::new("sh")
-            .args(["-c", script, env!("CARGO_BIN_EXE_log-collector")])
+        let confine: &[&str] =
+            if self.confined { &["setpriv", "--bounding-set", "-dac_override,-dac_read_search"] } else { &["env"] };
+        let child = Command::new(confine[0])
+            .args(&confine[1..])
+            .args(["sh", "-c", script, env!("CARGO_BIN_EXE_log-collector")])
             .env("CCTL_ROOT", self.instance.root())
             .env("CCTL_RUN", self.instance.run())
             .stdin(Stdio::from(OwnedFd::from(self.socket.try_clone().unwrap())))

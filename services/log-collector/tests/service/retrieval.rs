@@ -242,3 +242,21 @@ fn the_files_hold_what_is_read() {
         assert_eq!((beyond.next, beyond.lost, beyond.parts.len(), beyond.ended), (end, 0, 0, true));
     });
 }
+
+#[test]
+fn who_waits_for_output_on_a_new_connection_holds_up_no_other_call() {
+    let service = Service::start();
+    let id = id();
+    let sandbox = Sandbox::new(&service, &id, true, false);
+    block_on(async {
+        service.client().open(&call(), &id, &sandbox.spec(0, 0)).await.unwrap();
+        // Its first call also connects, and waits for what is written when the second one is answered.
+        let (client, call) = (service.client(), call());
+        let second = async {
+            assert_eq!(client.totals(&call).await.unwrap().len(), 1);
+            sandbox.writer("stdout").write_all(b"now\n").unwrap();
+        };
+        let (told, ()) = futures::join!(client.parts(&call, &id, 0, 0, 50_000, 0), second);
+        assert_eq!(told.unwrap().next, 4);
+    });
+}
