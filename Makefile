@@ -54,7 +54,8 @@ setup-kernels:
 # The services are one file with six names: see docs/decisions/0030-one-file.md.
 SERVICES = image-store filesystem network executor log-collector containers
 build:
-	$(CARGO) build --release --locked --bins --package cli --package supervisor --package services --package conformance
+	$(CARGO) build --release --locked --bins --package supervisor --package services --package conformance
+	$(CARGO) rustc --release --locked --package cli --bin cctl -- -C target-feature=+crt-static
 	$(CARGO) build --release --locked --manifest-path $(SHIM) --target-dir target
 	@for service in $(SERVICES); do ln -f target/release/cctl-services target/release/$$service; done
 

@@ -23,6 +23,7 @@ mod template;
 mod terminal;
 mod transfer;
 mod watch;
+mod zone;
 
 use error::Result;
 use std::future::Future;

@@ -1,8 +1,8 @@
 //! Points in time: `logs --since`.
 
 use super::Parsed;
+use crate::zone::zone;
 use jiff::civil::DateTime;
-use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 const EXPECTED: &str = "expected a duration (10m, 1h30m), a time (2024-01-02T15:04:05Z) or seconds since 1970";
@@ -70,7 +70,7 @@ fn unix(text: &str) -> Option<Timestamp> {
 }
 
 fn civil(text: &str) -> Option<Timestamp> {
-    Some(text.parse::<DateTime>().ok()?.to_zoned(TimeZone::system()).ok()?.timestamp())
+    Some(text.parse::<DateTime>().ok()?.to_zoned(zone()).ok()?.timestamp())
 }
 
 #[cfg(test)]

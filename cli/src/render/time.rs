@@ -1,7 +1,7 @@
 //! Points in time in words.
 
+use crate::zone::zone;
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 
 /// What stands for "never", as Docker has it.
 const NEVER: &str = "0001-01-01T00:00:00Z";
@@ -22,7 +22,7 @@ pub(crate) fn rfc3339(nanoseconds: i64) -> String {
 /// `2024-01-02 15:04:05 +0100 CET`, in the time zone of the caller, of nanoseconds since the Unix epoch.
 pub(crate) fn local(nanoseconds: i64) -> String {
     let time = Timestamp::from_nanosecond(nanoseconds.into()).unwrap_or(Timestamp::UNIX_EPOCH);
-    time.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S %z %Z").to_string()
+    time.to_zoned(zone()).strftime("%Y-%m-%d %H:%M:%S %z %Z").to_string()
 }
 
 /// As `rfc3339`; `0001-01-01T00:00:00Z` for 0, which means that it has not been.
