@@ -139,6 +139,11 @@ interface Containers extends(Common.Service) {
   standDown @32 (call :Common.Call) -> (outcome :Common.Outcome(Common.Done));
   # Removes the sandboxes that stand ready; none are made any more until this service is started again. Containers are left
   # alone. Called when the services are about to be stopped. Idempotent.
+
+  ended @33 (call :Common.Call, container :Text) -> (outcome :Common.Outcome(Container));
+  # As `wait`, but answers when its run has ended and that is recorded, before anything of it is cleaned up. For who is about to
+  # remove it.
+  # Idempotent.
 }
 
 struct Offer {

@@ -22,8 +22,8 @@ interface Executor extends(Common.Service) {
   # killed later, when the process may have been executed.
 
   wait @2 (call :Common.Call, id :Text) -> (outcome :Common.Outcome(Common.ExitRecord));
-  # Answers when PID 1 has ended and its output is captured; at once if it had. Dropping the call cancels
-  # the wait, not the process.
+  # Answers when PID 1 has ended; at once if it had. Its last output may still be on its way to the log. Dropping the call
+  # cancels the wait, not the process.
 
   signal @3 (call :Common.Call, id :Text, signal :Int32) -> (outcome :Common.Outcome(Common.Done));
   # Sends a signal to PID 1. A signal that PID 1 does not handle is ignored by the kernel, but SIGKILL and
@@ -58,6 +58,12 @@ interface Executor extends(Common.Service) {
   check @11 (call :Common.Call, repair :Bool) -> (outcome :Common.Outcome(Common.CheckReport));
   # Compares directories, monitors and cgroups of sandboxes with each other. With `repair`, removes what is left of
   # sandboxes that do not exist any more. Idempotent.
+
+  setUp @12 (call :Common.Call, id :Text) -> (outcome :Common.Outcome(Common.Done));
+  # Does ahead what of `start` does not depend on the process: turns the mounted /rootfs into /, and makes PID 1, which
+  # waits. From then on nothing can be mounted in the sandbox: `prepare` fails with sandboxLost. Idempotent; done if it was
+  # started. Fails: conflict (nothing is mounted, or an exec), notFound, sandboxLost. Who does not implement it starts a
+  # little later.
 }
 
 struct ExecSpec {

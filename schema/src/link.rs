@@ -93,13 +93,46 @@ impl<C: FromClientHook + Clone> Link<C> {
         Fut: Future<Output = capnp::Result<Result<T, Failure>>>,
     {
         let answer = within(call, self.shared.service, self.attempts(call, attempt)).await;
-        answer.map_err(|failure| match failure.code {
-            // Nobody can mend it who does not know what went on.
-            Code::Internal if failure.hint.is_empty() => {
-                failure.hint(format_args!("see `cctl system logs --request {}`", call.request.command()))
-            }
-            _ => failure,
-        })
+        answer.map_err(|failure| hinted(call, failure))
+    }
+
+    /// The same for a call that changes nothing. It does not wait until a service that was just connected has said who it
+    /// is: if that is another than it should be, no harm is done, and the answer is left aside.
+    pub(crate) async fn look<T, F, Fut>(&self, call: &Call, attempt: F) -> Result<T, Failure>
+    where
+        F: Fn(Attempt<C>) -> Fut,
+        Fut: Future<Output = capnp::Result<Result<T, Failure>>>,
+    {
+        let at_once = async { Ok(self.look_at_once(&attempt).await) };
+        match within(call, self.shared.service, at_once).await? {
+            Some(answer) => answer.map_err(|failure| hinted(call, failure)),
+            None => self.call(call, attempt).await,
+        }
+    }
+
+    /// None: there is a connection, or none can be had at once.
+    async fn look_at_once<T, F, Fut>(&self, attempt: &F) -> Option<Result<T, Failure>>
+    where
+        F: Fn(Attempt<C>) -> Fut,
+        Fut: Future<Output = capnp::Result<Result<T, Failure>>>,
+    {
+        let turn = self.shared.connecting.try_lock().ok()?;
+        if self.current().is_some() {
+            return None;
+        }
+        let (client, task) = bootstrap::<C>(connect(&self.shared.socket).await.ok()?);
+        let asked = attempt(Attempt { client: client.clone(), number: 1 });
+        // Others may use the connection long before there is an answer.
+        let greeted = async {
+            let _turn = turn;
+            let about = hello(&client).await.ok()?;
+            Some(about.and_then(|about| self.connected(client.clone(), task, &about)))
+        };
+        let (greeted, answer) = futures::join!(greeted, asked);
+        match greeted? {
+            Ok(_) => answer.ok(),
+            Err(failure) => Some(Err(failure)),
+        }
     }
 
     async fn attempts<T, F, Fut>(&self, call: &Call, attempt: F) -> Result<T, Failure>
@@ -170,6 +203,11 @@ impl<C: FromClientHook + Clone> Link<C> {
             Err(error) if is_lost(&error) => return Ok(Err(error)),
             Err(error) => return Err(self.broken(&error)),
         };
+        Ok(Ok((client.clone(), self.connected(client, task, &about)?)))
+    }
+
+    /// Keeps a connection to a service that speaks as we do; answers its number.
+    fn connected(&self, client: C, task: AbortOnDrop, about: &About) -> Result<u64, Failure> {
         if about.protocol != PROTOCOL {
             return Err(Failure::unimplemented(format_args!(
                 "{} speaks protocol {}, this program speaks {PROTOCOL}",
@@ -180,9 +218,8 @@ impl<C: FromClientHook + Clone> Link<C> {
         let generation = self.shared.generation.get() + 1;
         self.shared.generation.set(generation);
         tracing::debug!(service = self.shared.service, epoch = about.epoch, "connected");
-        let connected = Connected { client: client.clone(), generation, _task: task };
-        *self.shared.connected.borrow_mut() = Some(connected);
-        Ok(Ok((client, generation)))
+        *self.shared.connected.borrow_mut() = Some(Connected { client, generation, _task: task });
+        Ok(generation)
     }
 
     /// What a failed connect means: no instance, no permission, or a reason to try again.
@@ -198,6 +235,16 @@ impl<C: FromClientHook + Clone> Link<C> {
                 .hint("run cctl as root, or have yourself given access: see \"Who may do what\" in the guide")),
             _ => Ok(capnp::Error::disconnected(format!("{socket}: {error}"))),
         }
+    }
+}
+
+/// A failure that nobody can mend who does not know what went on says where to look.
+fn hinted(call: &Call, failure: Failure) -> Failure {
+    match failure.code {
+        Code::Internal if failure.hint.is_empty() => {
+            failure.hint(format_args!("see `cctl system logs --request {}`", call.request.command()))
+        }
+        _ => failure,
     }
 }
 

@@ -4,7 +4,10 @@
 /// `$fill` writes the parameters into `$params`; `$read` converts the answer.
 macro_rules! request {
     ($self:ident, $call:ident, $method:ident, |$params:ident| $fill:expr, $read:expr) => {
-        $self.link.call($call, |attempt| {
+        $crate::rpc::request!(call: $self, $call, $method, |$params| $fill, $read)
+    };
+    ($way:ident: $self:ident, $call:ident, $method:ident, |$params:ident| $fill:expr, $read:expr) => {
+        $self.link.$way($call, |attempt| {
             let mut request = attempt.client.$method();
             #[allow(unused_mut, unused_variables)]
             let mut $params = request.get();

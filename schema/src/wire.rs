@@ -6,6 +6,7 @@
 use crate::bindings::common_capnp::outcome;
 use crate::{ContainerId, Failure};
 use capnp::traits::{Owned, OwnedStruct};
+use std::borrow::Borrow;
 
 /// A domain type that travels as a struct of the contract.
 pub trait Wire: Sized {
@@ -53,15 +54,28 @@ pub fn set_ids(mut builder: capnp::text_list::Builder<'_>, values: &[ContainerId
     }
 }
 
+/// Elements of a list for which there is room before they are read: how many it has, its sender may say as he likes.
+const EXPECTED: usize = 512;
+
 /// Reads a list of structs.
 pub fn list<T: Wire>(reader: capnp::Result<capnp::struct_list::Reader<'_, T::Owned>>) -> Result<Vec<T>, Failure> {
-    reader?.iter().map(T::read).collect()
+    let reader = reader?;
+    let mut values = Vec::with_capacity((reader.len() as usize).min(EXPECTED));
+    for value in reader.iter() {
+        values.push(T::read(value)?);
+    }
+    Ok(values)
 }
 
 /// Writes a list of structs into a list builder of the right length.
-pub fn set_list<T: Wire>(mut builder: capnp::struct_list::Builder<'_, T::Owned>, values: &[T]) {
+pub fn set_list<T: Wire>(builder: capnp::struct_list::Builder<'_, T::Owned>, values: &[T]) {
+    set_list_of::<T>(builder, values);
+}
+
+/// The same of what holds its structs with others.
+pub fn set_list_of<T: Wire>(mut builder: capnp::struct_list::Builder<'_, T::Owned>, values: &[impl Borrow<T>]) {
     for (index, value) in (0..).zip(values) {
-        value.write(builder.reborrow().get(index));
+        value.borrow().write(builder.reborrow().get(index));
     }
 }
 

@@ -38,6 +38,7 @@ use crate::error::{ENGINE, Error, Result, signalled};
 use crate::profile::{Phase, mark, shown};
 use crate::session::End;
 use futures::StreamExt;
+use futures::future::{LocalBoxFuture, ready};
 use schema::Code;
 use schema::common::ExitRecord;
 use schema::containers::{AutoRemove, Container};
@@ -47,47 +48,52 @@ use std::future::Future;
 /// Does what a command says; answers the exit status.
 pub(crate) async fn run(command: Command) -> Result<u8> {
     let engine = Engine::from_env()?;
+    begun(&engine, &command).await
+}
+
+/// What one verb has to do, in memory of its own: no other then needs as much as the largest.
+fn begun<'a>(engine: &'a Engine, command: &'a Command) -> LocalBoxFuture<'a, Result<u8>> {
     match command {
-        Command::Attach(arguments) => attach::run(&engine, &arguments).await,
-        Command::Commit(arguments) => commit::run(&engine, &arguments).await,
-        Command::Completion { shell } => manual::completion(shell),
-        Command::Cp(arguments) => copy::run(&engine, &arguments).await,
-        Command::Create(arguments) => create::run(&engine, &arguments).await,
-        Command::Diff(arguments) => diff::run(&engine, &arguments.container).await,
-        Command::Events(arguments) => events::run(&engine, &arguments).await,
-        Command::Exec(arguments) => shown(&engine, arguments.profile, exec::run(&engine, &arguments)).await,
-        Command::Export(arguments) => archive::export(&engine, &arguments).await,
-        Command::History(arguments) => images::history(&engine, &arguments).await,
-        Command::Images(arguments) => images::run(&engine, &arguments).await,
-        Command::Import(arguments) => import::run(&engine, &arguments).await,
-        Command::Info(arguments) => info::run(&engine, &arguments).await,
-        Command::Inspect(arguments) => inspect::run(&engine, &arguments).await,
-        Command::Kill(arguments) => lifecycle::kill(&engine, &arguments).await,
-        Command::Load(arguments) => load::run(&engine, &arguments).await,
-        Command::Login(arguments) => login::run(&engine, &arguments).await,
-        Command::Logout(arguments) => login::log_out(&engine, &arguments).await,
-        Command::Logs(arguments) => logs::run(&engine, &arguments).await,
-        Command::Man { directory } => manual::pages(&directory),
-        Command::Pause(arguments) => lifecycle::pause(&engine, &arguments.containers).await,
-        Command::Port(arguments) => port::run(&engine, &arguments).await,
-        Command::Ps(arguments) => ps::run(&engine, &arguments).await,
-        Command::Pull(arguments) => pull::run(&engine, &arguments).await,
-        Command::Push(arguments) => push::run(&engine, &arguments).await,
-        Command::Rename(arguments) => lifecycle::rename(&engine, &arguments).await,
-        Command::Restart(arguments) => lifecycle::restart(&engine, &arguments).await,
-        Command::Rm(arguments) => lifecycle::remove(&engine, &arguments).await,
-        Command::Rmi(arguments) => images::remove(&engine, &arguments).await,
-        Command::Run(arguments) => shown(&engine, arguments.profile, run::run(&engine, &arguments)).await,
-        Command::Save(arguments) => archive::save(&engine, &arguments).await,
-        Command::Start(arguments) => start::run(&engine, &arguments).await,
-        Command::Stats(arguments) => stats::run(&engine, &arguments).await,
-        Command::Stop(arguments) => lifecycle::stop(&engine, &arguments).await,
-        Command::System(arguments) => system::run(&engine, &arguments).await,
-        Command::Tag(arguments) => images::tag(&engine, &arguments).await,
-        Command::Top(arguments) => top::run(&engine, &arguments).await,
-        Command::Unpause(arguments) => lifecycle::unpause(&engine, &arguments.containers).await,
-        Command::Version(arguments) => version::run(&engine, &arguments).await,
-        Command::Wait(arguments) => lifecycle::wait(&engine, &arguments.containers).await,
+        Command::Attach(arguments) => Box::pin(attach::run(engine, arguments)),
+        Command::Commit(arguments) => Box::pin(commit::run(engine, arguments)),
+        Command::Completion { shell } => Box::pin(ready(manual::completion(*shell))),
+        Command::Cp(arguments) => Box::pin(copy::run(engine, arguments)),
+        Command::Create(arguments) => Box::pin(create::run(engine, arguments)),
+        Command::Diff(arguments) => Box::pin(diff::run(engine, &arguments.container)),
+        Command::Events(arguments) => Box::pin(events::run(engine, arguments)),
+        Command::Exec(arguments) => Box::pin(shown(engine, arguments.profile, exec::run(engine, arguments))),
+        Command::Export(arguments) => Box::pin(archive::export(engine, arguments)),
+        Command::History(arguments) => Box::pin(images::history(engine, arguments)),
+        Command::Images(arguments) => Box::pin(images::run(engine, arguments)),
+        Command::Import(arguments) => Box::pin(import::run(engine, arguments)),
+        Command::Info(arguments) => Box::pin(info::run(engine, arguments)),
+        Command::Inspect(arguments) => Box::pin(inspect::run(engine, arguments)),
+        Command::Kill(arguments) => Box::pin(lifecycle::kill(engine, arguments)),
+        Command::Load(arguments) => Box::pin(load::run(engine, arguments)),
+        Command::Login(arguments) => Box::pin(login::run(engine, arguments)),
+        Command::Logout(arguments) => Box::pin(login::log_out(engine, arguments)),
+        Command::Logs(arguments) => Box::pin(logs::run(engine, arguments)),
+        Command::Man { directory } => Box::pin(ready(manual::pages(directory))),
+        Command::Pause(arguments) => Box::pin(lifecycle::pause(engine, &arguments.containers)),
+        Command::Port(arguments) => Box::pin(port::run(engine, arguments)),
+        Command::Ps(arguments) => Box::pin(ps::run(engine, arguments)),
+        Command::Pull(arguments) => Box::pin(pull::run(engine, arguments)),
+        Command::Push(arguments) => Box::pin(push::run(engine, arguments)),
+        Command::Rename(arguments) => Box::pin(lifecycle::rename(engine, arguments)),
+        Command::Restart(arguments) => Box::pin(lifecycle::restart(engine, arguments)),
+        Command::Rm(arguments) => Box::pin(lifecycle::remove(engine, arguments)),
+        Command::Rmi(arguments) => Box::pin(images::remove(engine, arguments)),
+        Command::Run(arguments) => Box::pin(shown(engine, arguments.profile, run::run(engine, arguments))),
+        Command::Save(arguments) => Box::pin(archive::save(engine, arguments)),
+        Command::Start(arguments) => Box::pin(start::run(engine, arguments)),
+        Command::Stats(arguments) => Box::pin(stats::run(engine, arguments)),
+        Command::Stop(arguments) => Box::pin(lifecycle::stop(engine, arguments)),
+        Command::System(arguments) => Box::pin(system::run(engine, arguments)),
+        Command::Tag(arguments) => Box::pin(images::tag(engine, arguments)),
+        Command::Top(arguments) => Box::pin(top::run(engine, arguments)),
+        Command::Unpause(arguments) => Box::pin(lifecycle::unpause(engine, &arguments.containers)),
+        Command::Version(arguments) => Box::pin(version::run(engine, arguments)),
+        Command::Wait(arguments) => Box::pin(lifecycle::wait(engine, &arguments.containers)),
     }
 }
 

@@ -30,7 +30,7 @@ pub(crate) async fn run(engine: &Engine, arguments: &Ps) -> Result<u8> {
     let view = View { whole: arguments.no_trunc, now: time::now(), usage: usage.as_ref() };
     let text = match format {
         None if arguments.quiet => containers.iter().map(|container| view.id(container) + "\n").collect(),
-        format => view.listing(&containers)?.render(format.unwrap_or(&Format::Table))?,
+        format => view.list(&containers, format.unwrap_or(&Format::Table))?,
     };
     console::print(&text)?;
     Ok(0)

@@ -1,14 +1,15 @@
 //! Containers in a list.
 
 use super::duration::{ago, between, words};
-use super::listing::{Headings, Listing};
+use super::listing::{Headings, Listing, heading};
+use super::table::Table;
 use super::text::cut;
 use super::time::local;
 use super::{port, size};
+use crate::args::Format;
 use crate::error::Result;
 use schema::containers::{Container, State};
 use schema::filesystem::Usage;
-use serde::Serialize;
 use std::collections::HashMap;
 
 const COMMAND_WIDTH: usize = 20;
@@ -41,61 +42,61 @@ pub(crate) struct View<'a> {
     pub(crate) usage: Option<&'a HashMap<String, Usage>>,
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Line {
-    #[serde(rename = "ID")]
-    id: String,
-    image: String,
-    command: String,
-    created_at: String,
-    running_for: String,
-    state: State,
-    status: String,
-    ports: String,
-    names: String,
-    size: String,
-    labels: String,
-    mounts: String,
-    local_volumes: String,
-    networks: String,
-}
-
 impl View<'_> {
     /// The id.
     pub(crate) fn id(self, container: &Container) -> String {
         if self.whole { container.id.to_string() } else { container.id.short().to_owned() }
     }
 
-    /// The containers in a list.
-    pub(crate) fn listing(self, containers: &[Container]) -> Result<Listing> {
-        let mut shown = vec!["ID", "Image", "Command", "RunningFor", "Status", "Ports", "Names"];
-        shown.extend(self.usage.map(|_| "Size"));
-        let mut listing = Listing::new(HEADINGS, shown);
-        for container in containers {
-            listing.push_with_labels(&self.line(container), &container.spec.labels)?;
+    /// The containers in a list, in the format that is asked for.
+    pub(crate) fn list(self, containers: &[Container], format: &Format) -> Result<String> {
+        // Of each, what is shown is made, and nothing else: there may be thousands.
+        if matches!(format, Format::Table) {
+            let shown = self.shown();
+            let mut table = Table::new(&shown.iter().map(|field| heading(HEADINGS, field)).collect::<Vec<_>>());
+            for container in containers {
+                table.row(shown.iter().map(|field| self.cell(container, field)));
+            }
+            return Ok(table.render());
         }
-        Ok(listing)
+        let mut listing = Listing::new(HEADINGS, self.shown());
+        for container in containers {
+            let cells = HEADINGS.iter().map(|(field, _)| (*field, self.cell(container, field)));
+            listing.push_with_labels(&cells.collect::<HashMap<_, _>>(), &container.spec.labels)?;
+        }
+        listing.render(format)
     }
 
-    fn line(self, container: &Container) -> Line {
-        let usage = self.usage.and_then(|usage| usage.get(container.id.as_str()));
-        let mounts: Vec<String> = container.spec.volumes.iter().map(|volume| self.mount(&volume.source)).collect();
-        Line {
-            id: self.id(container),
-            image: container.spec.image.clone(),
-            command: self.command(&container.arguments),
-            created_at: local(container.created_at),
-            running_for: ago(container.created_at, self.now),
-            state: container.state,
-            status: status(container, self.now),
-            ports: container.attachment.as_ref().map_or_else(String::new, |attachment| port::arrows(&attachment.ports)),
-            names: container.spec.name.clone(),
-            size: usage.map_or_else(|| "0B".to_owned(), |usage| size::stored(usage.bytes)),
-            labels: container.spec.labels.join(","),
-            mounts: mounts.join(","),
-            local_volumes: "0".to_owned(),
-            networks: super::inspect::network(container.spec.network).to_owned(),
+    fn shown(self) -> Vec<&'static str> {
+        let mut shown = vec!["ID", "Image", "Command", "RunningFor", "Status", "Ports", "Names"];
+        shown.extend(self.usage.map(|_| "Size"));
+        shown
+    }
+
+    /// A field of [`HEADINGS`].
+    fn cell(self, container: &Container, field: &str) -> String {
+        let Container { id, spec, arguments, created_at, state, attachment, .. } = container;
+        match field {
+            "ID" => self.id(container),
+            "Image" => spec.image.clone(),
+            "Command" => self.command(arguments),
+            "CreatedAt" => local(*created_at),
+            "RunningFor" => ago(*created_at, self.now),
+            "Status" => status(container, self.now),
+            "State" => {
+                serde_json::to_value(state).ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default()
+            }
+            "Ports" => attachment.as_ref().map_or_else(String::new, |attachment| port::arrows(&attachment.ports)),
+            "Names" => spec.name.clone(),
+            "Size" => {
+                let usage = self.usage.and_then(|usage| usage.get(id.as_str()));
+                usage.map_or_else(|| "0B".to_owned(), |usage| size::stored(usage.bytes))
+            }
+            "Labels" => spec.labels.join(","),
+            "Mounts" => spec.volumes.iter().map(|volume| self.mount(&volume.source)).collect::<Vec<_>>().join(","),
+            "LocalVolumes" => "0".to_owned(),
+            "Networks" => super::inspect::network(spec.network).to_owned(),
+            _ => String::new(),
         }
     }
 
@@ -132,7 +133,6 @@ fn status(container: &Container, now: i64) -> String {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::args::Format;
     use schema::common::{ExitRecord, PortBinding, Protocol};
     use schema::containers::{ContainerSpec, StartError};
     use schema::network::Attachment;
@@ -142,7 +142,7 @@ pub(crate) mod tests {
     const VIEW: View<'_> = View { whole: false, now: 1000 * SECOND, usage: None };
 
     fn table(containers: &[Container]) -> String {
-        VIEW.listing(containers).unwrap().render(&Format::Table).unwrap()
+        VIEW.list(containers, &Format::Table).unwrap()
     }
 
     pub(crate) fn container() -> Container {
@@ -195,6 +195,17 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn each_field_of_the_headings_is_one() {
+        let whole = View { whole: true, ..VIEW };
+        let labelled =
+            ContainerSpec { labels: vec!["a=b".into()], image: "i".into(), name: "n".into(), ..<_>::default() };
+        let container = Container { spec: labelled, ..container() };
+        for (field, _) in HEADINGS {
+            assert!(!whole.cell(&container, field).is_empty() || *field == "Mounts", "{field}");
+        }
+    }
+
+    #[test]
     fn each_state_has_its_words() {
         assert_eq!(status(&exited(7), VIEW.now), "Exited (7) 2 minutes ago");
         assert_eq!(status(&exited(-1), VIEW.now), "Exited (unknown) 2 minutes ago");
@@ -205,7 +216,7 @@ pub(crate) mod tests {
 
     #[test]
     fn json_is_an_object_a_line() {
-        let text = VIEW.listing(&[container(), exited(0)]).unwrap().render(&Format::Json).unwrap();
+        let text = VIEW.list(&[container(), exited(0)], &Format::Json).unwrap();
         let objects: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(objects[0]["ID"], "abababababab");
         assert_eq!(objects[0]["State"], "running");

@@ -55,10 +55,7 @@ impl Listing {
     }
 
     fn table(&self) -> String {
-        let heading = |field: &&'static str| {
-            self.headings.iter().find(|(known, _)| known == field).map_or(*field, |(_, heading)| *heading)
-        };
-        let mut table = Table::new(&self.shown.iter().map(heading).collect::<Vec<_>>());
+        let mut table = Table::new(&self.shown.iter().map(|field| heading(self.headings, field)).collect::<Vec<_>>());
         for row in &self.rows {
             table.row(self.shown.iter().map(|field| word(&row.root[*field])));
         }
@@ -76,6 +73,11 @@ impl Listing {
         }
         Ok(table.render())
     }
+}
+
+/// The heading of a field.
+pub(crate) fn heading(headings: &Headings, field: &'static str) -> &'static str {
+    headings.iter().find(|(known, _)| *known == field).map_or(field, |(_, heading)| *heading)
 }
 
 /// What a template makes of an object.

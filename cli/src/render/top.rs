@@ -2,7 +2,6 @@
 
 use super::table::Table;
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use schema::Failure;
 use schema::executor::Process;
 
@@ -77,7 +76,7 @@ pub(crate) fn table(columns: &[Column], processes: &[Process], now: i64) -> Stri
 
 /// `15:04` of today, `Jan02` else, in the caller's time zone.
 fn started(at: i64, now: i64) -> String {
-    let time = Timestamp::from_nanosecond(at.into()).unwrap_or(Timestamp::UNIX_EPOCH).to_zoned(TimeZone::system());
+    let time = Timestamp::from_nanosecond(at.into()).unwrap_or(Timestamp::UNIX_EPOCH).to_zoned(crate::zone::zone());
     time.strftime(if now.saturating_sub(at) < DAY { "%H:%M" } else { "%b%d" }).to_string()
 }
 

@@ -21,7 +21,7 @@ pub(crate) fn asks_for_stopped(filters: &[Filter]) -> bool {
 
 /// Keeps those of all containers, newest first, that the filters let through. Fails with `invalidArgument` for a
 /// filter that makes no sense, with `notFound` for `before` or `since` one that does not exist.
-pub(crate) fn select(containers: Vec<Container>, filters: &[Filter]) -> Result<Vec<Container>, Failure> {
+pub(crate) fn select(mut containers: Vec<Container>, filters: &[Filter]) -> Result<Vec<Container>, Failure> {
     known(filters, &KEYS)?;
     let mut limits = Vec::new();
     for Filter { key, value } in filters {
@@ -49,7 +49,8 @@ pub(crate) fn select(containers: Vec<Container>, filters: &[Filter]) -> Result<V
             _ => matches(container, key, value),
         })
     };
-    Ok(containers.iter().filter(|container| kept(container)).cloned().collect())
+    containers.retain(kept);
+    Ok(containers)
 }
 
 /// When a container was created.

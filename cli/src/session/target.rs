@@ -47,7 +47,7 @@ impl Target<'_> {
     pub(super) async fn exited(&self, engine: &Engine) -> Result<(Option<ExitRecord>, Option<u64>)> {
         match self {
             Self::Container(container) => {
-                let ended = engine.containers.wait(&patient_call(), container.id.as_str()).await;
+                let ended = ended(engine, container).await;
                 let ended = ended.map_err(|failure| gone(failure, &container.spec.name))?;
                 Ok((ended.exit, Some(ended.run_position)))
             }
@@ -95,6 +95,19 @@ impl Target<'_> {
     pub(super) fn takes_signals(&self) -> bool {
         matches!(self, Self::Container(_))
     }
+}
+
+/// Waits for the end of a container. What this client removes is not waited for until it is cleaned up.
+async fn ended(engine: &Engine, container: &Container) -> Result<Container, Failure> {
+    let id = container.id.as_str();
+    if container.spec.auto_remove == AutoRemove::AfterClient {
+        match engine.containers.ended(&patient_call(), id).await {
+            // It was replaced by one that does not know that.
+            Err(failure) if failure.code == Code::Unimplemented => {}
+            answer => return answer,
+        }
+    }
+    engine.containers.wait(&patient_call(), id).await
 }
 
 fn gone(failure: Failure, name: &str) -> Failure {

@@ -10,6 +10,8 @@ use std::time::Duration;
 pub struct Api(pub World);
 
 impl Server for Api {
+    type Listed = Container;
+
     async fn create(&self, _: &Call, id: ContainerId, spec: ContainerSpec) -> Result<Container, Failure> {
         if spec.image != "base" && !self.0.pulled.borrow().contains(&spec.image) {
             return Err(Failure::not_found(format_args!("no such image: {}", spec.image)).hint("import it"));

@@ -92,6 +92,7 @@ const CONTAINERS: &[Method] = &[
     // And whoever runs it must have `start` for it, too.
     change("containers.run", &[Create]),
     change("containers.standDown", &[]),
+    look("containers.ended", &[Wait, Attach]),
 ];
 
 const IMAGE_STORE: &[Method] = &[
@@ -162,6 +163,7 @@ const EXECUTOR: &[Method] = &[
     shared(look("executor.stats", &[])),
     shared(look("executor.processes", &[])),
     shared(change("executor.check", &[])),
+    shared(change("executor.setUp", &[])),
 ];
 
 const NETWORK: &[Method] = &[

@@ -143,15 +143,29 @@ impl Client {
         .await
     }
 
+    /// Answers when its run has ended, and before that is cleaned up.
+    pub async fn ended(&self, call: &Call, container: &str) -> Result<Container, Failure> {
+        request!(
+            self,
+            call,
+            ended_request,
+            |params| {
+                params.set_container(container);
+            },
+            Container::read
+        )
+        .await
+    }
+
     /// All containers, newest first.
     pub async fn list(&self, call: &Call) -> Result<Vec<Container>, Failure> {
-        request!(self, call, list_request, |params| {}, |answer| list(answer.get_containers())).await
+        request!(look: self, call, list_request, |params| {}, |answer| list(answer.get_containers())).await
     }
 
     /// One container.
     pub async fn inspect(&self, call: &Call, container: &str) -> Result<Container, Failure> {
         request!(
-            self,
+            look: self,
             call,
             inspect_request,
             |params| {

@@ -8,13 +8,16 @@ use crate::filesystem::{ArchiveChunk, ArchiveRequest, ChangeList, ExtractRequest
 use crate::image_store::Image;
 
 use crate::rpc::{answer, answer_hello};
-use crate::wire::{Wire, length, set_list, text};
+use crate::wire::{Wire, length, set_list, set_list_of, text};
 use crate::{Call, ContainerId, Failure};
+use std::borrow::Borrow;
 use std::rc::Rc;
 
 /// The methods of the container manager in domain types; the contract describes each.
 #[allow(async_fn_in_trait)]
 pub trait Server: 'static {
+    /// A container in a list: itself, or what has it.
+    type Listed: Borrow<Container>;
     /// Records a container.
     async fn create(&self, call: &Call, id: ContainerId, spec: ContainerSpec) -> Result<Container, Failure>;
     /// Runs a container.
@@ -27,8 +30,12 @@ pub trait Server: 'static {
     async fn restart(&self, call: &Call, container: String, timeout_ms: u32) -> Result<Container, Failure>;
     /// Answers when it is not running.
     async fn wait(&self, call: &Call, container: String) -> Result<Container, Failure>;
+    /// Answers when its run has ended; a manager that does not distinguish answers when it is cleaned up, too.
+    async fn ended(&self, call: &Call, container: String) -> Result<Container, Failure> {
+        self.wait(call, container).await
+    }
     /// All containers, newest first.
-    async fn list(&self, call: &Call) -> Result<Vec<Container>, Failure>;
+    async fn list(&self, call: &Call) -> Result<Vec<Self::Listed>, Failure>;
     /// One container.
     async fn inspect(&self, call: &Call, container: String) -> Result<Container, Failure>;
     /// Sets the size of its terminal.
@@ -234,10 +241,9 @@ impl<A: Server> wire::Server for Served<A> {
     }
 
     async fn list(self: Rc<Self>, params: wire::ListParams, mut results: wire::ListResults) -> capnp::Result<()> {
-        answer!(params, results, "containers.list", |call, p| self.api.list(&call).await, |values, builder| set_list(
-            builder.init_containers(length(&values)),
-            &values
-        ))
+        answer!(params, results, "containers.list", |call, p| self.api.list(&call).await, |values, builder| {
+            set_list_of::<Container>(builder.init_containers(length(&values)), &values);
+        })
     }
 
     async fn inspect(
@@ -270,6 +276,16 @@ impl<A: Server> wire::Server for Served<A> {
         mut results: wire::StandDownResults,
     ) -> capnp::Result<()> {
         answer!(params, results, "containers.stand_down", |call, p| self.api.stand_down(&call).await, |(), _| ())
+    }
+
+    async fn ended(self: Rc<Self>, params: wire::EndedParams, mut results: wire::EndedResults) -> capnp::Result<()> {
+        answer!(
+            params,
+            results,
+            "containers.ended",
+            |call, p| self.api.ended(&call, text(p.get_container())?).await,
+            |value, builder| value.write(builder)
+        )
     }
 
     async fn run(self: Rc<Self>, params: wire::RunParams, mut results: wire::RunResults) -> capnp::Result<()> {

@@ -95,6 +95,20 @@ impl Client {
         .await
     }
 
+    /// Does ahead what of a start does not depend on the process.
+    pub async fn set_up(&self, call: &Call, id: &ContainerId) -> Result<(), Failure> {
+        request!(
+            self,
+            call,
+            set_up_request,
+            |params| {
+                params.set_id(id.as_str());
+            },
+            |_| Ok(())
+        )
+        .await
+    }
+
     /// Kills and removes a sandbox.
     pub async fn destroy(&self, call: &Call, id: &ContainerId) -> Result<(), Failure> {
         request!(

@@ -51,6 +51,11 @@ pub trait Server: 'static {
         let _ = (call, id);
         Err(crate::rpc::missing("executor.processes"))
     }
+    /// Does ahead what of a start does not depend on the process.
+    async fn set_up(&self, call: &Call, id: ContainerId) -> Result<(), Failure> {
+        let _ = (call, id);
+        Err(crate::rpc::missing("executor.set_up"))
+    }
     /// Compares what there is of sandboxes, and removes what belongs to none.
     async fn check(&self, call: &Call, repair: bool) -> Result<CheckReport, Failure> {
         let _ = (call, repair);
@@ -121,6 +126,16 @@ impl<A: Server> wire::Server for Served<A> {
             results,
             "executor.resize",
             |call, p| self.api.resize(&call, text(p.get_id())?.parse()?, p.get_rows(), p.get_columns()).await,
+            |(), _| ()
+        )
+    }
+
+    async fn set_up(self: Rc<Self>, params: wire::SetUpParams, mut results: wire::SetUpResults) -> capnp::Result<()> {
+        answer!(
+            params,
+            results,
+            "executor.set_up",
+            |call, p| self.api.set_up(&call, text(p.get_id())?.parse()?).await,
             |(), _| ()
         )
     }

@@ -30,7 +30,7 @@ impl Client {
 
     /// All images, newest first.
     pub async fn list(&self, call: &Call) -> Result<Vec<Image>, Failure> {
-        request!(self, call, list_request, |params| {}, |images| list(images.get_images())).await
+        request!(look: self, call, list_request, |params| {}, |images| list(images.get_images())).await
     }
 
     /// Where a blob lies.

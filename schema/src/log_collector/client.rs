@@ -61,7 +61,7 @@ impl Client {
         reader: u64,
     ) -> Result<Chunk, Failure> {
         request!(
-            self,
+            look: self,
             call,
             read_request,
             |params| {
@@ -79,7 +79,7 @@ impl Client {
     /// The position at which a part of the log begins.
     pub async fn locate(&self, call: &Call, id: &ContainerId, from: From) -> Result<u64, Failure> {
         request!(
-            self,
+            look: self,
             call,
             locate_request,
             |params| {
@@ -147,7 +147,7 @@ impl Client {
         reader: u64,
     ) -> Result<PartList, Failure> {
         request!(
-            self,
+            look: self,
             call,
             parts_request,
             |params| {

@@ -74,6 +74,8 @@ impl Api {
 }
 
 impl Server for Api {
+    type Listed = View;
+
     async fn create(&self, call: &Call, id: ContainerId, spec: ContainerSpec) -> Result<Container, Failure> {
         let (shared, registry) = (Rc::clone(&self.shared), self.registry.clone());
         let new = creation::New { call: *call, id, spec };
@@ -137,6 +139,13 @@ impl Server for Api {
         }
     }
 
+    async fn ended(&self, _: &Call, container: String) -> Result<Container, Failure> {
+        match self.find_or_last(&container).await? {
+            Ok(handle) => Ok(operations::ended(handle).await.container()),
+            Err(record) => Ok(record.container),
+        }
+    }
+
     async fn remove(&self, call: &Call, container: String, force: bool) -> Result<(), Failure> {
         if force && let Some((id, damage)) = ask(&self.registry, Damaged(container.clone())).await? {
             let (shared, registry) = (Rc::clone(&self.shared), self.registry.clone());
@@ -146,11 +155,11 @@ impl Server for Api {
         operations::detached(operations::remove(handle, call.request, force)).await
     }
 
-    async fn list(&self, _: &Call) -> Result<Vec<Container>, Failure> {
-        let views = ask(&self.registry, Views).await?;
-        let mut containers: Vec<_> = views.iter().map(|(_, view)| view.container()).collect();
-        containers.sort_by(|one, other| (other.created_at, &other.id).cmp(&(one.created_at, &one.id)));
-        Ok(containers)
+    async fn list(&self, _: &Call) -> Result<Vec<View>, Failure> {
+        let views = ask(&self.registry, Views).await?.into_iter().map(|(_, view)| view);
+        let mut views: Vec<_> = views.filter(View::is_shown).collect();
+        views.sort_by(|one, other| other.record.creation().cmp(&one.record.creation()));
+        Ok(views)
     }
 
     async fn inspect(&self, _: &Call, container: String) -> Result<Container, Failure> {
@@ -183,7 +192,8 @@ impl Server for Api {
         let network = self.shared.workers.network.info(call).await?;
         let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         let running = views.iter().filter(|(_, view): &&(Handle, View)| view.phase().is_running()).count();
-        Ok(Info { containers: count(views.len()), running: count(running), network })
+        let shown = views.iter().filter(|(_, view)| view.is_shown()).count();
+        Ok(Info { containers: count(shown), running: count(running), network })
     }
 
     async fn rename(&self, _: &Call, container: String, new_name: String) -> Result<Container, Failure> {

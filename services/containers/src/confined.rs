@@ -88,6 +88,8 @@ fn labels(record: &crate::record::Record) -> &[String] {
 }
 
 impl Server for Confined {
+    type Listed = Container;
+
     async fn create(&self, call: &Call, id: ContainerId, spec: ContainerSpec) -> Result<Container, Failure> {
         let spec = new::confined(spec, &self.rights)?;
         Ok(self.shown(self.api.create(call, id, spec).await?))
@@ -128,6 +130,11 @@ impl Server for Confined {
         Ok(self.shown(self.api.wait(call, container).await?))
     }
 
+    async fn ended(&self, call: &Call, container: String) -> Result<Container, Failure> {
+        let container = self.own(container, "containers.ended").await?;
+        Ok(self.shown(self.api.ended(call, container).await?))
+    }
+
     async fn remove(&self, call: &Call, container: String, force: bool) -> Result<(), Failure> {
         let container = self.own(container, "containers.remove").await?;
         self.api.remove(call, container, force).await
@@ -136,8 +143,8 @@ impl Server for Confined {
     async fn list(&self, call: &Call) -> Result<Vec<Container>, Failure> {
         let all = self.api.list(call).await?.into_iter();
         let verbs = verbs("containers.list");
-        let own = all.filter(|container| self.rights.allow(verbs, &container.spec.labels));
-        Ok(own.map(|container| self.shown(container)).collect())
+        let own = all.filter(|view| self.rights.allow(verbs, &view.record.container.spec.labels));
+        Ok(own.map(|view| self.shown(view.container())).collect())
     }
 
     async fn inspect(&self, call: &Call, container: String) -> Result<Container, Failure> {

@@ -7,6 +7,7 @@
 
 mod auto_remove;
 mod changes;
+mod clean_up;
 mod drive;
 mod requests;
 mod resuming;
@@ -17,6 +18,7 @@ mod view;
 
 use crate::exec::ExecHandle;
 use crate::journal::Page;
+use crate::lifecycle::Phase;
 use crate::record::{Cause, Record};
 use crate::registry::{Forget, Registry};
 use crate::workers::on_behalf;
@@ -29,6 +31,8 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::Instrument;
+
+use clean_up::CleanUp;
 
 pub(crate) use changes::{Committed, Joined, Named, Paused, Signalled, WriteAnew};
 pub(crate) use requests::{Keep, Remove, Restart, Start, Stop};
@@ -57,6 +61,7 @@ pub(crate) struct ContainerActor {
     lease: Option<Instant>,
     /// Whether we have cleaned up after its last run.
     is_clean: bool,
+    clean_up: Rc<CleanUp>,
     /// When it came to rest.
     rested: Option<Instant>,
     /// Whether its processes are stopped where they are, as far as we know, but for a commit.
@@ -76,10 +81,14 @@ impl ContainerActor {
         registry: Addr<Registry>,
         execs: Vec<ExecHandle>,
     ) -> Handle {
-        let view = watch::Sender::new(View { record: Arc::new(record.clone()), stage, trouble: None });
+        let was_removing = stage == Stage::Recovering && record.phase == Phase::Removing;
+        let is_end_recorded = record.phase == Phase::Ending;
+        let shown = Arc::new(record.clone());
+        let view = watch::Sender::new(View { record: shown, stage, trouble: None, was_removing, is_end_recorded });
         let observer = view.subscribe();
         let page = Page::new(Arc::clone(&shared.journal));
         let freezer = Arc::default();
+        let clean_up = Rc::new(CleanUp::new(shared.workers.clone(), record.id().clone()));
         let actor = Self {
             record,
             stage,
@@ -94,6 +103,7 @@ impl ContainerActor {
             removal: None,
             lease: None,
             is_clean: false,
+            clean_up,
             rested: None,
             frozen: Rc::default(),
             freezer: Arc::clone(&freezer),
@@ -111,10 +121,10 @@ impl ContainerActor {
 
     /// Shows everybody what is.
     fn publish(&self) {
-        self.view.send_replace(View {
-            record: Arc::new(self.record.clone()),
-            stage: self.stage,
-            trouble: self.trouble.clone(),
+        self.view.send_modify(|view| {
+            view.record = Arc::new(self.record.clone());
+            view.stage = self.stage;
+            view.trouble.clone_from(&self.trouble);
         });
     }
 

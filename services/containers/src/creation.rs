@@ -3,7 +3,7 @@
 use crate::container::{Handle, Shared};
 use crate::operations;
 use crate::record::Record;
-use crate::registry::{Admit, Departed, Known, Registry};
+use crate::registry::{Admit, Departed, Known, Leaving, Registry};
 use crate::spares::Take;
 use crate::validate;
 use crate::workers::{STEP, own_call};
@@ -11,7 +11,7 @@ use actix::Addr;
 use kit::actor::ask;
 use schema::call::RequestId;
 use schema::containers::{Container, ContainerSpec};
-use schema::{Call, ContainerId, Failure};
+use schema::{Call, Code, ContainerId, Failure};
 use std::rc::Rc;
 
 /// What is to be made.
@@ -77,7 +77,14 @@ async fn make(
         let image = shared.workers.image_store.lease(&new.call, id.as_str(), &spec.image).await?;
         let mut record = Record::new(id.clone(), spec, image, warnings)?;
         record.asked_as = (id != new.id).then(|| new.id.clone());
-        let handle = ask(registry, Admit { record, pool, start }).await?;
+        let admit = Admit { record, pool, start };
+        let handle = match ask(registry, admit.clone()).await {
+            Err(failure) if failure.code == Code::ResourceExhausted => {
+                erased(registry).await?;
+                ask(registry, admit).await?
+            }
+            admitted => admitted?,
+        };
         handle.until_live().await?;
         Ok(handle)
     }
@@ -87,6 +94,15 @@ async fn make(
         give_back(shared, &id).await;
     }
     admitted
+}
+
+/// Waits until what was removed a moment ago, and has user ids until it is erased, is gone.
+async fn erased(registry: &Addr<Registry>) -> Result<(), Failure> {
+    let leaving = ask(registry, Leaving).await?;
+    let gone = futures::future::join_all(leaving.iter().map(Handle::erased));
+    // What cannot be erased in time keeps its ids.
+    let _ = tokio::time::timeout(STEP, gone).await;
+    Ok(())
 }
 
 async fn give_back(shared: &Shared, id: &ContainerId) {

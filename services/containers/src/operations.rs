@@ -68,3 +68,8 @@ pub(crate) async fn wait(handle: Handle) -> View {
     let ends = handle.now().record.ends;
     handle.until(|view| view.is_settled() || view.has_ended_since(ends)).await
 }
+
+/// Answers when a container does not run, whatever is left of its run.
+pub(crate) async fn ended(handle: Handle) -> View {
+    handle.until(View::has_ended).await
+}

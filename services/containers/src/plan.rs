@@ -55,6 +55,11 @@ impl Ready {
         let attachment = attachment.unwrap_or_default();
         let names = record.names(Some(&attachment));
         workers.filesystem.set_names(&call, record.id(), &names).await?;
+        match workers.executor.set_up(&call, record.id()).await {
+            // It is done when the container starts.
+            Err(failure) if failure.code == Code::Unimplemented => {}
+            done => done?,
+        }
         let filled = Filled { mount: mount_spec(record), log: log_spec(record, &prepared), position, names };
         Ok(Self { prepared, attachment, filled: Some(filled) })
     }
@@ -243,14 +248,10 @@ pub(crate) async fn destroy(workers: &Workers, id: &ContainerId) -> Result<(), F
     destroyed.map_err(|failure| failure.context("removing the sandbox"))
 }
 
-/// Gives back what a container that is being removed holds of what others may want: address and ports, unless its run
-/// `is_clean`, and its image. To remove its writable layer needs none of the image's.
-pub(crate) async fn give_back(workers: &Workers, id: &ContainerId, is_clean: bool) -> Result<(), Failure> {
-    let call = own_call();
-    let clean = async { if is_clean { Ok(()) } else { clean(workers, id).await } };
-    let (cleaned, returned) = futures::join!(clean, workers.image_store.release(&call, id.as_str()));
-    cleaned?;
-    returned.map_err(|failure| failure.context("giving back the image"))
+/// Gives back the image of a container that is being removed.
+pub(crate) async fn release_image(workers: &Workers, id: &ContainerId) -> Result<(), Failure> {
+    let released = workers.image_store.release(&own_call(), id.as_str()).await;
+    released.map_err(|failure| failure.context("giving back the image"))
 }
 
 /// Removes what only the container had; its sandbox, which has the writable layer mounted, must be gone.

@@ -187,6 +187,11 @@ impl Record {
         &self.container.id
     }
 
+    /// What to sort by: newer ones come after older ones.
+    pub(crate) fn creation(&self) -> (i64, &ContainerId) {
+        (self.container.created_at, self.id())
+    }
+
     /// Whether this is its id, or the one that was asked for.
     pub(crate) fn has_id(&self, id: &str) -> bool {
         self.id().as_str() == id || self.asked_as.as_ref().is_some_and(|asked| asked.as_str() == id)

@@ -84,9 +84,13 @@ async fn sandboxes(shared: &Shared, registry: &Addr<Registry>) {
         warn,
     )
     .await;
-    // Once before the gate opens: a client may ask for an exec again that was given up.
+    // Before the gate opens: then a client may ask again for what was given up, and it has the same id.
+    let mut stuck = Vec::new();
     for id in &leftovers {
-        executor.destroy(&own_call(), id).await.unwrap_or_else(warn);
+        if let Err(failure) = executor.destroy(&own_call(), id).await {
+            warn(failure);
+            stuck.push(id);
+        }
         // In one that stood ready, or was about to be recorded, nothing ever ran.
         if parked.contains(id) {
             tracing::info!(id = id.short(), "destroyed a sandbox that nobody had taken yet");
@@ -96,7 +100,7 @@ async fn sandboxes(shared: &Shared, registry: &Addr<Registry>) {
         tell_of_orphan(&shared.journal, executor::SERVICE, id).await.unwrap_or_else(warn);
     }
     shared.gate.open(executor::SERVICE);
-    for id in leftovers {
-        insist(async || executor.destroy(&own_call(), &id).await, warn).await;
+    for id in stuck {
+        insist(async || executor.destroy(&own_call(), id).await, warn).await;
     }
 }

@@ -17,7 +17,10 @@ pub(crate) async fn damaged(
     id: ContainerId,
     damage: Damage,
 ) -> Result<(), Failure> {
-    plan::give_back(&shared.workers, &id, false).await?;
+    let (cleaned, released) =
+        futures::join!(plan::clean(&shared.workers, &id), plan::release_image(&shared.workers, &id));
+    cleaned?;
+    released?;
     plan::erase(&shared.workers, &id).await?;
     let journal = Arc::clone(&shared.journal);
     on_thread(move || journal.discard(&damage)).await?;

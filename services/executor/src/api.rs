@@ -3,7 +3,7 @@
 use crate::host::Host;
 use crate::registry::{All, ExecsOf, Find, Ids, Obtain, Owner, Registry};
 use crate::sandbox::actor::{
-    Destroy, EndExec, Freeze, GetRunning, Prepare, Resize, Sandbox, Signal, Start, State, Wait, blocking,
+    Destroy, EndExec, Freeze, GetRunning, Prepare, Resize, Sandbox, SetUp, Signal, Start, State, Wait, blocking,
 };
 use crate::sandbox::record::Spec;
 use crate::sandbox::recover::{leftovers, take_up};
@@ -52,18 +52,6 @@ impl Api {
     async fn running(&self, id: ContainerId) -> Result<Running, Failure> {
         ask(&self.owner(id).await?, GetRunning).await
     }
-
-    /// A sandbox that can be joined.
-    async fn joinable(&self, id: ContainerId) -> Result<Running, Failure> {
-        let running = self.running(id.clone()).await?;
-        let host = Arc::clone(&self.host);
-        let frozen = blocking(move || host.cgroups.is_frozen(&id)).await?;
-        if frozen {
-            let id = running.id.short();
-            return Err(Failure::conflict(format_args!("container {id} is paused")).hint("unpause it first"));
-        }
-        Ok(running)
-    }
 }
 
 impl Server for Api {
@@ -80,7 +68,7 @@ impl Server for Api {
     ) -> Result<Prepared, Failure> {
         // Whether one that exists is the same, its owner tells.
         if ask(&self.registry, Find(exec.clone())).await?.is_none() {
-            self.joinable(id.clone()).await?;
+            self.running(id.clone()).await?;
         }
         self.make(exec, Spec::Exec { of: id, exec: spec }).await
     }
@@ -89,10 +77,14 @@ impl Server for Api {
         let Owner { address, exec_of, .. } = self.find(id).await?;
         // Why it cannot be joined only matters if it was not started before.
         let joined = match exec_of {
-            Some(of) => Some(self.joinable(of).await),
+            Some(of) => Some(self.running(of).await),
             None => None,
         };
         ask(&address, Start(process, joined)).await
+    }
+
+    async fn set_up(&self, _: &Call, id: ContainerId) -> Result<(), Failure> {
+        ask(&self.owner(id).await?, SetUp).await
     }
 
     async fn wait(&self, _: &Call, id: ContainerId) -> Result<ExitRecord, Failure> {

@@ -58,10 +58,46 @@ pub(crate) fn build(
     who: &Who,
 ) -> Result<Vec<u8>, Failure> {
     let mut plan = Plan::new();
+    surround(&mut plan, host, confinement, who.ids)?;
+    execute(plan, host, confinement, terminal, process, who)
+}
+
+/// What of that plan does not depend on the process. Whoever carries it out waits then.
+pub(crate) fn build_first(host: &Host, confinement: &Confinement, ids: Option<IdRange>) -> Result<Vec<u8>, Failure> {
+    let mut plan = Plan::new();
+    surround(&mut plan, host, confinement, ids)?;
+    plan.add(&Step::Await {});
+    Ok(plan.bytes)
+}
+
+/// The rest.
+pub(crate) fn build_rest(
+    host: &Host,
+    confinement: &Confinement,
+    terminal: bool,
+    process: &ProcessSpec,
+    who: &Who,
+) -> Result<Vec<u8>, Failure> {
+    execute(Plan::new(), host, confinement, terminal, process, who)
+}
+
+/// What a sandbox's processes see.
+fn surround(plan: &mut Plan, host: &Host, confinement: &Confinement, ids: Option<IdRange>) -> Result<(), Failure> {
     plan.add(&Step::Unshare { flags: libc::CLONE_NEWCGROUP as u32 });
     plan.add(&Step::Pivot {});
-    files_of_root(&mut plan, who);
-    filesystem::add(&mut plan, host, confinement, who.ids)?;
+    files_of_root(plan, ids);
+    filesystem::add(plan, host, confinement, ids)
+}
+
+/// What the first of them is.
+fn execute(
+    mut plan: Plan,
+    host: &Host,
+    confinement: &Confinement,
+    terminal: bool,
+    process: &ProcessSpec,
+    who: &Who,
+) -> Result<Vec<u8>, Failure> {
     let stdio = if terminal {
         Step::Terminal { uid: who.owner.uid, rows: process.rows, columns: process.columns }
     } else {
@@ -73,8 +109,8 @@ pub(crate) fn build(
 }
 
 /// What is made for a container belongs to its root.
-fn files_of_root(plan: &mut Plan, who: &Who) {
-    if let Some(ids) = who.ids {
+fn files_of_root(plan: &mut Plan, ids: Option<IdRange>) {
+    if let Some(ids) = ids {
         plan.add(&Step::FilesOf { id: ids.base() });
     }
 }
@@ -89,7 +125,7 @@ pub(crate) fn build_exec(
 ) -> Result<Vec<u8>, Failure> {
     let mut plan = Plan::new();
     plan.add(&Step::Join { namespaces: JOINED });
-    files_of_root(&mut plan, who);
+    files_of_root(&mut plan, who.ids);
     let uid = who.owner.uid;
     let stdio = if terminal {
         Step::FurtherTerminal { uid, rows: process.rows, columns: process.columns }
@@ -273,6 +309,24 @@ pub(crate) mod tests {
                     !steps.iter().any(|step| matches!(step, Step::Mount { .. } | Step::Node { .. } | Step::Pivot {}))
                 );
             }
+        }
+    }
+
+    #[test]
+    fn what_is_set_up_first_and_the_rest_are_the_whole() {
+        let ids = IdRange::new(0x2000_0000);
+        let owner = Owner { uid: 0x2000_0005, gid: 0x2000_0006 };
+        for (who, terminal) in [(user(), false), (Who { owner, ids, ..user() }, true)] {
+            let whole = build(&host(), &usual(), terminal, &process(), &who).unwrap();
+            let first = build_first(&host(), &usual(), who.ids).unwrap();
+            let rest = build_rest(&host(), &usual(), terminal, &process(), &who).unwrap();
+            let steps = |bytes: &[u8]| {
+                Steps::new(bytes).unwrap().map(|step| format!("{:?}", step.unwrap())).collect::<Vec<_>>()
+            };
+            let (mut first, rest) = (steps(&first), steps(&rest));
+            assert_eq!(first.pop().as_deref(), Some("Await"));
+            assert!(first.iter().chain(&rest).eq(&steps(&whole)));
+            assert!(!first.iter().any(|step| step.starts_with("Streams") || step.starts_with("Terminal")), "{first:?}");
         }
     }
 

@@ -1,8 +1,9 @@
 //! How each phase is carried out, and what follows.
 
-use super::{ContainerActor, Shared, Stage, View};
+use super::{CleanUp, ContainerActor, Shared, Stage, View};
 use crate::exec::{Evict, Of};
 use crate::journal::Page;
+use crate::lifecycle::Phase;
 use crate::plan::{self, Assembly, SANDBOXES};
 use crate::record::{Cause, Record};
 use crate::registry::Left;
@@ -37,6 +38,11 @@ struct Trouble {
     failure: Failure,
 }
 
+/// The end of its run is recorded.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct EndRecorded;
+
 impl ContainerActor {
     /// Begins a run.
     pub(super) fn begin(&mut self, request: RequestId, cause: Cause, ctx: &mut Context<Self>) -> Result<(), Failure> {
@@ -47,7 +53,9 @@ impl ContainerActor {
         }
         self.trouble = None;
         self.is_clean = false;
+        self.clean_up = Rc::new(CleanUp::new(self.shared.workers.clone(), self.record.id().clone()));
         self.rested = None;
+        self.view.send_modify(|view| view.is_end_recorded = false);
         self.publish();
         self.drive_start(false, ctx);
         Ok(())
@@ -113,7 +121,11 @@ impl ContainerActor {
     pub(super) fn drive_clean(&mut self, ctx: &mut Context<Self>) {
         self.frozen.set(false);
         let (page, record, view) = (self.page.clone(), self.record.clone(), self.view.subscribe());
-        let work = clean(Rc::clone(&self.shared), page, record, view, self.reporter(ctx));
+        let recorded = {
+            let actor = ctx.address();
+            move || actor.do_send(EndRecorded)
+        };
+        let work = clean(Rc::clone(&self.clean_up), page, record, view, recorded, self.reporter(ctx));
         self.drive(ctx, work, |(), actor, ctx| {
             actor.trouble = None;
             actor.is_clean = true;
@@ -153,7 +165,7 @@ impl ContainerActor {
         self.trouble = None;
         self.publish();
         let (shared, page, record) = (Rc::clone(&self.shared), self.page.clone(), self.record.clone());
-        let work = give_back(shared, page, record, self.is_clean, self.reporter(ctx));
+        let work = give_back(shared, page, record, self.left(), self.reporter(ctx));
         self.drive(ctx, work, |(), actor, ctx| actor.leave(ctx));
     }
 
@@ -164,9 +176,14 @@ impl ContainerActor {
             actor.stage = Stage::Leaving;
             actor.publish();
             let (shared, page, record) = (Rc::clone(&actor.shared), actor.page.clone(), actor.record.clone());
-            let work = erase(shared, page, record, actor.reporter(ctx));
+            let work = erase(shared, page, record, actor.left(), actor.reporter(ctx));
             actor.drive(ctx, work, |(), actor, ctx| actor.depart(ctx));
         });
+    }
+
+    /// What is to be cleaned up after the last run, unless that is done.
+    fn left(&self) -> Option<Rc<CleanUp>> {
+        (!self.is_clean).then(|| Rc::clone(&self.clean_up))
     }
 
     /// Tells the actor of a driver's failures.
@@ -187,6 +204,16 @@ impl Handler<Trouble> for ContainerActor {
             self.trouble = Some(failure);
             self.publish();
         }
+    }
+}
+
+impl Handler<EndRecorded> for ContainerActor {
+    type Result = ();
+
+    fn handle(&mut self, EndRecorded: EndRecorded, _: &mut Context<Self>) {
+        // Unless it was started again meanwhile.
+        let is_of_this_run = self.record.phase == Phase::Ending;
+        self.view.send_modify(|view| view.is_end_recorded |= is_of_this_run);
     }
 }
 
@@ -264,10 +291,11 @@ async fn end_of_run(shared: Rc<Shared>, record: Record) -> ExitRecord {
 }
 
 async fn clean(
-    shared: Rc<Shared>,
+    clean_up: Rc<CleanUp>,
     page: Page,
     record: Record,
     mut view: watch::Receiver<View>,
+    recorded: impl Fn(),
     report: impl Fn(Failure),
 ) {
     // They have ended with PID 1. Their output goes to their logs before their container's sandbox goes.
@@ -277,26 +305,33 @@ async fn clean(
     }
     let attempt = async || {
         if record.container.exit.is_some() {
-            let (written, drained, detached) = futures::join!(
-                page.write(&record),
-                plan::drained(&shared.workers, record.id()),
-                plan::detach(&shared.workers, record.id()),
-            );
+            let write = async { page.write(&record).await.inspect(|()| recorded()) };
+            let (written, drained, detached) = futures::join!(write, clean_up.drained(), clean_up.detached());
             // The sandbox holds the only other copy of the exit code.
             written?;
             drained?;
-            let destroyed = plan::destroy(&shared.workers, record.id()).await;
+            let destroyed = clean_up.destroyed().await;
             detached?;
             return destroyed;
         }
         warn("why it did not start", page.write(&record).await);
-        plan::clean(&shared.workers, record.id()).await
+        let (detached, destroyed) = futures::join!(clean_up.detached(), clean_up.destroyed());
+        detached?;
+        destroyed
     };
     insist(attempt, report).await;
 }
 
-/// Its address and ports, and its image; its name goes with them.
-async fn give_back(shared: Rc<Shared>, page: Page, record: Record, is_clean: bool, report: impl Fn(Failure)) {
+/// Its address and ports, and its image; its name goes with them. To remove its writable layer needs none of the image's.
+///
+/// Nobody waits for its sandbox to go, unless that has something of the host mounted.
+async fn give_back(
+    shared: Rc<Shared>,
+    page: Page,
+    record: Record,
+    left: Option<Rc<CleanUp>>,
+    report: impl Fn(Failure),
+) {
     let attempt = async || {
         // On a full disk this fails, and removing containers is how one makes room: a crash would then leave
         // it to its user to remove the rest.
@@ -307,15 +342,33 @@ async fn give_back(shared: Rc<Shared>, page: Page, record: Record, is_clean: boo
             exec.gone().await;
         }
         shared.leases.pass(STEP).await?;
-        plan::give_back(&shared.workers, record.id(), is_clean).await?;
+        let detached = async {
+            let Some(left) = &left else { return Ok(()) };
+            if record.container.spec.volumes.is_empty() {
+                return left.detached().await;
+            }
+            // Both are tried, whatever the other says.
+            let (detached, destroyed) = futures::join!(left.detached(), left.destroyed());
+            detached.and(destroyed)
+        };
+        let (detached, released) = futures::join!(detached, plan::release_image(&shared.workers, record.id()));
+        detached?;
+        released?;
         page.leave(&record).await
     };
     insist(attempt, report).await;
 }
 
 /// What only it had, and then its record.
-async fn erase(shared: Rc<Shared>, page: Page, record: Record, report: impl Fn(Failure)) {
+async fn erase(shared: Rc<Shared>, page: Page, record: Record, left: Option<Rc<CleanUp>>, report: impl Fn(Failure)) {
+    if let Some(left) = left.as_ref().filter(|_| record.container.exit.is_some()) {
+        // For who still reads. It is about to be removed: what is not captured in time is not missed.
+        let _ = left.drained().await;
+    }
     let attempt = async || {
+        if let Some(left) = &left {
+            left.destroyed().await?;
+        }
         plan::erase(&shared.workers, record.id()).await?;
         page.delete(&record).await
     };

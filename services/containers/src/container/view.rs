@@ -9,6 +9,7 @@ use actix::{Addr, Handler, Message};
 use schema::Failure;
 use schema::call::RequestId;
 use schema::containers::Container;
+use std::borrow::Borrow;
 use std::sync::Arc;
 use tokio::sync::{Mutex, MutexGuard, watch};
 
@@ -34,6 +35,10 @@ pub(crate) struct View {
     pub(crate) stage: Stage,
     /// Why it is not cleaned up or removed yet, if that was tried without success.
     pub(crate) trouble: Option<Failure>,
+    /// Whether its removal had begun before this process did.
+    pub(crate) was_removing: bool,
+    /// Whether the end of its last run is recorded.
+    pub(crate) is_end_recorded: bool,
 }
 
 impl View {
@@ -45,6 +50,12 @@ impl View {
     /// Whether it exists for its users.
     pub(crate) fn is_listed(&self) -> bool {
         matches!(self.stage, Stage::Recovering | Stage::Live)
+    }
+
+    /// Whether lists show it. Of one whose removal an earlier process had begun, its user was perhaps told already that it
+    /// is gone.
+    pub(crate) fn is_shown(&self) -> bool {
+        self.is_listed() && (!self.was_removing || self.trouble.is_some())
     }
 
     /// Whether it was removed, as far as its users are concerned.
@@ -86,9 +97,24 @@ impl View {
         self.stage == Stage::Live && self.record.ends > ends && !matches!(self.phase(), Phase::Ending | Phase::Removing)
     }
 
+    /// Whether it does not run, nor is about to, and that is recorded, whatever is left of its run.
+    pub(crate) fn has_ended(&self) -> bool {
+        let is_over = match self.phase() {
+            Phase::Ending => self.is_end_recorded,
+            phase => phase == Phase::Removing,
+        };
+        self.is_settled() || (self.stage == Stage::Live && is_over)
+    }
+
     /// As its users see it.
     pub(crate) fn container(&self) -> Container {
         self.record.container.clone()
+    }
+}
+
+impl Borrow<Container> for View {
+    fn borrow(&self) -> &Container {
+        &self.record.container
     }
 }
 

@@ -28,7 +28,7 @@ pub(crate) struct Known {
 }
 
 /// Take a new container.
-#[derive(Message)]
+#[derive(Clone, Message)]
 #[rtype(result = "Result<Handle, Failure>")]
 pub(crate) struct Admit {
     pub(crate) record: Record,

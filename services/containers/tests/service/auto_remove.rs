@@ -2,8 +2,9 @@
 
 use crate::support::executor::exit;
 use crate::support::{Bench, call, spec};
+use schema::common::Volume;
 use schema::containers::{AutoRemove, ContainerSpec};
-use schema::{Call, Code, ContainerId};
+use schema::{Call, Code, ContainerId, Failure};
 use std::time::{Duration, Instant};
 
 const GRACE: Duration = Duration::from_secs(10);
@@ -67,6 +68,81 @@ async fn after_the_client_it_goes_when_the_client_says_so() {
     let id = ended(&bench, AutoRemove::AfterClient, 60_000).await;
     assert_eq!(bench.world.has(&id), [false, false, true, true]);
     bench.client.remove(&call(), "job", false).await.unwrap();
+    bench.assert_nothing_left().await;
+}
+
+/// Whoever is about to remove it does not wait for what is removed with it.
+#[actix::test]
+async fn the_end_is_told_before_it_is_cleaned_up() {
+    let bench = Bench::new().await;
+    let id = bench.run(&ContainerSpec { auto_remove: AutoRemove::AfterClient, ..spec("job") }).await;
+    bench.world.hang("network.detach", Some(&id));
+    bench.world.end(&id, exit(7, 0));
+    let ended = bench.client.ended(&call(), "job").await.unwrap();
+    assert_eq!(ended.exit, Some(exit(7, 0)));
+    bench.world.heal();
+    bench.client.remove(&call(), "job", false).await.unwrap();
+    bench.world.until_empty().await;
+    for step in ["network.detach", "executor.destroy"] {
+        assert_eq!(bench.world.count(&id, step), 1, "the removal goes on with the clean-up: {step}");
+    }
+    bench.assert_nothing_left().await;
+}
+
+/// Else its client would be told, after a crash, that what has ended cannot be removed because it runs.
+#[actix::test]
+async fn the_end_that_was_told_is_recorded() {
+    let mut bench = Bench::new().await;
+    let id = bench.run(&ContainerSpec { auto_remove: AutoRemove::AfterClient, ..spec("job") }).await;
+    bench.world.hang("network.detach", Some(&id));
+    bench.world.end(&id, exit(7, 0));
+    bench.client.ended(&call(), "job").await.unwrap();
+    bench.service.kill();
+    bench.world.heal();
+    bench.world.hang("executor.wait", Some(&id));
+    bench.service.again();
+    bench.client.remove(&call(), "job", false).await.unwrap();
+    bench.world.until_empty().await;
+    bench.assert_nothing_left().await;
+}
+
+#[actix::test]
+async fn a_removal_waits_for_the_sandbox_only_if_that_has_something_of_the_host() {
+    let bench = Bench::new().await;
+    let volume = Volume { source: "/srv".to_owned(), target: "/srv".to_owned(), read_only: false, idmap: false };
+    for volumes in [vec![], vec![volume]] {
+        let waits = !volumes.is_empty();
+        let spec = ContainerSpec { auto_remove: AutoRemove::AfterClient, volumes, ..spec("job") };
+        let id = bench.run(&spec).await;
+        bench.world.hang("executor.destroy", Some(&id));
+        bench.world.end(&id, exit(0, 0));
+        bench.client.ended(&call(), "job").await.unwrap();
+        let (client, call) = (bench.another_client(), call());
+        let removed = client.remove(&call, "job", false);
+        tokio::pin!(removed);
+        if waits {
+            assert!(tokio::time::timeout(Duration::from_millis(300), &mut removed).await.is_err());
+            bench.world.heal();
+        }
+        removed.await.unwrap();
+        assert!(!bench.exists(&id).await);
+        bench.world.heal();
+        bench.world.until_empty().await;
+    }
+    bench.assert_nothing_left().await;
+}
+
+/// The log collector does not say that it has everything; what is removed does not need it.
+#[actix::test]
+async fn a_removal_does_not_tell_of_what_the_clean_up_could_not_do() {
+    let bench = Bench::new().await;
+    let id = bench.run(&ContainerSpec { auto_remove: AutoRemove::AfterClient, ..spec("job") }).await;
+    bench.world.fail("log-collector.read", Failure::unavailable("away"));
+    bench.world.end(&id, exit(0, 0));
+    bench.client.ended(&call(), "job").await.unwrap();
+    bench.client.remove(&call(), "job", false).await.unwrap();
+    bench.world.heal();
+    bench.world.until_empty().await;
     bench.assert_nothing_left().await;
 }
 

@@ -170,3 +170,17 @@ async fn many_kills_harm_no_container() {
     }
     bench.assert_nothing_left().await;
 }
+
+/// Its user was told that it is gone.
+#[actix::test]
+async fn what_is_still_being_erased_after_a_restart_is_not_listed() {
+    let mut bench = Bench::new().await;
+    let id = bench.create(&spec("web")).await;
+    bench.world.hang("filesystem.release", Some(&id));
+    bench.client.remove(&call(), "web", false).await.unwrap();
+    bench.service.restart();
+    assert_eq!(bench.client.list(&call()).await.unwrap(), []);
+    assert_eq!(bench.client.info(&call()).await.unwrap().containers, 0);
+    bench.world.heal();
+    bench.assert_nothing_left().await;
+}

@@ -75,6 +75,7 @@ async fn a_full_disk_does_not_keep_containers_from_being_removed() {
     let blocked = bench.instance.state("containers").join("kept").join(format!("{id}.json.tmp"));
     std::fs::create_dir(&blocked).unwrap();
     bench.client.remove(&call(), "web", true).await.unwrap();
+    bench.eventually("it is erased", async || bench.world.has(&id) == [false; 4]).await;
     std::fs::remove_dir(&blocked).unwrap();
     bench.world.excuse("filesystem.release");
     bench.world.excuse("image-store.release");

@@ -183,6 +183,9 @@ async fn execs_that_nobody_knows_are_removed() {
     bench.eventually("it is gone", async || bench.world.has(&stray) == [false; 4]).await;
     assert_eq!(bench.inspect(&web).await.execs, std::slice::from_ref(&exec.id));
     assert_eq!(bench.world.has(&exec.id), [true, false, false, true]);
+    // By then, who had asked for it before may have asked again.
+    bench.exec("web").await.unwrap();
+    assert_eq!(bench.world.count(&stray, "executor.destroy"), 1);
     ended(&bench, &exec.id, 0).await;
 }
 

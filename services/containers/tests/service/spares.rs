@@ -37,8 +37,9 @@ async fn runs_in_a_ready_one(bench: &Bench) -> (ContainerId, ContainerId) {
 async fn a_container_takes_the_sandbox_that_stands_ready() {
     let bench = bench(2).await;
     let (_, id) = runs_in_a_ready_one(&bench).await;
-    let steps = ["executor.prepare", "network.attach", "filesystem.mount", "log-collector.open", "executor.start"];
+    let steps = ["executor.prepare", "network.attach", "filesystem.mount", "log-collector.open", "executor.set_up"];
     assert_eq!(steps.map(|step| bench.world.count(&id, step)), [1; 5], "{}", bench.world.story());
+    assert_eq!(bench.world.count(&id, "executor.start"), 1);
     assert_eq!(bench.inspect(&id).await.ids, bench.world.sandbox(&id).ids);
     assert_eq!(bench.client.list(&call()).await.unwrap().len(), 1, "no user sees the others");
     let problems = bench.client.check(&call(), false).await.unwrap().problems;
@@ -130,6 +131,9 @@ async fn what_a_container_has_taken_late_is_not_removed_any_more() {
     }
     bench.eventually("one stands ready", async || bench.world.leases.borrow().len() == 1).await;
     let ready = bench.world.leases.borrow().first().unwrap().clone();
+    bench.eventually("it is set up", async || bench.world.count(&ready, "executor.set_up") == 1).await;
+    // Nothing tells when the answer to that has come.
+    tokio::time::sleep(Duration::from_millis(100)).await;
     // Its image is leased so late that it was given up before, and it could not be removed then.
     bench.world.hang("image-store.lease", None);
     bench.world.fail("network.detach", Failure::unavailable("no network"));

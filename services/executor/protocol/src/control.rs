@@ -27,6 +27,13 @@ pub enum Request {
         /// Whether there is a cgroup that it is born in.
         born_in: bool,
     },
+    /// Carry out the file `setup`, which ends with a wait: make PID 1, up to where it has to know what it is to execute. The
+    /// descriptors are those of `Start`, which then has none. Answered when it waits or anything has failed. If that was
+    /// asked before: only answered.
+    SetUp {
+        /// Whether there is a cgroup that it is born in.
+        born_in: bool,
+    },
     /// Set the size of the terminal, also of one that does not exist yet.
     Resize {
         /// Rows.
@@ -55,6 +62,7 @@ impl Request {
             Self::Signal { number } => (3, number, 0),
             Self::Kill => (4, 0, 0),
             Self::Lend => (5, 0, 0),
+            Self::SetUp { born_in } => (6, born_in.into(), 0),
         };
         let mut message = Message::default();
         message.put(&VERSION);
@@ -79,6 +87,7 @@ impl Request {
             3 => Ok(Self::Signal { number: first }),
             4 => Ok(Self::Kill),
             5 => Ok(Self::Lend),
+            6 => Ok(Self::SetUp { born_in: first != 0 }),
             _ => Err(Malformed),
         }
     }
@@ -100,6 +109,10 @@ pub struct Report {
 pub enum Phase {
     /// Nothing was started.
     Parked,
+    /// PID 1 is being made, and will wait.
+    SettingUp,
+    /// PID 1 waits to be told what it is.
+    SetUp,
     /// PID 1 is being made.
     Starting,
     /// Making PID 1 failed, for good.
@@ -131,6 +144,8 @@ impl Report {
         match phase {
             Phase::Parked => message.put(&0u32),
             Phase::Starting => message.put(&1u32),
+            Phase::SettingUp => message.put(&5u32),
+            Phase::SetUp => message.put(&6u32),
             Phase::Failed { step, error } => {
                 message.put(&2u32);
                 message.put(&step);
@@ -163,6 +178,8 @@ impl Report {
             2 => Phase::Failed { step: u32::take(reader)?, error: i32::take(reader)? },
             3 => Phase::Running { pid: i32::take(reader)?, started_at: i64::take(reader)? },
             4 => Phase::Ended(take_exit(reader)?),
+            5 => Phase::SettingUp,
+            6 => Phase::SetUp,
             _ => return Err(Malformed),
         };
         Ok(Self { error, monitor, phase })

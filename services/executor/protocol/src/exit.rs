@@ -39,6 +39,11 @@ impl Exit {
         Self { code: -1, signal: 0, pid, started_at, finished_at }
     }
 
+    /// Whether anybody knows in which way.
+    pub fn is_known(&self) -> bool {
+        self.code != -1
+    }
+
     /// Hands the record's bytes to `put`, piece by piece.
     pub fn encode(&self, put: &mut dyn FnMut(&[u8])) {
         let Self { code, signal, pid, started_at, finished_at } = *self;

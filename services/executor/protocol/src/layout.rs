@@ -45,6 +45,8 @@ pub const STDERR_LOST: &CStr = c"log/lost.stderr";
 pub const STDOUT_SPILL: &CStr = c"log/stdout.spill";
 /// What nobody captured, when the run was over.
 pub const STDERR_SPILL: &CStr = c"log/stderr.spill";
+/// What PID 1 does before it knows what it is to execute, if that was asked for; [`PLAN`] is then the rest.
+pub const SETUP: &CStr = c"setup";
 /// How PID 1 is to be made.
 pub const PLAN: &CStr = c"plan";
 /// How PID 1 ended, as soon as that is known; its output is perhaps still being captured.

@@ -17,6 +17,10 @@ pub const STEP_CLONE: u32 = u32::MAX - 1;
 /// Number of the step, not in any plan, of joining the cgroups.
 pub const STEP_CGROUP: u32 = u32::MAX - 2;
 
+/// Number of the step, not in any plan, of waiting for the rest of a plan: the process was killed meanwhile. Nothing was
+/// executed.
+pub const STEP_LOST: u32 = u32::MAX - 4;
+
 /// Number of the step, not in any plan, of entering the PID namespace of a sandbox that is joined.
 pub const STEP_JOIN: u32 = u32::MAX - 3;
 
@@ -225,6 +229,8 @@ steps! {
     /// Enters the sandbox's user namespace, and becomes root there: nothing of the host's is left. Ids in the steps before
     /// are the host's, in those that follow the container's.
     27 Users {}
+    /// Waits to be told that the rest of the plan is there.
+    28 Await {}
 }
 
 /// Hands the plan's bytes to `put`, piece by piece.

@@ -116,6 +116,8 @@ fn phases() -> impl Strategy<Value = Phase> {
     prop_oneof![
         Just(Phase::Parked),
         Just(Phase::Starting),
+        Just(Phase::SettingUp),
+        Just(Phase::SetUp),
         any::<(u32, i32)>().prop_map(|(step, error)| Phase::Failed { step, error }),
         any::<(i32, i64)>().prop_map(|(pid, started_at)| Phase::Running { pid, started_at }),
         exits().prop_map(Phase::Ended),
@@ -127,6 +129,7 @@ fn requests() -> impl Strategy<Value = Request> {
         Just(Request::Report),
         any::<bool>().prop_map(|born_in| Request::Start { born_in }),
         Just(Request::Lend),
+        any::<bool>().prop_map(|born_in| Request::SetUp { born_in }),
         any::<(u16, u16)>().prop_map(|(rows, columns)| Request::Resize { rows, columns }),
         any::<i32>().prop_map(|number| Request::Signal { number }),
         Just(Request::Kill),

@@ -1,15 +1,17 @@
 //! Carries out a plan, step by step, and thereby becomes PID 1 of the container.
 
-use crate::start::failure_message;
+use crate::start::{failure_message, read_plan, wait};
 use crate::streams::Streams;
 use crate::sys::{self, At, Errno, Fd, PointerList, Received, Result, flag, mounting, namespace, terminal};
 use core::ffi::CStr;
 use shim_protocol::layout;
-use shim_protocol::plan::{Numbers, STEP_CGROUP, STEP_JOIN, STEP_READ, Step, Steps, Strings};
+use shim_protocol::plan::{Numbers, STEP_CGROUP, STEP_JOIN, STEP_LOST, STEP_READ, Step, Steps, Strings};
 
 /// What the child has to do, and with what.
 pub struct Child<'a> {
-    /// The plan.
+    /// The sandbox's directory.
+    pub directory: &'a Fd,
+    /// The plan, or what of it comes first.
     pub steps: Steps<'a>,
     /// PID 1 of the sandbox to join, if there is one.
     pub target: Option<Fd>,
@@ -49,14 +51,32 @@ impl Child<'_> {
         if let Err(error) = self.join_cgroups() {
             return (STEP_CGROUP, error);
         }
-        for (number, step) in (0..).zip(self.steps.clone()) {
-            let Ok(step) = step else { return (STEP_READ, Errno::INVAL) };
-            if let Err(error) = self.take(&step) {
-                return (number, error);
+        if let Err(failed) = self.follow(self.steps.clone(), self.size) {
+            return failed;
+        }
+        let size = match wait(&self.status) {
+            Ok(size) => size,
+            Err(error) => return (STEP_LOST, error),
+        };
+        let plan = match read_plan(self.directory, layout::PLAN) {
+            Ok(plan) => plan,
+            Err(error) => return (STEP_READ, error),
+        };
+        let Ok(steps) = Steps::new(&plan) else { return (STEP_READ, Errno::INVAL) };
+        self.follow(steps, size).err().unwrap_or((STEP_READ, Errno::INVAL))
+    }
+
+    /// Takes the steps, up to where the rest of the plan is to be waited for.
+    fn follow(&self, steps: Steps<'_>, size: Option<(u16, u16)>) -> core::result::Result<(), (u32, Errno)> {
+        for (number, step) in (0..).zip(steps) {
+            match step {
+                Ok(Step::Await {}) => return Ok(()),
+                Ok(step) => self.take(&step, size).map_err(|error| (number, error))?,
+                Err(_) => break,
             }
         }
         // A plan ends with the program that is executed.
-        (STEP_READ, Errno::INVAL)
+        Err((STEP_READ, Errno::INVAL))
     }
 
     fn join_cgroups(&self) -> Result<()> {
@@ -65,7 +85,7 @@ impl Child<'_> {
         entered.iter().chain(self.cgroups.iter().flatten()).try_for_each(|procs| sys::write(procs, b"0").map(drop))
     }
 
-    fn take(&self, step: &Step<'_>) -> Result<()> {
+    fn take(&self, step: &Step<'_>, size: Option<(u16, u16)>) -> Result<()> {
         match *step {
             Step::Unshare { flags } => sys::unshare(flags.into()),
             Step::Pivot {} => {
@@ -88,12 +108,12 @@ impl Child<'_> {
                 sys::write(&file, content).map(drop)
             }
             Step::Terminal { uid, rows, columns } => {
-                let slave = self.open_terminal(uid, self.size.unwrap_or((rows, columns)))?;
+                let slave = self.open_terminal(uid, size.unwrap_or((rows, columns)))?;
                 make_console()?;
                 take_terminal(&slave)
             }
             Step::FurtherTerminal { uid, rows, columns } => {
-                take_terminal(&self.open_terminal(uid, self.size.unwrap_or((rows, columns)))?)
+                take_terminal(&self.open_terminal(uid, size.unwrap_or((rows, columns)))?)
             }
             Step::Streams {} => {
                 let Streams { stdout, stderr, .. } = self.streams;
@@ -132,6 +152,8 @@ impl Child<'_> {
             Step::Give { path, uid, gid } => sys::change_owner(path, uid, gid),
             Step::Limit { resource, soft, hard } => sys::limit(resource, soft, hard),
             Step::Seccomp { program } => sys::filter_calls(program),
+            // Whoever follows the plan stops there.
+            Step::Await {} => Err(Errno::INVAL),
             Step::Execute { candidates, arguments, environment } => execute(candidates, arguments, environment),
         }
     }

@@ -8,12 +8,19 @@ use crate::start::{self, News, Started};
 use crate::streams::{Input, Streams};
 use crate::sys::{self, Child, Errno, Fd, Fork, Poll, Received, namespace};
 use crate::terminal::Terminal;
+use core::ffi::CStr;
 use shim_protocol::adoption::Adoption;
 use shim_protocol::control::{self, Report, Request};
 use shim_protocol::exit::Exit;
 use shim_protocol::layout;
+use shim_protocol::plan::STEP_LOST;
 
 const SIGKILL: i32 = 9;
+/// Lets a child go on that somebody has stopped while it waited.
+const SIGCONT: i32 = 18;
+
+/// The child was killed before it was told what it is.
+const LOST: Phase = Phase::Failed { step: STEP_LOST, error: Errno::SRCH.0 };
 
 /// Nanoseconds that an exec's output may take to end after its process: somebody else may hold it. Docker's time
 /// (`ProcessEvent` in moby's daemon/monitor.go).
@@ -22,6 +29,10 @@ const GRACE: i64 = 2_000_000_000;
 /// How far the sandbox is.
 enum Phase {
     Parked,
+    /// The child carries out the first part of a plan.
+    SettingUp(Child, Fd),
+    /// The child waits for the rest.
+    SetUp(Child, Fd),
     /// The child carries out the plan, and tells of it on the socket.
     Starting(Child, Fd),
     Failed {
@@ -208,7 +219,7 @@ impl Monitor {
 
     fn polls(&self) -> [Poll; MOST + 10] {
         let phase = match &self.phase {
-            Phase::Starting(_, status) => Some(status),
+            Phase::Starting(_, status) | Phase::SettingUp(_, status) | Phase::SetUp(_, status) => Some(status),
             Phase::Running(child, _) | Phase::Locking(_, child) => Some(&child.handle),
             Phase::Parked | Phase::Failed { .. } | Phase::Draining(_) => None,
         };
@@ -229,7 +240,7 @@ impl Monitor {
     /// What the present phase waits for has happened.
     fn advance(&mut self) {
         match &self.phase {
-            Phase::Starting(_, status) => {
+            Phase::Starting(_, status) | Phase::SettingUp(_, status) | Phase::SetUp(_, status) => {
                 let news = start::hear(status);
                 self.hear(news);
             }
@@ -258,10 +269,23 @@ impl Monitor {
                 self.terminal = Some(Terminal::new(master));
                 self.phase = phase;
             }
-            (News::Failed { step, error }, Phase::Starting(child, _)) => {
+            (
+                News::Failed { step, error },
+                Phase::Starting(child, _) | Phase::SettingUp(child, _) | Phase::SetUp(child, _),
+            ) => {
                 child.reap();
                 (self.terminal, self.relays) = (None, None);
                 self.phase = Phase::Failed { step, error };
+                self.connections.answer_start(&self.report(0));
+            }
+            (News::SetUp, Phase::SettingUp(child, status)) => {
+                self.phase = Phase::SetUp(child, status);
+                self.connections.answer_start(&self.report(0));
+            }
+            // It executes nothing before it is told to: it was killed.
+            (News::Executed, Phase::SettingUp(child, _) | Phase::SetUp(child, _)) => {
+                child.reap();
+                self.phase = LOST;
                 self.connections.answer_start(&self.report(0));
             }
             (News::Executed, Phase::Starting(child, _)) => {
@@ -311,7 +335,8 @@ impl Monitor {
         };
         let done = self.obey(request, descriptors);
         let report = self.report(done.err().map_or(0, |error| error.0));
-        let waits = matches!(request, Request::Start { .. }) && matches!(self.phase, Phase::Starting(..));
+        let waits = matches!(request, Request::Start { .. } | Request::SetUp { .. })
+            && matches!(self.phase, Phase::Starting(..) | Phase::SettingUp(..));
         let lent = self.terminal.as_ref().filter(|_| request == Request::Lend).map(Terminal::master);
         if let Some(Some(connection)) = self.connections.slot(number) {
             if waits {
@@ -326,16 +351,24 @@ impl Monitor {
         match request {
             Request::Report | Request::Lend => Ok(()),
             Request::Start { born_in } => {
-                if matches!(self.phase, Phase::Parked) {
-                    let users = self.users.take();
-                    let Self { directory, streams, size, joins, .. } = self;
-                    self.phase = match start::start(directory, streams, *size, *joins, users, (descriptors, born_in)) {
-                        Ok(Started { child, status, relays }) => {
-                            self.relays = relays;
-                            Phase::Starting(child, status)
+                self.phase = match core::mem::replace(&mut self.phase, Phase::Parked) {
+                    Phase::Parked => self.bear(layout::PLAN, descriptors, born_in, Phase::Starting),
+                    Phase::SetUp(child, status) => {
+                        match child.signal(SIGCONT).and_then(|()| start::go_on(&status, self.size)) {
+                            Ok(()) => Phase::Starting(child, status),
+                            Err(_) => {
+                                child.reap();
+                                LOST
+                            }
                         }
-                        Err((step, Errno(error))) => Phase::Failed { step, error },
-                    };
+                    }
+                    phase => phase,
+                };
+                Ok(())
+            }
+            Request::SetUp { born_in } => {
+                if matches!(self.phase, Phase::Parked) {
+                    self.phase = self.bear(layout::SETUP, descriptors, born_in, Phase::SettingUp);
                 }
                 Ok(())
             }
@@ -346,22 +379,53 @@ impl Monitor {
             Request::Signal { number } => self.child().map_or(Ok(()), |child| child.signal(number)),
             Request::Kill => match &self.phase {
                 Phase::Parked | Phase::Failed { .. } => sys::exit(0),
+                Phase::SettingUp(child, _) | Phase::SetUp(child, _) => {
+                    let _ = child.signal(SIGKILL);
+                    child.reap();
+                    sys::exit(0)
+                }
                 _ => self.child().map_or(Ok(()), |child| child.signal(SIGKILL)),
             },
         }
     }
 
-    /// PID 1, while there is one.
+    /// Makes the child that carries out the plan in this file; answers the phase that begins with it.
+    fn bear(
+        &mut self,
+        plan: &CStr,
+        descriptors: Received,
+        born_in: bool,
+        phase: impl FnOnce(Child, Fd) -> Phase,
+    ) -> Phase {
+        let users = self.users.take();
+        let Self { directory, streams, size, joins, .. } = self;
+        match start::start(directory, plan, streams, *size, *joins, users, (descriptors, born_in)) {
+            Ok(Started { child, status, relays }) => {
+                self.relays = relays;
+                phase(child, status)
+            }
+            Err((step, Errno(error))) => Phase::Failed { step, error },
+        }
+    }
+
+    /// PID 1, while there is one that was told what it is.
     fn child(&self) -> Option<&Child> {
         match &self.phase {
             Phase::Starting(child, _) | Phase::Running(child, _) => Some(child),
-            Phase::Parked | Phase::Failed { .. } | Phase::Draining(_) | Phase::Locking(..) => None,
+            Phase::Parked
+            | Phase::SettingUp(..)
+            | Phase::SetUp(..)
+            | Phase::Failed { .. }
+            | Phase::Draining(_)
+            | Phase::Locking(..) => None,
         }
     }
 
     fn report(&self, error: i32) -> Report {
         let phase = match &self.phase {
             Phase::Parked => control::Phase::Parked,
+            Phase::SettingUp(..) => control::Phase::SettingUp,
+            Phase::SetUp(..) => control::Phase::SetUp,
             Phase::Starting(..) => control::Phase::Starting,
             Phase::Failed { step, error } => control::Phase::Failed { step: *step, error: *error },
             Phase::Running(child, started_at) => control::Phase::Running { pid: child.pid, started_at: *started_at },

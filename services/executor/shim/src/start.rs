@@ -3,7 +3,8 @@
 use crate::child::{self, Child as Task};
 use crate::relay::Relay;
 use crate::streams::Streams;
-use crate::sys::{self, At, Child, Errno, Fd, Fork, Memory, Received, flag, namespace};
+use crate::sys::{self, At, Child, Errno, Fd, Fork, Memory, Poll, Received, flag, namespace};
+use core::ffi::CStr;
 use shim_protocol::layout;
 use shim_protocol::plan::{STEP_CLONE, STEP_JOIN, STEP_READ, Steps};
 
@@ -18,6 +19,8 @@ pub enum News {
         /// The error number.
         error: i32,
     },
+    /// It waits to be told the rest of its plan.
+    SetUp,
     /// The program runs: exec has closed the child's end. Also if it was killed before; its end tells that.
     Executed,
     /// Nothing yet.
@@ -34,20 +37,22 @@ pub struct Started {
     pub relays: Option<[Relay; 2]>,
 }
 
-/// Forks the child that carries out the plan; or tells which step failed.
+/// Forks the child that carries out the plan in this file; or tells which step failed.
 pub fn start(
     directory: &Fd,
+    plan: &CStr,
     streams: &Streams,
     size: Option<(u16, u16)>,
     joins: bool,
     users: Option<Fd>,
     (mut descriptors, born_in): (Received, bool),
 ) -> Result<Started, (u32, Errno)> {
-    let plan = read_plan(directory).map_err(|error| (STEP_READ, error))?;
+    let plan = read_plan(directory, plan).map_err(|error| (STEP_READ, error))?;
     let steps = Steps::new(&plan).map_err(|_| (STEP_READ, Errno::INVAL))?;
     let cloning = |error| (STEP_CLONE, error);
     let [ours, theirs] = sys::socket_pair().map_err(cloning)?;
     let task = |target, entered, cgroups, pipes| Task {
+        directory,
         steps,
         target,
         users,
@@ -112,8 +117,9 @@ fn fork_in(namespaces: u64, cgroup: Option<Fd>) -> sys::Result<(Fork, Option<Fd>
     }
 }
 
-fn read_plan(directory: &Fd) -> sys::Result<Memory> {
-    let file = sys::open(At::Dir(directory), layout::PLAN, flag::O_RDONLY, 0)?;
+/// Reads a plan.
+pub fn read_plan(directory: &Fd, name: &CStr) -> sys::Result<Memory> {
+    let file = sys::open(At::Dir(directory), name, flag::O_RDONLY, 0)?;
     let length = sys::length(&file)?;
     let mut memory = Memory::map(length)?;
     let mut filled = 0;
@@ -134,11 +140,41 @@ pub fn failure_message(step: u32, error: Errno) -> [u8; 8] {
     message
 }
 
+/// What a child that is set up tells, and what it is told: that the rest of the plan is there, and the terminal's size, if
+/// somebody has told that.
+const SET_UP: &[u8; 1] = b"s";
+
+/// Tells a child that is set up to go on. Fails if it was killed.
+pub fn go_on(status: &Fd, size: Option<(u16, u16)>) -> sys::Result<()> {
+    let (rows, columns) = size.unwrap_or_default();
+    let ([a, b], [c, d]) = (rows.to_ne_bytes(), columns.to_ne_bytes());
+    sys::send(status, &[size.is_some().into(), a, b, c, d], None)
+}
+
+/// The child's side: says that it is set up, and waits to be told to go on.
+pub fn wait(status: &Fd) -> sys::Result<Option<(u16, u16)>> {
+    sys::send(status, SET_UP, None)?;
+    loop {
+        sys::poll(&mut [Poll::readable(Some(status))], None)?;
+        let mut message = [0; 5];
+        match sys::receive(status, &mut message) {
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            Ok((5, _)) => {
+                let [is_known, a, b, c, d] = message;
+                return Ok((is_known != 0).then_some((u16::from_ne_bytes([a, b]), u16::from_ne_bytes([c, d]))));
+            }
+            // The monitor is gone.
+            _ => return Err(Errno::IO),
+        }
+    }
+}
+
 /// Hears the child.
 pub fn hear(status: &Fd) -> News {
     let mut message = [0; 8];
     match sys::receive(status, &mut message) {
         Err(Errno::AGAIN | Errno::INTR) => News::Nothing,
+        Ok((1, _)) if message.starts_with(SET_UP) => News::SetUp,
         Ok((1, [Some(master), ..])) => News::Terminal(master),
         Ok((8, _)) => {
             let [a, b, c, d, e, f, g, h] = message;

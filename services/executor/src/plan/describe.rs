@@ -30,7 +30,9 @@ fn of_step(step: &Step<'_>, errno: i32, error: &io::Error) -> Failure {
     let io = |doing: String| Failure::io(doing, error);
     match step {
         Step::Execute { candidates, arguments, .. } => of_execute(*candidates, *arguments, errno, error),
-        Step::Pivot {} if errno == libc::EINVAL => Failure::conflict("the container's root filesystem is not mounted"),
+        Step::Pivot {} if matches!(errno, libc::EINVAL | libc::EBUSY) => {
+            Failure::conflict("the container's root filesystem is not mounted")
+        }
         Step::Directory { path, .. } if matches!(errno, libc::ENOTDIR | libc::ELOOP) => {
             Failure::invalid(format_args!("{} is not an ordinary directory in the image", text(path)))
                 .hint("use an image in which it is one, or is missing")
@@ -63,6 +65,7 @@ fn of_step(step: &Step<'_>, errno: i32, error: &io::Error) -> Failure {
             io(format!("becoming user {uid} and group {gid}"))
         }
         Step::FilesOf { id } => io(format!("making files of user {id}")),
+        Step::Await {} => io("waiting for the rest of the plan".to_owned()),
         Step::Users {} => io("entering the container's user namespace".to_owned()),
         Step::Seccomp { .. } => io("filtering system calls".to_owned()),
     }

@@ -8,12 +8,13 @@ mod live;
 
 pub(crate) use access::{Resize, Signal, State, Wait};
 pub(super) use begin::phase_of;
-pub(crate) use begin::{Prepare, Start};
+pub(crate) use begin::{Prepare, SetUp, Start};
 pub(crate) use end::{Destroy, EndExec};
 pub(crate) use live::{Freeze, GetRunning};
 
 use super::ending::Ended;
 use super::holds::Holds;
+use super::monitor::Birth;
 use super::record::Record;
 use crate::control::Control;
 use crate::host::Host;
@@ -21,7 +22,7 @@ use crate::process::Process;
 use crate::registry::{Forget, Registry};
 use actix::prelude::*;
 use care::{Adopt, attend};
-use end::MonitorEnded;
+use end::{FirstEnded, MonitorEnded, first_ended};
 use schema::common::{ExitRecord, IdRange};
 use schema::executor::{Prepared, Started};
 use schema::{Code, ContainerId, Failure};
@@ -37,6 +38,8 @@ pub(super) enum Phase {
     New,
     /// Prepared, not started.
     Parked,
+    /// As that, and its first process waits to be told what it is.
+    SetUp,
     /// It cannot be started (any more), for this reason.
     Failed(Failure),
     /// PID 1 runs, or has ended and is not captured yet.
@@ -56,6 +59,8 @@ pub(super) struct Made {
     pub(super) control: Control,
     /// A duplicate of the terminal's master, while it runs: else it would be gone with the monitor.
     pub(super) master: Option<Arc<OwnedFd>>,
+    /// The monitor's beginning, until somebody has waited for it.
+    pub(super) birth: Option<Arc<Birth>>,
 }
 
 /// The owner of one sandbox.
@@ -74,6 +79,8 @@ pub(crate) struct Sandbox {
     /// Monitors in a row that have not lived long.
     short_lived: u32,
     waiters: Vec<oneshot::Sender<Result<ExitRecord, Failure>>>,
+    /// How PID 1 has ended, as long as its output is not captured.
+    told: Option<ExitRecord>,
 }
 
 type Atomic<T> = AtomicResponse<Sandbox, Result<T, Failure>>;
@@ -92,6 +99,7 @@ impl Actor for Sandbox {
 
     fn started(&mut self, context: &mut Self::Context) {
         self.watch(context);
+        self.watch_first(context);
     }
 }
 
@@ -109,6 +117,7 @@ impl Sandbox {
             monitored_since: Instant::now(),
             short_lived: 0,
             waiters: Vec::new(),
+            told: None,
         }
     }
 
@@ -145,6 +154,23 @@ impl Sandbox {
             (None, Phase::Running { .. }) => owner.do_send(Adopt),
             (None, _) => {}
         }
+    }
+
+    /// Has this actor told when PID 1 has ended, which is before its output is captured.
+    fn watch_first(&self, context: &mut Context<Self>) {
+        let (Phase::Running { first, .. }, Some(made)) = (&self.phase, &self.made) else { return };
+        let (host, id, first, control) = (Arc::clone(&self.host), self.id.clone(), first.clone(), made.control.clone());
+        let owner = context.address();
+        actix::spawn(async move {
+            // None: it was too fast for us to take hold of it.
+            if let Some(first) = first {
+                first.ended().await;
+            }
+            // What the monitor does not know yet, or never will, comes with its own end.
+            if let Some(exit) = first_ended(host, id, &control).await {
+                owner.do_send(FirstEnded(exit));
+            }
+        });
     }
 
     /// Holds what must not go with the monitor.
@@ -187,6 +213,10 @@ impl Sandbox {
         };
         self.phase = phase;
         self.let_go();
+        self.answer_waiters(&answer);
+    }
+
+    fn answer_waiters(&mut self, answer: &Result<ExitRecord, Failure>) {
         for waiter in self.waiters.drain(..) {
             // One that is gone has cancelled its wait.
             let _ = waiter.send(answer.clone());

@@ -30,7 +30,7 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// Reads the exit record. None if there is none. What the monitor could not know, the keeper may.
 pub(super) fn read(host: &Host, id: &ContainerId) -> Result<Option<Ended>, Failure> {
     let Some(exit) = record(host, id, layout::EXIT)? else { return Ok(None) };
-    let exit = if exit.code == -1 { told(host, id, exit).unwrap_or(exit) } else { exit };
+    let exit = if exit.is_known() { exit } else { told(host, id, exit).unwrap_or(exit) };
     Ok(Some(ended(host, id, exit)))
 }
 
@@ -85,9 +85,10 @@ fn record(host: &Host, id: &ContainerId, name: &CStr) -> Result<Option<Exit>, Fa
     Exit::decode(&text).map(Some).map_err(|error| failed(io::Error::other(error)))
 }
 
-fn ended(host: &Host, id: &ContainerId, exit: Exit) -> Ended {
+/// What a monitor's word means.
+pub(super) fn ended(host: &Host, id: &ContainerId, exit: Exit) -> Ended {
+    let note = if exit.is_known() { String::new() } else { "unknown: the monitor was killed".to_owned() };
     let Exit { code, signal, pid, started_at, finished_at } = exit;
-    let note = if code == -1 { "unknown: the monitor was killed".to_owned() } else { String::new() };
     Ended {
         exit: ExitRecord { code, signal, oom_killed: host.cgroups.oom_killed(id), finished_at, note },
         started: Started { pid, started_at },

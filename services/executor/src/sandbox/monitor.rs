@@ -21,6 +21,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 impl Task {
     /// How long a monitor may take to make its namespaces; or to take over, which is a matter of milliseconds: one that
@@ -36,6 +37,28 @@ pub(super) struct Started {
     pub(super) process: Process,
     status: OwnedFd,
     task: Task,
+}
+
+/// The beginning of a monitor that was not waited for at once.
+pub(super) struct Birth {
+    monitor: Started,
+    is_over: AtomicBool,
+}
+
+impl Birth {
+    /// Of this one.
+    pub(super) fn new(monitor: Started) -> Self {
+        Self { monitor, is_over: AtomicBool::new(false) }
+    }
+
+    /// Waits until it is ready, or says why it is not; again: at once.
+    pub(super) fn wait(&self) -> Result<(), Failure> {
+        if !self.is_over.load(Ordering::SeqCst) {
+            self.monitor.wait_ready()?;
+            self.is_over.store(true, Ordering::SeqCst);
+        }
+        Ok(())
+    }
 }
 
 /// What a monitor is started for.

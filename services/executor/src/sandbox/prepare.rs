@@ -1,6 +1,8 @@
 //! Makes a sandbox, or an exec: its directory, its cgroups, its monitor. Blocks.
 
+use super::monitor::Birth;
 use super::record::{Record, Spec};
+use super::running::check_thawed;
 use super::{destroy, directory, monitor};
 use crate::host::Host;
 use crate::process::Process;
@@ -17,14 +19,19 @@ const LONGEST_HOSTNAME: usize = 64;
 pub(super) struct Made {
     pub(super) record: Record,
     pub(super) monitor: Process,
+    /// The monitor's beginning, if that was not waited for.
+    pub(super) birth: Option<Birth>,
 }
 
 /// Makes it, or nothing.
 pub(super) fn prepare(host: &Host, id: &ContainerId, spec: Spec) -> Result<Made, Failure> {
-    if let Spec::Sandbox(spec) = &spec {
-        check(spec)?;
-        // What cannot be is told before anything is made.
-        confinement(host, &spec.security)?;
+    // What cannot be is told before anything is made.
+    match &spec {
+        Spec::Sandbox(spec) => {
+            check(spec)?;
+            confinement(host, &spec.security)?;
+        }
+        Spec::Exec { of, .. } => check_thawed(host, of)?,
     }
     make(host, id, spec).inspect_err(|_| {
         if let Err(failure) = destroy::clear(host, id) {
@@ -73,14 +80,17 @@ fn make(host: &Host, id: &ContainerId, spec: Spec) -> Result<Made, Failure> {
     let started = monitor::spawn(host, id, &spec, opened, listener, monitor::Task::Make)?;
     let (sandbox, monitor) = (started.sandbox, started.process.clone());
     let record = Record { boot: host.boot.clone(), spec, monitor: sandbox, warnings, first: None, started_at: 0 };
-    let finished = started.wait_ready().and_then(|()| {
+    // An exec's log is opened while its monitor begins: that makes nothing that somebody could fill. But who opens its stdin
+    // needs a reader there.
+    let waits = record.spec.exec_of().is_none() || record.spec.open_stdin();
+    let finished = if waits { started.wait_ready() } else { Ok(()) }.and_then(|()| {
         record.write(&path).map_err(|error| Failure::io(format_args!("writing to {}", path.display()), &error))
     });
     if let Err(failure) = finished {
         destroy::kill_monitor(&monitor);
         return Err(failure);
     }
-    Ok(Made { record, monitor })
+    Ok(Made { record, monitor, birth: (!waits).then(|| Birth::new(started)) })
 }
 
 #[cfg(test)]

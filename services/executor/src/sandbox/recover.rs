@@ -127,7 +127,7 @@ async fn recover_one(
     let (phase, record, master) = found.unwrap_or_else(|failure| (Phase::Failed(failure), record, None));
     let (phase, master) = complete(id, &record, kept, phase, master);
     tracing::info!(%id, ?phase, monitored = monitor.is_some(), "found a sandbox");
-    let made = Made { record, monitor, control, master };
+    let made = Made { record, monitor, control, master, birth: None };
     Ok(Some(Sandbox::found(Arc::clone(host), id.clone(), registry.clone(), made, phase)))
 }
 
@@ -180,8 +180,12 @@ async fn phase(
         match tokio::time::timeout(PATIENCE, control.request(Request::Report, &[])).await {
             // An end that is not recorded yet is recorded when the monitor ends.
             // A start that was interrupted on our side is going on; asking again only waits for its outcome.
-            Ok(Ok(Report { phase: Reported::Starting, .. })) => {
-                let decided = control.request(Request::Start { born_in: false }, &[]).await;
+            Ok(Ok(Report { phase: going_on @ (Reported::Starting | Reported::SettingUp), .. })) => {
+                let again = match going_on {
+                    Reported::Starting => Request::Start { born_in: false },
+                    _ => Request::SetUp { born_in: false },
+                };
+                let decided = control.request(again, &[]).await;
                 let decided =
                     decided.map_err(|error| Failure::internal(format_args!("asking a monitor: {error:?}")))?;
                 return phase_of(Arc::clone(host), id.clone(), record, control, decided).await;

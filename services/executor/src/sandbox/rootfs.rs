@@ -14,13 +14,17 @@ use std::os::fd::OwnedFd;
 /// Bytes of a file that are read, at most.
 const LONGEST: u64 = 4 << 20;
 
+/// Bytes that most such files have at most: one read is enough for them, and one more for their end.
+const USUAL: usize = 4096;
+
 /// The root filesystem of a container.
 pub(super) struct Rootfs(OwnedFd);
 
 impl Rootfs {
-    /// Opens it where it is mounted in a parked sandbox. Fails if the sandbox is gone.
-    pub(super) fn of_parked(sandbox: SandboxRef) -> Result<Self, Failure> {
-        let opened = open(sandbox.pid, c"root/rootfs");
+    /// Opens it where it is mounted in a sandbox in which nothing was executed: it is the root already if that is set up.
+    /// Fails if the sandbox is gone.
+    pub(super) fn of_parked(sandbox: SandboxRef, is_set_up: bool) -> Result<Self, Failure> {
+        let opened = open(sandbox.pid, if is_set_up { c"root" } else { c"root/rootfs" });
         // A process that is being killed gives up its root before it counts as dead.
         let rootless = matches!(opened, Err(Errno::NOENT | Errno::SRCH));
         if rootless || !kit::process::is_alive(sandbox.pid, sandbox.start_time) {
@@ -56,7 +60,7 @@ impl Rootfs {
         if FileType::from_raw_mode(mode) != FileType::RegularFile {
             return Ok(String::new());
         }
-        let mut bytes = Vec::new();
+        let mut bytes = Vec::with_capacity(USUAL);
         File::from(file).take(LONGEST).read_to_end(&mut bytes).map_err(failed)?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }

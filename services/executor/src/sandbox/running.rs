@@ -1,5 +1,6 @@
 //! A sandbox that runs, as others than its owner see it.
 
+use crate::host::Host;
 use crate::process::Process;
 use schema::common::IdRange;
 use schema::security::Security;
@@ -29,6 +30,15 @@ impl Running {
     pub(crate) fn ended(&self) -> Failure {
         not_running(&self.id)
     }
+}
+
+/// Fails with `conflict` if a sandbox's processes are stopped where they are: then nothing can begin in it. Blocks.
+pub(super) fn check_thawed(host: &Host, id: &ContainerId) -> Result<(), Failure> {
+    if host.cgroups.is_frozen(id) {
+        let id = id.short();
+        return Err(Failure::conflict(format_args!("container {id} is paused")).hint("unpause it first"));
+    }
+    Ok(())
 }
 
 /// Why something cannot be done with a sandbox in which nothing runs.

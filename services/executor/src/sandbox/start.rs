@@ -2,7 +2,7 @@
 
 use super::record::{Record, Spec};
 use super::rootfs::Rootfs;
-use super::running::Running;
+use super::running::{Running, check_thawed};
 use super::{directory, prepare};
 use crate::cgroup::Entrances;
 use crate::host::Host;
@@ -14,21 +14,63 @@ use schema::executor::{ProcessSpec, Started};
 use schema::{ContainerId, Failure};
 use shim_protocol::control::Request;
 use shim_protocol::layout;
+use std::ffi::CStr;
 use std::fs;
+use std::io;
 use std::os::fd::OwnedFd;
 
-/// Writes the plan; answers with what its monitor is to be asked, and the descriptors that go with that.
+/// Writes the plan of what comes before a process; answers with what its monitor is to be asked, and the descriptors that go
+/// with that.
+pub(super) fn plan_first(host: &Host, id: &ContainerId, record: &Record) -> Result<(Request, Vec<OwnedFd>), Failure> {
+    write(host, id, layout::SETUP, &first(host, record)?)?;
+    let Entrances { birth, joined } = host.cgroups.entrances(id)?;
+    Ok((Request::SetUp { born_in: birth.is_some() }, birth.into_iter().chain(joined).collect()))
+}
+
+fn first(host: &Host, record: &Record) -> Result<Vec<u8>, Failure> {
+    let Spec::Sandbox(spec) = &record.spec else {
+        return Err(Failure::conflict("an exec joins what is set up already").hint("start it"));
+    };
+    plan::build_first(&host.plan, &prepare::confinement(host, &spec.security)?, spec.ids)
+}
+
+/// Whether what was set up is what would be set up now: not, if another executor has done that, or a profile has changed.
+fn is_up_to_date(host: &Host, id: &ContainerId, record: &Record) -> Result<bool, Failure> {
+    let file = directory::file(&host.directory(id), layout::SETUP);
+    let then = fs::read(&file).map_err(|error| Failure::io(format_args!("reading {}", file.display()), &error))?;
+    Ok(first(host, record).is_ok_and(|now| now == then))
+}
+
+fn write(host: &Host, id: &ContainerId, name: &CStr, plan: &[u8]) -> Result<(), Failure> {
+    let file = directory::file(&host.directory(id), name);
+    kit::file::write_atomically(&file, plan)
+        .map_err(|error| Failure::io(format_args!("writing {}", file.display()), &error))
+}
+
+/// Writes the plan, or what is left of it if the sandbox is set up; answers with what its monitor is to be asked, and the
+/// descriptors that go with that.
 pub(super) fn plan(
     host: &Host,
     id: &ContainerId,
     record: &Record,
     process: &ProcessSpec,
     joined: Option<&Running>,
+    is_set_up: bool,
 ) -> Result<(Request, Vec<OwnedFd>), Failure> {
-    let rootfs = joined.map_or_else(|| Rootfs::of_parked(record.monitor), Rootfs::of_running)?;
+    if is_set_up && !is_up_to_date(host, id, record)? {
+        return Err(Failure::sandbox_lost("the sandbox was set up in another way than it would be now")
+            .hint("start the container again"));
+    }
+    if let Some(joined) = joined {
+        check_thawed(host, &joined.id)?;
+    }
+    let rootfs = joined.map_or_else(|| Rootfs::of_parked(record.monitor, is_set_up), Rootfs::of_running)?;
     let group = rootfs.read("etc/group")?;
     let mut user = users::resolve(&process.user, &rootfs.read("etc/passwd")?, &group)?;
     let build = |confinement: &Confinement, who: &plan::Who| match record.spec {
+        Spec::Sandbox(_) if is_set_up => {
+            plan::build_rest(&host.plan, confinement, record.spec.terminal(), process, who)
+        }
         Spec::Sandbox(_) => plan::build(&host.plan, confinement, record.spec.terminal(), process, who),
         Spec::Exec { .. } => plan::build_exec(&host.plan, confinement, record.spec.terminal(), process, who),
     };
@@ -44,11 +86,11 @@ pub(super) fn plan(
     let ids = joined.map_or(record.spec.ids(), |joined| joined.ids);
     let owner = users::outside(&user, ids)?;
     let plan = build(&confinement, &plan::Who { user, owner, ids })?;
-    let path = host.directory(id);
-    directory::give_streams(&path, &record.spec, owner.uid)?;
-    let file = directory::file(&path, layout::PLAN);
-    kit::file::write_atomically(&file, &plan)
-        .map_err(|error| Failure::io(format_args!("writing {}", file.display()), &error))?;
+    directory::give_streams(&host.directory(id), &record.spec, owner.uid)?;
+    write(host, id, layout::PLAN, &plan)?;
+    if is_set_up {
+        return Ok((Request::Start { born_in: false }, Vec::new()));
+    }
     let first = joined.map(|joined| joined.first.duplicate()).transpose();
     let first = first.map_err(|error| Failure::io("handing on a descriptor", &error))?;
     let Entrances { birth, joined } = host.cgroups.entrances(joined.map_or(id, |joined| &joined.id))?;
@@ -64,7 +106,12 @@ pub(super) fn is_planned(host: &Host, id: &ContainerId) -> bool {
 /// No monitor was asked after all.
 pub(super) fn withdraw(host: &Host, id: &ContainerId) -> Result<(), Failure> {
     let file = directory::file(&host.directory(id), layout::PLAN);
-    fs::remove_file(&file).map_err(|error| Failure::io(format_args!("removing {}", file.display()), &error))
+    match fs::remove_file(&file) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(Failure::io(format_args!("removing {}", file.display()), &error))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Notes down what was started.
@@ -79,9 +126,9 @@ pub(super) fn note(host: &Host, id: &ContainerId, record: Record, first: &Proces
     record
 }
 
-/// What the failure of a step means.
-pub(super) fn failure(host: &Host, id: &ContainerId, step: u32, error: i32) -> Failure {
-    let file = directory::file(&host.directory(id), layout::PLAN);
+/// What the failure of a step of the plan in this file means.
+pub(super) fn failure(host: &Host, id: &ContainerId, name: &CStr, step: u32, error: i32) -> Failure {
+    let file = directory::file(&host.directory(id), name);
     match fs::read(&file) {
         Ok(plan) => plan::failure(&plan, step, error),
         Err(error) => Failure::io(format_args!("reading {}", file.display()), &error),

@@ -16,6 +16,7 @@ mod isolation;
 mod limits;
 mod replaced;
 mod run;
+mod set_up;
 mod sys;
 mod terminal;
 mod usage;

@@ -56,6 +56,13 @@ impl Server for Executor {
         })
     }
 
+    async fn set_up(&self, _: &Call, id: ContainerId) -> Result<(), Failure> {
+        self.0.enter("executor.set_up", Some(&id)).await?;
+        self.0.require(self.0.has(&id) == [true; 4], "set up without network, layer or log", &id);
+        self.0.leave("executor.set_up").await;
+        Ok(())
+    }
+
     async fn start(&self, _: &Call, id: ContainerId, process: ProcessSpec) -> Result<Started, Failure> {
         let is_exec = self.0.execs.borrow().contains_key(&id);
         self.0.enter(if is_exec { "executor.start_exec" } else { "executor.start" }, Some(&id)).await?;

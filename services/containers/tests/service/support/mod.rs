@@ -47,7 +47,8 @@ pub(crate) fn spec(name: &str) -> ContainerSpec {
 impl Bench {
     pub(crate) async fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let instance = Instance::new(directory.path().join("root"), directory.path().join("run"));
+        let instance = Instance::new(directory.path().join("root"), directory.path().join("run"))
+            .configured_by(directory.path().join("config"));
         std::fs::create_dir_all(instance.run()).unwrap();
         let world = World::new(instance.state("containers"));
         serve::workers(&instance, &world);

@@ -28,6 +28,7 @@ impl Service {
         let socket = OwnedFd::from(self.listener.try_clone().unwrap());
         let child = Command::new("sh")
             .args(["-c", script, env!("CARGO_BIN_EXE_containers")])
+            .env("CCTL_CONFIG", self.instance.config())
             .env("CCTL_ROOT", self.instance.root())
             .env("CCTL_RUN", self.instance.run())
             .env_remove("NOTIFY_SOCKET")

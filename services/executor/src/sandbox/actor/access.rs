@@ -2,6 +2,7 @@
 
 use super::{Atomic, Phase, Sandbox, answer, blocking};
 use crate::control;
+use crate::sandbox::ending::Ended;
 use actix::prelude::*;
 use schema::Failure;
 use schema::common::ExitRecord;
@@ -23,11 +24,13 @@ impl Handler<Wait> for Sandbox {
 
     fn handle(&mut self, Wait: Wait, _: &mut Context<Self>) -> Self::Result {
         let (sender, receiver) = oneshot::channel();
-        match &self.phase {
-            Phase::Exited(ended) => drop(sender.send(Ok(ended.exit.clone()))),
-            Phase::Failed(failure) => return Err(failure.clone()),
-            Phase::New | Phase::Closed => return Err(self.unknown()),
-            Phase::Parked | Phase::Running { .. } => {
+        match (&self.phase, &self.told) {
+            (Phase::Exited(Ended { exit, .. }), _) | (Phase::Running { .. }, Some(exit)) => {
+                drop(sender.send(Ok(exit.clone())));
+            }
+            (Phase::Failed(failure), _) => return Err(failure.clone()),
+            (Phase::New | Phase::Closed, _) => return Err(self.unknown()),
+            (Phase::Parked | Phase::SetUp | Phase::Running { .. }, _) => {
                 self.waiters.retain(|waiter| !waiter.is_closed());
                 self.waiters.push(sender);
             }
@@ -128,7 +131,7 @@ impl Handler<State> for Sandbox {
     fn handle(&mut self, State: State, _: &mut Context<Self>) -> Self::Result {
         let phase = match &self.phase {
             Phase::New | Phase::Closed => return Ok(None),
-            Phase::Parked | Phase::Failed(_) => executor::Phase::Parked,
+            Phase::Parked | Phase::SetUp | Phase::Failed(_) => executor::Phase::Parked,
             Phase::Running { started, .. } => executor::Phase::Running(*started),
             Phase::Exited(ended) => executor::Phase::Exited(ended.exit.clone()),
         };

@@ -12,6 +12,8 @@ use actix::prelude::*;
 use schema::executor::{Prepared, ProcessSpec, Started};
 use schema::{Code, ContainerId, Failure};
 use shim_protocol::control::{Phase as Reported, Report, Request};
+use shim_protocol::layout;
+use shim_protocol::plan::STEP_LOST;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -32,6 +34,8 @@ impl Handler<Prepare> for Sandbox {
                     return answer(Err(Failure::conflict(format_args!("{} was prepared in another way", self.name()))
                         .hint("destroy it first")));
                 }
+                // Nobody can mount anything in it any more.
+                Phase::SetUp => return answer(Err(self.lost())),
                 // Its end was perhaps not told yet.
                 Phase::Parked if !start::is_planned(&self.host, &self.id) => {}
                 _ => return answer(Ok(Some(self.prepared(&made.record)))),
@@ -53,10 +57,11 @@ impl Handler<Prepare> for Sandbox {
         let work = blocking(move || prepare::prepare(&host, &id, spec));
         AtomicResponse::new(Box::pin(work.into_actor(self).map(|outcome, this, context| {
             match outcome.and_then(|made| made) {
-                Ok(prepare::Made { record, monitor }) => {
+                Ok(prepare::Made { record, monitor, birth }) => {
                     let prepared = this.prepared(&record);
                     let control = Control::new(prepared.directory.clone());
-                    this.made = Some(Made { record, monitor: Some(monitor), control, master: None });
+                    let birth = birth.map(Arc::new);
+                    this.made = Some(Made { record, monitor: Some(monitor), control, master: None, birth });
                     this.phase = Phase::Parked;
                     this.watch(context);
                     Ok(Some(prepared))
@@ -67,6 +72,67 @@ impl Handler<Prepare> for Sandbox {
                 }
             }
         })))
+    }
+}
+
+/// Makes PID 1, up to where it has to know what it is to execute.
+#[derive(Message)]
+#[rtype(result = "Result<(), Failure>")]
+pub(crate) struct SetUp;
+
+impl Handler<SetUp> for Sandbox {
+    type Result = Atomic<()>;
+
+    fn handle(&mut self, SetUp: SetUp, _: &mut Context<Self>) -> Self::Result {
+        let made = match (&self.phase, &self.made) {
+            (Phase::SetUp | Phase::Running { .. } | Phase::Exited(_), _) => return answer(Ok(())),
+            (Phase::Failed(failure), _) => return answer(Err(failure.clone())),
+            (Phase::Parked, Some(made)) => made.clone(),
+            _ => return answer(Err(self.unknown())),
+        };
+        let work = set_up(Arc::clone(&self.host), self.id.clone(), made);
+        AtomicResponse::new(Box::pin(work.into_actor(self).map(|outcome, this, _| {
+            let failure = match outcome? {
+                SettingUp::Done => {
+                    this.phase = Phase::SetUp;
+                    return Ok(());
+                }
+                SettingUp::Failed(failure) => failure,
+                SettingUp::Lost => this.lost(),
+            };
+            this.finish(Phase::Failed(failure.clone()));
+            Err(failure)
+        })))
+    }
+}
+
+/// What came of setting up a sandbox.
+enum SettingUp {
+    Done,
+    /// It cannot be tried again.
+    Failed(Failure),
+    /// Its monitor, or who was to be its first process, was killed.
+    Lost,
+}
+
+async fn set_up(host: Arc<Host>, id: ContainerId, made: Made) -> Result<SettingUp, Failure> {
+    let (request, descriptors) = {
+        let (host, id) = (Arc::clone(&host), id.clone());
+        blocking(move || start::plan_first(&host, &id, &made.record)).await??
+    };
+    let report = match made.control.request(request, &descriptors).await {
+        Ok(report) => report,
+        Err(control::Error::Gone | control::Error::Unreached) => return Ok(SettingUp::Lost),
+        Err(control::Error::Io(error)) => return Err(Failure::io("asking the monitor to set up the sandbox", &error)),
+    };
+    match report.phase {
+        Reported::SetUp => Ok(SettingUp::Done),
+        Reported::Failed { step: STEP_LOST, .. } => Ok(SettingUp::Lost),
+        Reported::Failed { step, error } => {
+            let failure = blocking(move || start::failure(&host, &id, layout::SETUP, step, error)).await?;
+            Ok(SettingUp::Failed(failure))
+        }
+        _ => Err(Failure::internal("the monitor did not set up the sandbox")),
     }
 }
 
@@ -84,20 +150,22 @@ impl Handler<Start> for Sandbox {
                 return answer(Ok(*started));
             }
             (Phase::Failed(failure), _) => return answer(Err(failure.clone())),
-            (Phase::Parked, Some(made)) => made.clone(),
+            (Phase::Parked | Phase::SetUp, Some(made)) => made.clone(),
             _ => return answer(Err(self.unknown())),
         };
+        let is_set_up = matches!(self.phase, Phase::SetUp);
         let joined = match joined.transpose() {
             Ok(joined) => joined,
             Err(failure) => return answer(Err(failure)),
         };
-        let work = start_process(Arc::clone(&self.host), self.id.clone(), made, process, joined);
-        AtomicResponse::new(Box::pin(work.into_actor(self).map(|outcome, this, _| match outcome {
+        let work = start_process(Arc::clone(&self.host), self.id.clone(), made, process, joined, is_set_up);
+        AtomicResponse::new(Box::pin(work.into_actor(self).map(|outcome, this, context| match outcome {
             Ok(Outcome::Started(Begun { record, started, first, master })) => {
                 if let Some(made) = &mut this.made {
-                    (made.record, made.master) = (record, master);
+                    (made.record, made.master, made.birth) = (record, master, None);
                 }
                 this.phase = Phase::Running { started, first };
+                this.watch_first(context);
                 this.hold();
                 Ok(started)
             }
@@ -137,13 +205,18 @@ struct Begun {
 async fn start_process(
     host: Arc<Host>,
     id: ContainerId,
-    Made { record, control, .. }: Made,
+    Made { record, control, birth, .. }: Made,
     process: ProcessSpec,
     joined: Option<Running>,
+    is_set_up: bool,
 ) -> Result<Outcome, Failure> {
     let (request, descriptors) = {
         let (host, id, record, joined) = (Arc::clone(&host), id.clone(), record.clone(), joined.clone());
-        blocking(move || start::plan(&host, &id, &record, &process, joined.as_ref())).await??
+        blocking(move || {
+            birth.map_or(Ok(()), |birth| birth.wait())?;
+            start::plan(&host, &id, &record, &process, joined.as_ref(), is_set_up)
+        })
+        .await??
     };
     let report = match control.request(request, &descriptors).await {
         Ok(report) => report,
@@ -185,10 +258,15 @@ async fn outcome(
             let started = Started { pid: exit.pid, started_at: exit.started_at };
             Ok(Outcome::Started(Begun { record, started, first: None, master: None }))
         }
-        Reported::Failed { step, error } => {
-            Ok(Outcome::Failed(blocking(move || start::failure(&host, &id, step, error)).await?))
+        Reported::Failed { step: STEP_LOST, .. } => {
+            blocking(move || start::withdraw(&host, &id)).await?.map(|()| Outcome::Lost)
         }
-        Reported::Parked | Reported::Starting => Err(Failure::internal("the monitor did not start the process")),
+        Reported::Failed { step, error } => {
+            Ok(Outcome::Failed(blocking(move || start::failure(&host, &id, layout::PLAN, step, error)).await?))
+        }
+        Reported::Parked | Reported::SettingUp | Reported::SetUp | Reported::Starting => {
+            Err(Failure::internal("the monitor did not start the process"))
+        }
     }
 }
 
@@ -217,14 +295,17 @@ pub(in crate::sandbox) async fn phase_of(
     control: &Control,
     report: Report,
 ) -> Result<(Phase, Record, Option<Arc<OwnedFd>>), Failure> {
-    if matches!(report.phase, Reported::Parked) {
-        return Ok((Phase::Parked, record, None));
+    match report.phase {
+        Reported::Parked => return Ok((Phase::Parked, record, None)),
+        Reported::SetUp => return Ok((Phase::SetUp, record, None)),
+        _ => {}
     }
     match outcome(host, id, record.clone(), control, report).await? {
         Outcome::Started(Begun { record, started, first, master }) => {
             Ok((Phase::Running { started, first }, record, master))
         }
         Outcome::Failed(failure) => Ok((Phase::Failed(failure), record, None)),
-        Outcome::MonitorGone | Outcome::Lost => Err(Failure::internal("the monitor is gone")),
+        Outcome::Lost => Ok((Phase::Failed(Failure::sandbox_lost("its first process was killed")), record, None)),
+        Outcome::MonitorGone => Err(Failure::internal("the monitor is gone")),
     }
 }

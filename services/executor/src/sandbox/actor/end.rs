@@ -1,6 +1,7 @@
 //! How a sandbox ends: by itself, by somebody killing its processes, by being destroyed.
 
 use super::{Atomic, Made, Phase, Sandbox, answer, blocking};
+use crate::control::Control;
 use crate::host::Host;
 use crate::process::Process;
 use crate::sandbox::destroy;
@@ -8,8 +9,9 @@ use crate::sandbox::ending::{self, Ended};
 use crate::sandbox::running::not_running;
 use crate::sandbox::start;
 use actix::prelude::*;
+use schema::common::ExitRecord;
 use schema::{ContainerId, Failure};
-use shim_protocol::control::Request;
+use shim_protocol::control::{Phase as Reported, Request};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -97,6 +99,30 @@ impl Handler<EndExec> for Sandbox {
     }
 }
 
+/// How PID 1 has ended, by its monitor's word. None if that does not say, or does not know.
+pub(super) async fn first_ended(host: Arc<Host>, id: ContainerId, control: &Control) -> Option<ExitRecord> {
+    match control.request(Request::Report, &[]).await.ok()?.phase {
+        Reported::Ended(exit) if exit.is_known() => blocking(move || ending::ended(&host, &id, exit).exit).await.ok(),
+        _ => None,
+    }
+}
+
+/// PID 1 has ended. What it has written is perhaps still on its way.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct FirstEnded(pub(super) ExitRecord);
+
+impl Handler<FirstEnded> for Sandbox {
+    type Result = ();
+
+    fn handle(&mut self, FirstEnded(exit): FirstEnded, _: &mut Context<Self>) {
+        if matches!(self.phase, Phase::Running { .. }) {
+            self.told = Some(exit.clone());
+            self.answer_waiters(&Ok(exit));
+        }
+    }
+}
+
 /// The monitor has ended: by itself, with an exit record, or because somebody killed it.
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -121,7 +147,7 @@ impl Handler<MonitorEnded> for Sandbox {
                     this.adopt_later(context);
                 }
                 (Ok(None), Phase::Failed(_)) => {}
-                (Ok(None), Phase::Parked) => {
+                (Ok(None), Phase::Parked | Phase::SetUp) => {
                     // What it may have started is not started a second time.
                     let is_planned = start::is_planned(&this.host, &this.id);
                     let failure = if is_planned { this.monitor_killed() } else { this.lost() };
