@@ -55,7 +55,7 @@ setup-kernels:
 SERVICES = image-store filesystem network executor log-collector containers
 build:
 	$(CARGO) build --release --locked --bins --package supervisor --package services --package conformance
-	$(CARGO) rustc --release --locked --package cli --bin cctl -- -C target-feature=+crt-static
+	@CARGO='$(CARGO)' deploy/client
 	$(CARGO) build --release --locked --manifest-path $(SHIM) --target-dir target
 	@for service in $(SERVICES); do ln -f target/release/cctl-services target/release/$$service; done
 
