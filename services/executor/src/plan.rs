@@ -49,17 +49,27 @@ pub(crate) struct Who {
     pub(crate) ids: Option<IdRange>,
 }
 
-/// The plan of a sandbox's first process.
+/// The plan of a sandbox's first process; what is left of it, if `build_first` was carried out.
 pub(crate) fn build(
     host: &Host,
     confinement: &Confinement,
+    is_set_up: bool,
     terminal: bool,
     process: &ProcessSpec,
     who: &Who,
 ) -> Result<Vec<u8>, Failure> {
     let mut plan = Plan::new();
-    surround(&mut plan, host, confinement, who.ids)?;
-    execute(plan, host, confinement, terminal, process, who)
+    if !is_set_up {
+        surround(&mut plan, host, confinement, who.ids)?;
+    }
+    let stdio = if terminal {
+        Step::Terminal { uid: who.owner.uid, rows: process.rows, columns: process.columns }
+    } else {
+        Step::Streams {}
+    };
+    start(&mut plan, host, &stdio, process, who)?;
+    filesystem::seal(&mut plan, &confinement.surroundings);
+    finish(plan, host, confinement, process, who, true)
 }
 
 /// What of that plan does not depend on the process. Whoever carries it out waits then.
@@ -70,42 +80,12 @@ pub(crate) fn build_first(host: &Host, confinement: &Confinement, ids: Option<Id
     Ok(plan.bytes)
 }
 
-/// The rest.
-pub(crate) fn build_rest(
-    host: &Host,
-    confinement: &Confinement,
-    terminal: bool,
-    process: &ProcessSpec,
-    who: &Who,
-) -> Result<Vec<u8>, Failure> {
-    execute(Plan::new(), host, confinement, terminal, process, who)
-}
-
 /// What a sandbox's processes see.
 fn surround(plan: &mut Plan, host: &Host, confinement: &Confinement, ids: Option<IdRange>) -> Result<(), Failure> {
     plan.add(&Step::Unshare { flags: libc::CLONE_NEWCGROUP as u32 });
     plan.add(&Step::Pivot {});
     files_of_root(plan, ids);
     filesystem::add(plan, host, confinement, ids)
-}
-
-/// What the first of them is.
-fn execute(
-    mut plan: Plan,
-    host: &Host,
-    confinement: &Confinement,
-    terminal: bool,
-    process: &ProcessSpec,
-    who: &Who,
-) -> Result<Vec<u8>, Failure> {
-    let stdio = if terminal {
-        Step::Terminal { uid: who.owner.uid, rows: process.rows, columns: process.columns }
-    } else {
-        Step::Streams {}
-    };
-    start(&mut plan, host, &stdio, process, who)?;
-    filesystem::seal(&mut plan, &confinement.surroundings);
-    finish(plan, host, confinement, process, who, true)
 }
 
 /// What is made for a container belongs to its root.
@@ -266,7 +246,7 @@ pub(crate) mod tests {
     #[test]
     fn power_is_given_up_after_all_that_needs_it_and_before_the_program() {
         for terminal in [false, true] {
-            let bytes = build(&host(), &usual(), terminal, &process(), &user()).unwrap();
+            let bytes = build(&host(), &usual(), false, terminal, &process(), &user()).unwrap();
             let steps: Vec<Step<'_>> = Steps::new(&bytes).unwrap().map(Result::unwrap).collect();
             let credentials = place(&steps, |step| matches!(step, Step::Credentials { .. }));
             let seccomp = place(&steps, |step| matches!(step, Step::Seccomp { .. }));
@@ -294,7 +274,7 @@ pub(crate) mod tests {
                 };
                 steps.filter(restricts).map(|step| format!("{step:?}")).collect::<Vec<_>>()
             };
-            let first = build(&host, &usual(), false, &process(), &user()).unwrap();
+            let first = build(&host, &usual(), false, false, &process(), &user()).unwrap();
             let further = build_exec(&host, &usual(), false, &process(), &user()).unwrap();
             assert_eq!(restrictions(&further), restrictions(&first));
             assert_eq!(restrictions(&further).len(), 5 + usize::from(oom_protected));
@@ -317,9 +297,9 @@ pub(crate) mod tests {
         let ids = IdRange::new(0x2000_0000);
         let owner = Owner { uid: 0x2000_0005, gid: 0x2000_0006 };
         for (who, terminal) in [(user(), false), (Who { owner, ids, ..user() }, true)] {
-            let whole = build(&host(), &usual(), terminal, &process(), &who).unwrap();
+            let whole = build(&host(), &usual(), false, terminal, &process(), &who).unwrap();
             let first = build_first(&host(), &usual(), who.ids).unwrap();
-            let rest = build_rest(&host(), &usual(), terminal, &process(), &who).unwrap();
+            let rest = build(&host(), &usual(), true, terminal, &process(), &who).unwrap();
             let steps = |bytes: &[u8]| {
                 Steps::new(bytes).unwrap().map(|step| format!("{:?}", step.unwrap())).collect::<Vec<_>>()
             };
@@ -331,8 +311,12 @@ pub(crate) mod tests {
     }
 
     fn planned(confinement: &Confinement, exec: bool, check: impl FnOnce(&[Step<'_>])) {
-        let build = if exec { build_exec } else { build };
-        let bytes = build(&host(), confinement, false, &process(), &user()).unwrap();
+        let bytes = if exec {
+            build_exec(&host(), confinement, false, &process(), &user())
+        } else {
+            build(&host(), confinement, false, false, &process(), &user())
+        }
+        .unwrap();
         check(&Steps::new(&bytes).unwrap().map(Result::unwrap).collect::<Vec<_>>());
     }
 
@@ -343,8 +327,8 @@ pub(crate) mod tests {
         let mut who = Who { owner, ids, ..user() };
         who.user.groups.push(70_000);
         for bytes in [
-            build(&host(), &usual(), true, &process(), &who).unwrap(),
-            build(&host(), &usual(), false, &process(), &who).unwrap(),
+            build(&host(), &usual(), false, true, &process(), &who).unwrap(),
+            build(&host(), &usual(), false, false, &process(), &who).unwrap(),
             build_exec(&host(), &usual(), true, &process(), &who).unwrap(),
             build_exec(&host(), &usual(), false, &process(), &who).unwrap(),
         ] {

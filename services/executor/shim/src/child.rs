@@ -32,7 +32,7 @@ pub struct Child<'a> {
 }
 
 /// Becomes the program, or tells which step failed, and ends.
-pub fn run(child: &Child<'_>) -> ! {
+pub fn run(mut child: Child<'_>) -> ! {
     let (step, error) = child.carry_out();
     // If the monitor is gone, nobody wants to know.
     let _ = sys::send(&child.status, &failure_message(step, error), None);
@@ -40,7 +40,7 @@ pub fn run(child: &Child<'_>) -> ! {
 }
 
 impl Child<'_> {
-    fn carry_out(&self) -> (u32, Errno) {
+    fn carry_out(&mut self) -> (u32, Errno) {
         // A monitor that is killed now takes along what it has not told anybody of.
         let _ = sys::die_with_parent();
         if self.target.is_some()
@@ -51,27 +51,27 @@ impl Child<'_> {
         if let Err(error) = self.join_cgroups() {
             return (STEP_CGROUP, error);
         }
-        if let Err(failed) = self.follow(self.steps.clone(), self.size) {
+        if let Err(failed) = self.follow(self.steps.clone()) {
             return failed;
         }
-        let size = match wait(&self.status) {
-            Ok(size) => size,
+        match wait(&self.status) {
+            Ok(size) => self.size = size,
             Err(error) => return (STEP_LOST, error),
-        };
+        }
         let plan = match read_plan(self.directory, layout::PLAN) {
             Ok(plan) => plan,
             Err(error) => return (STEP_READ, error),
         };
         let Ok(steps) = Steps::new(&plan) else { return (STEP_READ, Errno::INVAL) };
-        self.follow(steps, size).err().unwrap_or((STEP_READ, Errno::INVAL))
+        self.follow(steps).err().unwrap_or((STEP_READ, Errno::INVAL))
     }
 
     /// Takes the steps, up to where the rest of the plan is to be waited for.
-    fn follow(&self, steps: Steps<'_>, size: Option<(u16, u16)>) -> core::result::Result<(), (u32, Errno)> {
+    fn follow(&self, steps: Steps<'_>) -> core::result::Result<(), (u32, Errno)> {
         for (number, step) in (0..).zip(steps) {
             match step {
                 Ok(Step::Await {}) => return Ok(()),
-                Ok(step) => self.take(&step, size).map_err(|error| (number, error))?,
+                Ok(step) => self.take(&step).map_err(|error| (number, error))?,
                 Err(_) => break,
             }
         }
@@ -85,7 +85,7 @@ impl Child<'_> {
         entered.iter().chain(self.cgroups.iter().flatten()).try_for_each(|procs| sys::write(procs, b"0").map(drop))
     }
 
-    fn take(&self, step: &Step<'_>, size: Option<(u16, u16)>) -> Result<()> {
+    fn take(&self, step: &Step<'_>) -> Result<()> {
         match *step {
             Step::Unshare { flags } => sys::unshare(flags.into()),
             Step::Pivot {} => {
@@ -108,12 +108,12 @@ impl Child<'_> {
                 sys::write(&file, content).map(drop)
             }
             Step::Terminal { uid, rows, columns } => {
-                let slave = self.open_terminal(uid, size.unwrap_or((rows, columns)))?;
+                let slave = self.open_terminal(uid, self.size.unwrap_or((rows, columns)))?;
                 make_console()?;
                 take_terminal(&slave)
             }
             Step::FurtherTerminal { uid, rows, columns } => {
-                take_terminal(&self.open_terminal(uid, size.unwrap_or((rows, columns)))?)
+                take_terminal(&self.open_terminal(uid, self.size.unwrap_or((rows, columns)))?)
             }
             Step::Streams {} => {
                 let Streams { stdout, stderr, .. } = self.streams;

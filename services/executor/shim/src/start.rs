@@ -72,7 +72,7 @@ pub fn start(
         let (forked, entered) = fork_in(namespace::PID, cgroup).map_err(cloning)?;
         return match forked {
             Fork::Parent(child) => Ok(Started { child, status: ours, relays: None }),
-            Fork::Child => child::run(&task(None, entered, cgroups, None)),
+            Fork::Child => child::run(task(None, entered, cgroups, None)),
         };
     };
     let (relays, pipes) = match &streams.stderr {
@@ -83,7 +83,7 @@ pub fn start(
     let (forked, entered) = fork_into(&target, cgroup)?;
     match forked {
         Fork::Parent(child) => Ok(Started { child, status: ours, relays }),
-        Fork::Child => child::run(&task(Some(target), entered, cgroups, pipes)),
+        Fork::Child => child::run(task(Some(target), entered, cgroups, pipes)),
     }
 }
 

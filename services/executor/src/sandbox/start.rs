@@ -9,7 +9,7 @@ use crate::host::Host;
 use crate::process::Process;
 use crate::security::Confinement;
 use crate::{plan, security, users};
-use schema::common::SandboxRef;
+use schema::common::{IdRange, SandboxRef};
 use schema::executor::{ProcessSpec, Started};
 use schema::{ContainerId, Failure};
 use shim_protocol::control::Request;
@@ -22,23 +22,24 @@ use std::os::fd::OwnedFd;
 /// Writes the plan of what comes before a process; answers with what its monitor is to be asked, and the descriptors that go
 /// with that.
 pub(super) fn plan_first(host: &Host, id: &ContainerId, record: &Record) -> Result<(Request, Vec<OwnedFd>), Failure> {
-    write(host, id, layout::SETUP, &first(host, record)?)?;
+    let Spec::Sandbox(spec) = &record.spec else {
+        return Err(Failure::conflict("an exec joins what is set up already").hint("start it"));
+    };
+    let confinement = prepare::confinement(host, &spec.security)?;
+    write(host, id, layout::SETUP, &plan::build_first(&host.plan, &confinement, spec.ids)?)?;
     let Entrances { birth, joined } = host.cgroups.entrances(id)?;
     Ok((Request::SetUp { born_in: birth.is_some() }, birth.into_iter().chain(joined).collect()))
 }
 
-fn first(host: &Host, record: &Record) -> Result<Vec<u8>, Failure> {
-    let Spec::Sandbox(spec) = &record.spec else {
-        return Err(Failure::conflict("an exec joins what is set up already").hint("start it"));
-    };
-    plan::build_first(&host.plan, &prepare::confinement(host, &spec.security)?, spec.ids)
-}
-
-/// Whether what was set up is what would be set up now: not, if another executor has done that, or a profile has changed.
-fn is_up_to_date(host: &Host, id: &ContainerId, record: &Record) -> Result<bool, Failure> {
+/// Fails if what was set up is not what would be set up now: another executor has done that, or a profile has changed.
+fn check_set_up(host: &Host, id: &ContainerId, confinement: &Confinement, ids: Option<IdRange>) -> Result<(), Failure> {
     let file = directory::file(&host.directory(id), layout::SETUP);
     let then = fs::read(&file).map_err(|error| Failure::io(format_args!("reading {}", file.display()), &error))?;
-    Ok(first(host, record).is_ok_and(|now| now == then))
+    if plan::build_first(&host.plan, confinement, ids).is_ok_and(|now| now == then) {
+        return Ok(());
+    }
+    Err(Failure::sandbox_lost("the sandbox was set up in another way than it would be now")
+        .hint("start the container again"))
 }
 
 fn write(host: &Host, id: &ContainerId, name: &CStr, plan: &[u8]) -> Result<(), Failure> {
@@ -57,23 +58,12 @@ pub(super) fn plan(
     joined: Option<&Running>,
     is_set_up: bool,
 ) -> Result<(Request, Vec<OwnedFd>), Failure> {
-    if is_set_up && !is_up_to_date(host, id, record)? {
-        return Err(Failure::sandbox_lost("the sandbox was set up in another way than it would be now")
-            .hint("start the container again"));
-    }
     if let Some(joined) = joined {
         check_thawed(host, &joined.id)?;
     }
     let rootfs = joined.map_or_else(|| Rootfs::of_parked(record.monitor, is_set_up), Rootfs::of_running)?;
     let group = rootfs.read("etc/group")?;
     let mut user = users::resolve(&process.user, &rootfs.read("etc/passwd")?, &group)?;
-    let build = |confinement: &Confinement, who: &plan::Who| match record.spec {
-        Spec::Sandbox(_) if is_set_up => {
-            plan::build_rest(&host.plan, confinement, record.spec.terminal(), process, who)
-        }
-        Spec::Sandbox(_) => plan::build(&host.plan, confinement, record.spec.terminal(), process, who),
-        Spec::Exec { .. } => plan::build_exec(&host.plan, confinement, record.spec.terminal(), process, who),
-    };
     let (groups, confinement) = match (&record.spec, joined) {
         (Spec::Sandbox(spec), _) => (&spec.security.groups, prepare::confinement(host, &spec.security)?),
         // The container's devices are there already, or gone.
@@ -82,10 +72,17 @@ pub(super) fn plan(
         }
         (Spec::Exec { .. }, None) => return Err(Failure::internal("an exec without a sandbox")),
     };
-    users::join(&mut user, groups, &group)?;
     let ids = joined.map_or(record.spec.ids(), |joined| joined.ids);
+    if is_set_up {
+        check_set_up(host, id, &confinement, ids)?;
+    }
+    users::join(&mut user, groups, &group)?;
     let owner = users::outside(&user, ids)?;
-    let plan = build(&confinement, &plan::Who { user, owner, ids })?;
+    let (who, terminal) = (plan::Who { user, owner, ids }, record.spec.terminal());
+    let plan = match record.spec {
+        Spec::Sandbox(_) => plan::build(&host.plan, &confinement, is_set_up, terminal, process, &who),
+        Spec::Exec { .. } => plan::build_exec(&host.plan, &confinement, terminal, process, &who),
+    }?;
     directory::give_streams(&host.directory(id), &record.spec, owner.uid)?;
     write(host, id, layout::PLAN, &plan)?;
     if is_set_up {
