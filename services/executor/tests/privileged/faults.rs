@@ -209,3 +209,22 @@ fn signals_to_everybody_do_not_end_a_monitor() {
 fn is_alive(pid: i32) -> bool {
     kit::process::start_time(pid).is_ok_and(|started| kit::process::is_alive(pid, started))
 }
+
+#[test]
+fn what_could_not_be_removed_when_it_could_not_be_made_goes_when_it_is_destroyed() {
+    on_bench(async |bench| {
+        let id = random_id();
+        let directory = bench.instance.sandboxes().join(id.as_str());
+        let held = directory.join("held");
+        fs::create_dir_all(&held).unwrap();
+        rustix::mount::mount("held", &held, "tmpfs", rustix::mount::MountFlags::empty(), None).unwrap();
+        assert!(bench.prepare(&id, &spec()).await.is_err());
+        assert!(bench.client.destroy(&bench.call(), &id).await.is_err(), "{} is there", directory.display());
+        rustix::mount::unmount(&held, rustix::mount::UnmountFlags::empty()).unwrap();
+        bench.destroy(&id).await;
+        assert!(!directory.exists());
+        let prepared = bench.prepare(&id, &spec()).await.unwrap();
+        assert_eq!(prepared.directory, directory);
+        bench.destroy(&id).await;
+    });
+}

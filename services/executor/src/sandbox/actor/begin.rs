@@ -67,7 +67,10 @@ impl Handler<Prepare> for Sandbox {
                     Ok(Some(prepared))
                 }
                 Err(failure) => {
-                    this.close(context);
+                    // What of it could not be removed keeps its owner, who is asked to destroy it.
+                    if !this.host.directory(&this.id).exists() {
+                        this.close(context);
+                    }
                     Err(failure)
                 }
             }

@@ -27,7 +27,19 @@ impl Handler<Destroy> for Sandbox {
     type Result = Atomic<()>;
 
     fn handle(&mut self, Destroy: Destroy, _: &mut Context<Self>) -> Self::Result {
-        let Some(made) = self.made.clone() else { return answer(Ok(())) };
+        let Some(made) = self.made.clone() else {
+            if matches!(self.phase, Phase::Closed) {
+                return answer(Ok(()));
+            }
+            // What was made of it could not be removed when the rest could not be made.
+            let (host, id) = (Arc::clone(&self.host), self.id.clone());
+            let work = blocking(move || destroy::clear(&host, &id));
+            return AtomicResponse::new(Box::pin(work.into_actor(self).map(|outcome, this, context| {
+                outcome??;
+                this.close(context);
+                Ok(())
+            })));
+        };
         let first = match &self.phase {
             Phase::Running { first, .. } => first.clone(),
             _ => None,
