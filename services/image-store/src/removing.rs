@@ -56,15 +56,16 @@ impl Removal {
     }
 
     /// What becomes of an image when these are all that still hold it. None: nothing changes.
-    pub(crate) fn after_release(index: &Index, image: &Digest, holders: &[String]) -> Option<Self> {
-        let record = index.record(image)?;
-        if record.outlives.is_empty() || record.outlives == holders {
+    pub(crate) fn after_release(index: &Index, image: &Digest, holders: impl FnOnce() -> Vec<String>) -> Option<Self> {
+        let record = index.record(image).filter(|record| !record.outlives.is_empty())?;
+        let holders = holders();
+        if record.outlives == holders {
             return None;
         }
         let fate = if holders.is_empty() {
             Fate::goes(record)
         } else {
-            Fate::Stays(Box::new(ImageRecord { outlives: holders.to_vec(), ..record.clone() }))
+            Fate::Stays(Box::new(ImageRecord { outlives: holders, ..record.clone() }))
         };
         Some(Self { image: image.clone(), untagged: Vec::new(), fate })
     }
@@ -161,18 +162,19 @@ mod tests {
         assert_eq!(record.outlives, ["c1", "c2"]);
         index.untag("a:1");
         index.add_image(*record);
-        let Some(Removal { fate: Fate::Stays(record), .. }) = Removal::after_release(&index, &id, &["c2".to_owned()])
+        let Some(Removal { fate: Fate::Stays(record), .. }) =
+            Removal::after_release(&index, &id, || vec!["c2".to_owned()])
         else {
             panic!()
         };
         assert_eq!(record.outlives, ["c2"]);
-        assert!(Removal::after_release(&index, &id, &[]).unwrap().deletes());
+        assert!(Removal::after_release(&index, &id, Vec::new).unwrap().deletes());
     }
 
     #[test]
     fn an_image_that_merely_has_no_name_stays_when_it_is_released() {
         let (index, id) = index(&[], &[]);
-        assert_eq!(Removal::after_release(&index, &id, &[]), None);
+        assert_eq!(Removal::after_release(&index, &id, Vec::new), None);
         assert!(Removal::decide(&index, id.short(), false).unwrap().deletes());
     }
 }

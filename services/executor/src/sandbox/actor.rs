@@ -16,6 +16,7 @@ use super::ending::Ended;
 use super::holds::Holds;
 use super::monitor::Birth;
 use super::record::Record;
+use super::start::Known;
 use crate::control::Control;
 use crate::host::Host;
 use crate::process::Process;
@@ -61,6 +62,8 @@ pub(super) struct Made {
     pub(super) master: Option<Arc<OwnedFd>>,
     /// The monitor's beginning, until somebody has waited for it.
     pub(super) birth: Option<Arc<Birth>>,
+    /// If this executor has set it up, until it is started.
+    pub(super) known: Option<Arc<Known>>,
 }
 
 /// The owner of one sandbox.

@@ -127,7 +127,7 @@ async fn recover_one(
     let (phase, record, master) = found.unwrap_or_else(|failure| (Phase::Failed(failure), record, None));
     let (phase, master) = complete(id, &record, kept, phase, master);
     tracing::info!(%id, ?phase, monitored = monitor.is_some(), "found a sandbox");
-    let made = Made { record, monitor, control, master, birth: None };
+    let made = Made { record, monitor, control, master, birth: None, known: None };
     Ok(Some(Sandbox::found(Arc::clone(host), id.clone(), registry.clone(), made, phase)))
 }
 

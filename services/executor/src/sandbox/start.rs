@@ -19,16 +19,71 @@ use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
 
-/// Writes the plan of what comes before a process; answers with what its monitor is to be asked, and the descriptors that go
-/// with that.
-pub(super) fn plan_first(host: &Host, id: &ContainerId, record: &Record) -> Result<(Request, Vec<OwnedFd>), Failure> {
+const PASSWD: &str = "etc/passwd";
+const GROUP: &str = "etc/group";
+
+/// What this executor knows of a sandbox that it has set up, and need not find out when it starts its process.
+pub(super) struct Known {
+    confinement: Confinement,
+    passwd: String,
+    group: String,
+}
+
+impl Known {
+    /// Reads the image's users: as long as nothing was executed, nobody changes them.
+    pub(super) fn of(record: &Record, confinement: Confinement) -> Result<Self, Failure> {
+        let rootfs = Rootfs::of_parked(record.monitor, true)?;
+        Ok(Self { confinement, passwd: rootfs.read(PASSWD)?, group: rootfs.read(GROUP)? })
+    }
+}
+
+/// Writes the plan of what comes before a process; answers with what its monitor is to be asked, the descriptors that go
+/// with that, and what the process may do.
+pub(super) fn plan_first(
+    host: &Host,
+    id: &ContainerId,
+    record: &Record,
+) -> Result<(Request, Vec<OwnedFd>, Confinement), Failure> {
     let Spec::Sandbox(spec) = &record.spec else {
         return Err(Failure::conflict("an exec joins what is set up already").hint("start it"));
     };
     let confinement = prepare::confinement(host, &spec.security)?;
     write(host, id, layout::SETUP, &plan::build_first(&host.plan, &confinement, spec.ids)?)?;
     let Entrances { birth, joined } = host.cgroups.entrances(id)?;
-    Ok((Request::SetUp { born_in: birth.is_some() }, birth.into_iter().chain(joined).collect()))
+    let request = Request::SetUp { born_in: birth.is_some() };
+    Ok((request, birth.into_iter().chain(joined).collect(), confinement))
+}
+
+/// Writes the rest of the plan of a sandbox that this executor has set up; answers with what its monitor is to be asked.
+/// Writes to memory only, as all of the instance's transient state lies there: it is done before another thread would wake.
+pub(super) fn plan_rest(
+    host: &Host,
+    id: &ContainerId,
+    record: &Record,
+    process: &ProcessSpec,
+    known: &Known,
+) -> Result<Request, Failure> {
+    let Spec::Sandbox(spec) = &record.spec else { return Err(Failure::internal("an exec is not set up")) };
+    let Known { confinement, passwd, group } = known;
+    let who = who(process, &spec.security.groups, passwd, group, spec.ids)?;
+    let plan = plan::build(&host.plan, confinement, true, spec.terminal, process, &who)?;
+    directory::give_streams(&host.directory(id), &record.spec, who.owner.uid)?;
+    write(host, id, layout::PLAN, &plan)?;
+    Ok(Request::Start { born_in: false })
+}
+
+/// Who a process is to run as, by the texts of its root filesystem.
+fn who(
+    process: &ProcessSpec,
+    groups: &[String],
+    passwd: &str,
+    group: &str,
+    ids: Option<IdRange>,
+) -> Result<plan::Who, Failure> {
+    let mut user = users::resolve(&process.user, passwd, group)?;
+    users::join(&mut user, groups, group)?;
+    let owner = users::outside(&user, ids)?;
+    Ok(plan::Who { user, owner, ids })
 }
 
 /// Fails if what was set up is not what would be set up now: another executor has done that, or a profile has changed.
@@ -62,8 +117,7 @@ pub(super) fn plan(
         check_thawed(host, &joined.id)?;
     }
     let rootfs = joined.map_or_else(|| Rootfs::of_parked(record.monitor, is_set_up), Rootfs::of_running)?;
-    let group = rootfs.read("etc/group")?;
-    let mut user = users::resolve(&process.user, &rootfs.read("etc/passwd")?, &group)?;
+    let (passwd, group) = (rootfs.read(PASSWD)?, rootfs.read(GROUP)?);
     let (groups, confinement) = match (&record.spec, joined) {
         (Spec::Sandbox(spec), _) => (&spec.security.groups, prepare::confinement(host, &spec.security)?),
         // The container's devices are there already, or gone.
@@ -76,14 +130,12 @@ pub(super) fn plan(
     if is_set_up {
         check_set_up(host, id, &confinement, ids)?;
     }
-    users::join(&mut user, groups, &group)?;
-    let owner = users::outside(&user, ids)?;
-    let (who, terminal) = (plan::Who { user, owner, ids }, record.spec.terminal());
+    let (who, terminal) = (who(process, groups, &passwd, &group, ids)?, record.spec.terminal());
     let plan = match record.spec {
         Spec::Sandbox(_) => plan::build(&host.plan, &confinement, is_set_up, terminal, process, &who),
         Spec::Exec { .. } => plan::build_exec(&host.plan, &confinement, terminal, process, &who),
     }?;
-    directory::give_streams(&host.directory(id), &record.spec, owner.uid)?;
+    directory::give_streams(&host.directory(id), &record.spec, who.owner.uid)?;
     write(host, id, layout::PLAN, &plan)?;
     if is_set_up {
         return Ok((Request::Start { born_in: false }, Vec::new()));
@@ -111,7 +163,7 @@ pub(super) fn withdraw(host: &Host, id: &ContainerId) -> Result<(), Failure> {
     }
 }
 
-/// Notes down what was started.
+/// Notes down what was started: in memory, as `plan_rest` does.
 pub(super) fn note(host: &Host, id: &ContainerId, record: Record, first: &Process, started: Started) -> Record {
     let Ok(start_time) = kit::process::start_time(first.pid) else { return record };
     let first = Some(SandboxRef { pid: first.pid, start_time });

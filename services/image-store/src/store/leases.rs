@@ -29,9 +29,8 @@ impl Handler<Lease> for Store {
             call.span("lease"),
             move |store| {
                 let image = store.index.find(&reference)?.clone();
-                let mut all = store.index.leases().clone();
-                all.insert(holder, image.clone());
-                Ok((store.towards(&all), image))
+                let begun = (store.index.leases().get(&holder) != Some(&image)).then(|| (holder, image.clone()));
+                Ok((store.changed(begun.into_iter().collect(), Vec::new()), image))
             },
             move |disk, (change, image)| change.write(disk, &holds).map(|change| (change, image)),
             |store, (change, image)| {
@@ -51,9 +50,8 @@ impl Handler<Release> for Store {
             context,
             call.span("release"),
             move |store| {
-                let mut all = store.index.leases().clone();
-                all.remove(&holder);
-                Ok(store.towards(&all))
+                let ended = store.index.leases().contains_key(&holder).then_some(holder);
+                Ok(store.changed(Vec::new(), ended.into_iter().collect()))
             },
             move |disk, change| change.write(disk, &holds),
             |store, change| {
@@ -99,19 +97,29 @@ impl Store {
         let begun: Vec<(String, Digest)> =
             wanted.iter().filter(is_new).map(|(holder, image)| (holder.clone(), image.clone())).collect();
         let ended: Vec<String> = now.keys().filter(|holder| !wanted.contains_key(*holder)).cloned().collect();
-        let touched: BTreeSet<&Digest> = begun
-            .iter()
-            .map(|(_, image)| image)
-            .chain(ended.iter().chain(begun.iter().map(|(holder, _)| holder)).filter_map(|holder| now.get(holder)))
-            .collect();
-        let mut gone = HashSet::new();
-        let mut removal = |image: &Digest| {
-            let holders: Vec<String> =
-                wanted.iter().filter(|(_, held)| *held == image).map(|(holder, _)| holder.clone()).collect();
-            let removal = Removal::after_release(&self.index, image, &holders)?;
-            Some(self.planned(image.hex().to_owned(), removal, &mut gone))
+        self.changed(begun, ended)
+    }
+
+    /// What follows when these begin and end. Costs as much as they are, however many others there are.
+    fn changed(&self, begun: Vec<(String, Digest)>, ended: Vec<String>) -> Change {
+        let now = self.index.leases();
+        let moved: BTreeSet<&String> = begun.iter().map(|(holder, _)| holder).chain(&ended).collect();
+        let before = moved.iter().filter_map(|holder| now.get(*holder));
+        let touched: BTreeSet<&Digest> = begun.iter().map(|(_, image)| image).chain(before).collect();
+        let holders = |image: &Digest| {
+            let stayed = now.iter().filter(|(holder, held)| *held == image && !moved.contains(holder));
+            let come = begun.iter().filter(|(_, held)| held == image).map(|(holder, _)| holder);
+            let all: BTreeSet<&String> = stayed.map(|(holder, _)| holder).chain(come).collect();
+            all.into_iter().cloned().collect()
         };
-        let removals = touched.into_iter().filter_map(&mut removal).collect();
+        let mut gone = HashSet::new();
+        let removals = touched
+            .into_iter()
+            .filter_map(|image| {
+                let removal = Removal::after_release(&self.index, image, || holders(image))?;
+                Some(self.planned(image.hex().to_owned(), removal, &mut gone))
+            })
+            .collect();
         Change { begun, ended, removals }
     }
 

@@ -7,6 +7,7 @@ use crate::process::Process;
 use crate::sandbox::ending::Ended;
 use crate::sandbox::record::{Record, Spec};
 use crate::sandbox::running::Running;
+use crate::sandbox::start::Known;
 use crate::sandbox::{prepare, start};
 use actix::prelude::*;
 use schema::executor::{Prepared, ProcessSpec, Started};
@@ -61,7 +62,8 @@ impl Handler<Prepare> for Sandbox {
                     let prepared = this.prepared(&record);
                     let control = Control::new(prepared.directory.clone());
                     let birth = birth.map(Arc::new);
-                    this.made = Some(Made { record, monitor: Some(monitor), control, master: None, birth });
+                    this.made =
+                        Some(Made { record, monitor: Some(monitor), control, master: None, birth, known: None });
                     this.phase = Phase::Parked;
                     this.watch(context);
                     Ok(Some(prepared))
@@ -96,8 +98,11 @@ impl Handler<SetUp> for Sandbox {
         let work = set_up(Arc::clone(&self.host), self.id.clone(), made);
         AtomicResponse::new(Box::pin(work.into_actor(self).map(|outcome, this, _| {
             let failure = match outcome? {
-                SettingUp::Done => {
+                SettingUp::Done(known) => {
                     this.phase = Phase::SetUp;
+                    if let Some(made) = &mut this.made {
+                        made.known = known.map(Arc::new);
+                    }
                     return Ok(());
                 }
                 SettingUp::Failed(failure) => failure,
@@ -111,7 +116,7 @@ impl Handler<SetUp> for Sandbox {
 
 /// What came of setting up a sandbox.
 enum SettingUp {
-    Done,
+    Done(Option<Known>),
     /// It cannot be tried again.
     Failed(Failure),
     /// Its monitor, or who was to be its first process, was killed.
@@ -119,9 +124,10 @@ enum SettingUp {
 }
 
 async fn set_up(host: Arc<Host>, id: ContainerId, made: Made) -> Result<SettingUp, Failure> {
-    let (request, descriptors) = {
-        let (host, id) = (Arc::clone(&host), id.clone());
-        blocking(move || start::plan_first(&host, &id, &made.record)).await??
+    let record = made.record;
+    let (request, descriptors, confinement) = {
+        let (host, id, record) = (Arc::clone(&host), id.clone(), record.clone());
+        blocking(move || start::plan_first(&host, &id, &record)).await??
     };
     let report = match made.control.request(request, &descriptors).await {
         Ok(report) => report,
@@ -129,7 +135,8 @@ async fn set_up(host: Arc<Host>, id: ContainerId, made: Made) -> Result<SettingU
         Err(control::Error::Io(error)) => return Err(Failure::io("asking the monitor to set up the sandbox", &error)),
     };
     match report.phase {
-        Reported::SetUp => Ok(SettingUp::Done),
+        // What cannot be read now is read, or told, when it starts.
+        Reported::SetUp => blocking(move || Known::of(&record, confinement).ok()).await.map(SettingUp::Done),
         Reported::Failed { step: STEP_LOST, .. } => Ok(SettingUp::Lost),
         Reported::Failed { step, error } => {
             let failure = blocking(move || start::failure(&host, &id, layout::SETUP, step, error)).await?;
@@ -165,7 +172,7 @@ impl Handler<Start> for Sandbox {
         AtomicResponse::new(Box::pin(work.into_actor(self).map(|outcome, this, context| match outcome {
             Ok(Outcome::Started(Begun { record, started, first, master })) => {
                 if let Some(made) = &mut this.made {
-                    (made.record, made.master, made.birth) = (record, master, None);
+                    (made.record, made.master, made.birth, made.known) = (record, master, None, None);
                 }
                 this.phase = Phase::Running { started, first };
                 this.watch_first(context);
@@ -208,18 +215,21 @@ struct Begun {
 async fn start_process(
     host: Arc<Host>,
     id: ContainerId,
-    Made { record, control, birth, .. }: Made,
+    Made { record, control, birth, known, .. }: Made,
     process: ProcessSpec,
     joined: Option<Running>,
     is_set_up: bool,
 ) -> Result<Outcome, Failure> {
-    let (request, descriptors) = {
-        let (host, id, record, joined) = (Arc::clone(&host), id.clone(), record.clone(), joined.clone());
-        blocking(move || {
-            birth.map_or(Ok(()), |birth| birth.wait())?;
-            start::plan(&host, &id, &record, &process, joined.as_ref(), is_set_up)
-        })
-        .await??
+    let (request, descriptors) = match known {
+        Some(known) => (start::plan_rest(&host, &id, &record, &process, &known)?, Vec::new()),
+        None => {
+            let (host, id, record, joined) = (Arc::clone(&host), id.clone(), record.clone(), joined.clone());
+            blocking(move || {
+                birth.map_or(Ok(()), |birth| birth.wait())?;
+                start::plan(&host, &id, &record, &process, joined.as_ref(), is_set_up)
+            })
+            .await??
+        }
     };
     let report = match control.request(request, &descriptors).await {
         Ok(report) => report,
@@ -250,8 +260,8 @@ async fn outcome(
             let started = Started { pid, started_at };
             let first = find(&record, pid, report.monitor);
             let first = first.map_err(|error| Failure::io("watching the process", &error))?;
-            let record = match first.clone() {
-                Some(first) => blocking(move || start::note(&host, &id, record, &first, started)).await?,
+            let record = match &first {
+                Some(first) => start::note(&host, &id, record, first, started),
                 None => record,
             };
             let master = if record.spec.terminal() { lend(control).await } else { None };
