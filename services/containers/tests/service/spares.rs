@@ -132,8 +132,10 @@ async fn what_a_container_has_taken_late_is_not_removed_any_more() {
     bench.eventually("one stands ready", async || bench.world.leases.borrow().len() == 1).await;
     let ready = bench.world.leases.borrow().first().unwrap().clone();
     bench.eventually("it is set up", async || bench.world.count(&ready, "executor.set_up") == 1).await;
-    // Nothing tells when the answer to that has come.
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    // The answer to that came before those to what is asked after it.
+    for _ in 0..5 {
+        bench.client.info(&call()).await.unwrap();
+    }
     // Its image is leased so late that it was given up before, and it could not be removed then.
     bench.world.hang("image-store.lease", None);
     bench.world.fail("network.detach", Failure::unavailable("no network"));

@@ -172,6 +172,7 @@ fn the_executor_is_killed_meanwhile() {
         let mut plan = fs::read(prepared.directory.join("setup")).unwrap();
         plan.pop();
         fs::write(prepared.directory.join("setup"), plan).unwrap();
+        bench.kill_executor();
         assert_eq!(bench.start(&id, &sh("true")).await.unwrap_err().code, Code::SandboxLost);
         bench.destroy(&id).await;
     });
