@@ -305,14 +305,18 @@ impl Spares {
         actix::spawn(gone);
     }
 
+    /// Those that could not be removed.
+    fn stuck(&self) -> Vec<ContainerId> {
+        let stuck = self.leaving.iter().filter(|(_, going)| going.peek() == Some(&false));
+        stuck.map(|(id, _)| id.clone()).collect()
+    }
+
     fn tidy(&mut self) {
         let now = Instant::now();
         self.asked.forget(now);
         let late = self.offered.extract_if(|_, offered| offered.until < now);
         let late: Vec<_> = late.map(|(id, _)| id).collect();
-        let stuck = self.leaving.iter().filter(|(_, going)| going.peek() == Some(&false));
-        let stuck: Vec<_> = stuck.map(|(id, _)| id.clone()).collect();
-        late.into_iter().chain(stuck).for_each(|id| self.remove(id));
+        late.into_iter().chain(self.stuck()).for_each(|id| self.remove(id));
         let mut kept = VecDeque::new();
         for spare in std::mem::take(&mut self.ready) {
             let alike = kept.iter().filter(|other: &&Spare| other.kind == spare.kind).count();
@@ -453,10 +457,10 @@ impl Handler<Claim> for Spares {
 }
 
 impl Spares {
-    /// Removes these, and answers when they are gone, and all that were on their way.
+    /// Removes these, and what could not be removed before; answers when they are gone, and all that were on their way.
     fn clear(&mut self, ids: Vec<ContainerId>) -> ResponseFuture<Result<bool, Failure>> {
         let is_some = !ids.is_empty();
-        ids.into_iter().for_each(|id| self.remove(id));
+        ids.into_iter().chain(self.stuck()).for_each(|id| self.remove(id));
         let leaving: Vec<_> = self.leaving.values().cloned().collect();
         Box::pin(async move {
             join_all(leaving).await;
@@ -466,25 +470,26 @@ impl Spares {
 }
 
 impl Handler<Close> for Spares {
-    type Result = ResponseFuture<Result<bool, Failure>>;
+    type Result = ResponseActFuture<Self, Result<bool, Failure>>;
 
     fn handle(&mut self, _: Close, _: &mut Context<Self>) -> Self::Result {
         self.is_closed = true;
-        let making: Vec<_> = self.making.iter().map(|(_, making)| making.clone()).collect();
         let offered = self.offered.drain().map(|(id, _)| id);
         let all = self.ready.drain(..).map(|spare| spare.id).chain(offered).collect();
         let cleared = self.clear(all);
-        let (parts, registry) = (Rc::clone(&self.parts), self.registry.clone());
-        Box::pin(async move {
-            let made = join_all(making).await.into_iter().filter_map(|made| match made {
+        let made = join_all(self.making.iter().map(|(_, making)| making.clone()));
+        Box::pin(made.into_actor(self).then(|made, spares, _| {
+            let left = made.into_iter().filter_map(|made| match made {
                 Ok((id, _)) => Some(id),
                 Err((left, _)) => left,
             });
-            if let Some(registry) = registry {
-                join_all(made.map(|id| unmake(Rc::clone(&parts), registry.clone(), id))).await;
+            let rest = spares.clear(left.collect());
+            async move {
+                rest.await?;
+                cleared.await
             }
-            cleared.await
-        })
+            .into_actor(spares)
+        }))
     }
 }
 

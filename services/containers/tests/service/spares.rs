@@ -154,6 +154,22 @@ async fn what_a_container_has_taken_late_is_not_removed_any_more() {
 }
 
 #[actix::test]
+async fn what_could_not_be_removed_goes_at_the_end() {
+    let bench = bench(1).await;
+    for _ in 0..2 {
+        let id = bench.client.run(&call(), &id(), &job()).await.unwrap().id;
+        bench.client.remove(&call(), id.as_str(), true).await.unwrap();
+    }
+    bench.eventually("one stands ready", async || bench.world.leases.borrow().len() == 1).await;
+    bench.world.fail("network.detach", Failure::unavailable("no network"));
+    bench.client.stand_down(&call()).await.unwrap();
+    assert_eq!(bench.world.leases.borrow().len(), 1);
+    bench.world.heal();
+    bench.client.shut_down(&call(), 0).await.unwrap();
+    bench.assert_nothing_left().await;
+}
+
+#[actix::test]
 async fn there_are_never_more_than_are_wanted_and_none_after_a_restart() {
     let mut bench = bench(3).await;
     for number in 0..20 {

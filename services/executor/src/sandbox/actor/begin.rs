@@ -70,7 +70,7 @@ impl Handler<Prepare> for Sandbox {
                 }
                 Err(failure) => {
                     // What of it could not be removed keeps its owner, who is asked to destroy it.
-                    if !this.host.directory(&this.id).exists() {
+                    if !this.host.directory(&this.id).is_dir() {
                         this.close(context);
                     }
                     Err(failure)
