@@ -259,7 +259,8 @@ async fn outcome(
         Reported::Running { pid, started_at } => {
             let started = Started { pid, started_at };
             let first = find(&record, pid, report.monitor);
-            let first = first.map_err(|error| Failure::io("watching the process", &error))?;
+            // It runs: whatever is missing here, this is no reason to try another sandbox.
+            let first = first.map_err(|error| Failure::internal(format_args!("watching the process: {error}")))?;
             let record = match &first {
                 Some(first) => start::note(&host, &id, record, first, started),
                 None => record,

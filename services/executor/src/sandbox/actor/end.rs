@@ -10,13 +10,15 @@ use crate::sandbox::running::not_running;
 use crate::sandbox::start;
 use actix::prelude::*;
 use schema::common::ExitRecord;
-use schema::{ContainerId, Failure};
+use schema::{Code, ContainerId, Failure};
 use shim_protocol::control::{Phase as Reported, Request};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a destroyed sandbox may take to end by itself, its last output captured.
 const ORDERLY_END: Duration = Duration::from_secs(2);
+/// When to try again to read how a sandbox ended, if there is no descriptor or memory for that.
+const READ_AGAIN: Duration = Duration::from_millis(200);
 
 /// Kills and removes it.
 #[derive(Message)]
@@ -153,6 +155,11 @@ impl Handler<MonitorEnded> for Sandbox {
             match (outcome.and_then(|read| read), &this.phase) {
                 (_, Phase::New | Phase::Closed | Phase::Exited(_)) => {}
                 (Ok(Some(ended)), _) => this.finish(Phase::Exited(ended)),
+                // How it ended is there, and will be read.
+                (Err(failure), _) if failure.code == Code::ResourceExhausted => {
+                    tracing::warn!(id = %this.id, %failure, "cannot read yet how it ended");
+                    context.notify_later(MonitorEnded, READ_AGAIN);
+                }
                 (Err(failure), _) => this.finish(Phase::Failed(failure)),
                 (Ok(None), Phase::Running { .. }) => {
                     tracing::error!(id = %this.id, "the monitor was killed: it is replaced");
