@@ -1,6 +1,6 @@
 //! The command line client of cctl.
 
-/// That of musl takes as long for all of a command's memory as everything else that the command does.
+/// That of musl takes a quarter of a millisecond longer, for all that a command allocates.
 #[cfg(target_env = "musl")]
 #[global_allocator]
 static HEAP: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
