@@ -139,7 +139,7 @@ mod tests {
     fn sockets_have_long_paths_and_tight_modes_and_replace_stale_files() {
         let directory = tempfile::tempdir().unwrap();
         let run = directory.path().join("r".repeat(200));
-        let instance = Instance::new(directory.path(), &run);
+        let instance = Instance::new(directory.path(), &run).configured_by(directory.path().join("config"));
         directories::make(&instance).unwrap();
         for _ in 0..2 {
             listen(&instance, "a").unwrap();
