@@ -33,6 +33,15 @@ async fn runs_in_a_ready_one(bench: &Bench) -> (ContainerId, ContainerId) {
     panic!("no sandbox was ready for any of 100 jobs\n{}", bench.world.story());
 }
 
+/// Runs and removes jobs, all but the first of which leave a sandbox that stands ready.
+async fn make_ready(bench: &Bench, count: usize) {
+    for _ in 0..=count {
+        let id = bench.client.run(&call(), &id(), &job()).await.unwrap().id;
+        bench.client.remove(&call(), id.as_str(), true).await.unwrap();
+    }
+    bench.eventually("they stand ready", async || bench.world.leases.borrow().len() == count).await;
+}
+
 #[actix::test]
 async fn a_container_takes_the_sandbox_that_stands_ready() {
     let bench = bench(2).await;
@@ -91,12 +100,8 @@ async fn a_run_whose_answer_was_lost_is_not_run_in_another_one() {
 #[actix::test]
 async fn what_stands_ready_makes_room_for_what_users_want() {
     let bench = bench(2).await;
-    // The second and the third of them have sandboxes ready, which are not of use to the other.
-    for _ in 0..3 {
-        let id = bench.client.run(&call(), &id(), &job()).await.unwrap().id;
-        bench.client.remove(&call(), id.as_str(), true).await.unwrap();
-    }
-    bench.eventually("two stand ready", async || bench.world.leases.borrow().len() == 2).await;
+    // Those are not of use to the other.
+    make_ready(&bench, 2).await;
     let ready: Vec<_> = bench.world.leases.borrow().iter().cloned().collect();
     let other = ContainerSpec { terminal: true, ..spec("other") };
     bench.world.fail("filesystem.mount", Failure::exhausted("no room"));
@@ -125,11 +130,7 @@ async fn before_the_services_stop_they_go_and_containers_stay() {
 #[actix::test]
 async fn what_a_container_has_taken_late_is_not_removed_any_more() {
     let bench = bench(1).await;
-    for _ in 0..2 {
-        let id = bench.client.run(&call(), &id(), &job()).await.unwrap().id;
-        bench.client.remove(&call(), id.as_str(), true).await.unwrap();
-    }
-    bench.eventually("one stands ready", async || bench.world.leases.borrow().len() == 1).await;
+    make_ready(&bench, 1).await;
     let ready = bench.world.leases.borrow().first().unwrap().clone();
     bench.eventually("it is set up", async || bench.world.count(&ready, "executor.set_up") == 1).await;
     // The answer to that came before those to what is asked after it.
@@ -156,11 +157,7 @@ async fn what_a_container_has_taken_late_is_not_removed_any_more() {
 #[actix::test]
 async fn what_could_not_be_removed_goes_at_the_end() {
     let bench = bench(1).await;
-    for _ in 0..2 {
-        let id = bench.client.run(&call(), &id(), &job()).await.unwrap().id;
-        bench.client.remove(&call(), id.as_str(), true).await.unwrap();
-    }
-    bench.eventually("one stands ready", async || bench.world.leases.borrow().len() == 1).await;
+    make_ready(&bench, 1).await;
     bench.world.fail("network.detach", Failure::unavailable("no network"));
     bench.client.stand_down(&call()).await.unwrap();
     assert_eq!(bench.world.leases.borrow().len(), 1);

@@ -10,7 +10,7 @@ use crate::process::Process;
 use crate::security::Confinement;
 use crate::{plan, security, users};
 use schema::common::{IdRange, SandboxRef};
-use schema::executor::{ProcessSpec, Started};
+use schema::executor::{ProcessSpec, SandboxSpec, Started};
 use schema::{ContainerId, Failure};
 use shim_protocol::control::Request;
 use shim_protocol::layout;
@@ -22,7 +22,7 @@ use std::os::fd::OwnedFd;
 const PASSWD: &str = "etc/passwd";
 const GROUP: &str = "etc/group";
 
-/// What this executor knows of a sandbox that it has set up, and need not find out when it starts its process.
+/// What is known of a sandbox that is set up, and need not be found out when its process starts.
 pub(super) struct Known {
     confinement: Confinement,
     passwd: String,
@@ -31,30 +31,51 @@ pub(super) struct Known {
 
 impl Known {
     /// Reads the image's users: as long as nothing was executed, nobody changes them.
-    pub(super) fn of(record: &Record, confinement: Confinement) -> Result<Self, Failure> {
-        let rootfs = Rootfs::of_parked(record.monitor, true)?;
+    fn read(record: &Record, is_set_up: bool, confinement: Confinement) -> Result<Self, Failure> {
+        let rootfs = Rootfs::of_parked(record.monitor, is_set_up)?;
         Ok(Self { confinement, passwd: rootfs.read(PASSWD)?, group: rootfs.read(GROUP)? })
+    }
+
+    /// Of one that was set up before this executor began. Fails with `sandboxLost` if that is not what would be set up now:
+    /// another executor has done that, or a profile has changed.
+    pub(super) fn found(host: &Host, id: &ContainerId, record: &Record) -> Result<Self, Failure> {
+        let spec = sandbox(record)?;
+        let confinement = prepare::confinement(host, &spec.security)?;
+        let file = directory::file(&host.directory(id), layout::SETUP);
+        let then = fs::read(&file).map_err(|error| Failure::io(format_args!("reading {}", file.display()), &error))?;
+        if plan::build_first(&host.plan, &confinement, spec.ids).is_ok_and(|now| now == then) {
+            return Self::read(record, true, confinement);
+        }
+        Err(Failure::sandbox_lost("the sandbox was set up in another way than it would be now")
+            .hint("start the container again"))
+    }
+}
+
+/// What a sandbox was made by that is, or is to be, set up.
+fn sandbox(record: &Record) -> Result<&SandboxSpec, Failure> {
+    match &record.spec {
+        Spec::Sandbox(spec) => Ok(spec),
+        Spec::Exec { .. } => Err(Failure::conflict("an exec joins what is set up already").hint("start it")),
     }
 }
 
 /// Writes the plan of what comes before a process; answers with what its monitor is to be asked, the descriptors that go
-/// with that, and what the process may do.
+/// with that, and what is known then: none if the image cannot be read, which is tried again when the process starts.
 pub(super) fn plan_first(
     host: &Host,
     id: &ContainerId,
     record: &Record,
-) -> Result<(Request, Vec<OwnedFd>, Confinement), Failure> {
-    let Spec::Sandbox(spec) = &record.spec else {
-        return Err(Failure::conflict("an exec joins what is set up already").hint("start it"));
-    };
+) -> Result<(Request, Vec<OwnedFd>, Option<Known>), Failure> {
+    let spec = sandbox(record)?;
     let confinement = prepare::confinement(host, &spec.security)?;
     write(host, id, layout::SETUP, &plan::build_first(&host.plan, &confinement, spec.ids)?)?;
     let Entrances { birth, joined } = host.cgroups.entrances(id)?;
     let request = Request::SetUp { born_in: birth.is_some() };
-    Ok((request, birth.into_iter().chain(joined).collect(), confinement))
+    let known = Known::read(record, false, confinement).ok();
+    Ok((request, birth.into_iter().chain(joined).collect(), known))
 }
 
-/// Writes the rest of the plan of a sandbox that this executor has set up; answers with what its monitor is to be asked.
+/// Writes the rest of the plan of a sandbox that is set up; answers with what its monitor is to be asked.
 /// Writes to memory only, as all of the instance's transient state lies there: it is done before another thread would wake.
 pub(super) fn plan_rest(
     host: &Host,
@@ -63,12 +84,11 @@ pub(super) fn plan_rest(
     process: &ProcessSpec,
     known: &Known,
 ) -> Result<Request, Failure> {
-    let Spec::Sandbox(spec) = &record.spec else { return Err(Failure::internal("an exec is not set up")) };
+    let spec = sandbox(record)?;
     let Known { confinement, passwd, group } = known;
     let who = who(process, &spec.security.groups, passwd, group, spec.ids)?;
     let plan = plan::build(&host.plan, confinement, true, spec.terminal, process, &who)?;
-    directory::give_streams(&host.directory(id), &record.spec, who.owner.uid)?;
-    write(host, id, layout::PLAN, &plan)?;
+    put(host, id, record, &plan, &who)?;
     Ok(Request::Start { born_in: false })
 }
 
@@ -86,15 +106,10 @@ fn who(
     Ok(plan::Who { user, owner, ids })
 }
 
-/// Fails if what was set up is not what would be set up now: another executor has done that, or a profile has changed.
-fn check_set_up(host: &Host, id: &ContainerId, confinement: &Confinement, ids: Option<IdRange>) -> Result<(), Failure> {
-    let file = directory::file(&host.directory(id), layout::SETUP);
-    let then = fs::read(&file).map_err(|error| Failure::io(format_args!("reading {}", file.display()), &error))?;
-    if plan::build_first(&host.plan, confinement, ids).is_ok_and(|now| now == then) {
-        return Ok(());
-    }
-    Err(Failure::sandbox_lost("the sandbox was set up in another way than it would be now")
-        .hint("start the container again"))
+/// Leaves the plan to the monitor, and the streams to whom the process runs as.
+fn put(host: &Host, id: &ContainerId, record: &Record, plan: &[u8], who: &plan::Who) -> Result<(), Failure> {
+    directory::give_streams(&host.directory(id), &record.spec, who.owner.uid)?;
+    write(host, id, layout::PLAN, plan)
 }
 
 fn write(host: &Host, id: &ContainerId, name: &CStr, plan: &[u8]) -> Result<(), Failure> {
@@ -103,7 +118,7 @@ fn write(host: &Host, id: &ContainerId, name: &CStr, plan: &[u8]) -> Result<(), 
         .map_err(|error| Failure::io(format_args!("writing {}", file.display()), &error))
 }
 
-/// Writes the plan, or what is left of it if the sandbox is set up; answers with what its monitor is to be asked, and the
+/// Writes the plan of a process whose sandbox is not set up, or runs; answers with what its monitor is to be asked, and the
 /// descriptors that go with that.
 pub(super) fn plan(
     host: &Host,
@@ -111,12 +126,11 @@ pub(super) fn plan(
     record: &Record,
     process: &ProcessSpec,
     joined: Option<&Running>,
-    is_set_up: bool,
 ) -> Result<(Request, Vec<OwnedFd>), Failure> {
     if let Some(joined) = joined {
         check_thawed(host, &joined.id)?;
     }
-    let rootfs = joined.map_or_else(|| Rootfs::of_parked(record.monitor, is_set_up), Rootfs::of_running)?;
+    let rootfs = joined.map_or_else(|| Rootfs::of_parked(record.monitor, false), Rootfs::of_running)?;
     let (passwd, group) = (rootfs.read(PASSWD)?, rootfs.read(GROUP)?);
     let (groups, confinement) = match (&record.spec, joined) {
         (Spec::Sandbox(spec), _) => (&spec.security.groups, prepare::confinement(host, &spec.security)?),
@@ -127,19 +141,12 @@ pub(super) fn plan(
         (Spec::Exec { .. }, None) => return Err(Failure::internal("an exec without a sandbox")),
     };
     let ids = joined.map_or(record.spec.ids(), |joined| joined.ids);
-    if is_set_up {
-        check_set_up(host, id, &confinement, ids)?;
-    }
     let (who, terminal) = (who(process, groups, &passwd, &group, ids)?, record.spec.terminal());
     let plan = match record.spec {
-        Spec::Sandbox(_) => plan::build(&host.plan, &confinement, is_set_up, terminal, process, &who),
+        Spec::Sandbox(_) => plan::build(&host.plan, &confinement, false, terminal, process, &who),
         Spec::Exec { .. } => plan::build_exec(&host.plan, &confinement, terminal, process, &who),
     }?;
-    directory::give_streams(&host.directory(id), &record.spec, who.owner.uid)?;
-    write(host, id, layout::PLAN, &plan)?;
-    if is_set_up {
-        return Ok((Request::Start { born_in: false }, Vec::new()));
-    }
+    put(host, id, record, &plan, &who)?;
     let first = joined.map(|joined| joined.first.duplicate()).transpose();
     let first = first.map_err(|error| Failure::io("handing on a descriptor", &error))?;
     let Entrances { birth, joined } = host.cgroups.entrances(joined.map_or(id, |joined| &joined.id))?;

@@ -124,10 +124,9 @@ enum SettingUp {
 }
 
 async fn set_up(host: Arc<Host>, id: ContainerId, made: Made) -> Result<SettingUp, Failure> {
-    let record = made.record;
-    let (request, descriptors, confinement) = {
-        let (host, id, record) = (Arc::clone(&host), id.clone(), record.clone());
-        blocking(move || start::plan_first(&host, &id, &record)).await??
+    let (request, descriptors, known) = {
+        let (host, id) = (Arc::clone(&host), id.clone());
+        blocking(move || start::plan_first(&host, &id, &made.record)).await??
     };
     let report = match made.control.request(request, &descriptors).await {
         Ok(report) => report,
@@ -135,8 +134,7 @@ async fn set_up(host: Arc<Host>, id: ContainerId, made: Made) -> Result<SettingU
         Err(control::Error::Io(error)) => return Err(Failure::io("asking the monitor to set up the sandbox", &error)),
     };
     match report.phase {
-        // What cannot be read now is read, or told, when it starts.
-        Reported::SetUp => blocking(move || Known::of(&record, confinement).ok()).await.map(SettingUp::Done),
+        Reported::SetUp => Ok(SettingUp::Done(known)),
         Reported::Failed { step: STEP_LOST, .. } => Ok(SettingUp::Lost),
         Reported::Failed { step, error } => {
             let failure = blocking(move || start::failure(&host, &id, layout::SETUP, step, error)).await?;
@@ -226,7 +224,12 @@ async fn start_process(
             let (host, id, record, joined) = (Arc::clone(&host), id.clone(), record.clone(), joined.clone());
             blocking(move || {
                 birth.map_or(Ok(()), |birth| birth.wait())?;
-                start::plan(&host, &id, &record, &process, joined.as_ref(), is_set_up)
+                if is_set_up {
+                    let known = Known::found(&host, &id, &record)?;
+                    return start::plan_rest(&host, &id, &record, &process, &known)
+                        .map(|request| (request, Vec::new()));
+                }
+                start::plan(&host, &id, &record, &process, joined.as_ref())
             })
             .await??
         }
