@@ -59,47 +59,75 @@ struct Mend {
     running: Vec<ContainerId>,
 }
 
+/// Layers that are to stay.
+struct Needed {
+    all: HashSet<Digest>,
+    /// Those that images need.
+    of_images: HashSet<Digest>,
+}
+
 impl Sweeper {
-    /// Sweeps at the start, and whenever an image or a container is gone.
+    /// Sweeps at the start, whenever an image is gone, and when a container is that may have been the last to need a layer.
     pub(crate) async fn run(self) {
-        let mut seen = 0;
+        let (mut seen, mut kept) = (0, HashSet::new());
         loop {
-            let call = Call::within(PATIENCE);
-            let swept = tokio::select! {
-                changed = self.images.changed(&call, seen, WAIT_MS) => match changed {
-                    Ok(number) if number == seen => continue,
-                    Ok(number) => {
-                        seen = number;
-                        self.sweep(&call).await
-                    }
-                    Err(failure) => Err(failure),
-                },
-                () = self.released.notified() => self.sweep(&call).await,
-            };
-            if let Err(failure) = swept {
+            if let Err(failure) = self.turn(&mut seen, &mut kept).await {
                 tracing::warn!(%failure, "layers that nobody needs stay for now");
                 tokio::time::sleep(PAUSE).await;
+                self.released.notify_one();
             }
         }
     }
 
-    async fn sweep(&self, call: &Call) -> Result<HashSet<Digest>, Failure> {
-        let (known, since) = self.layers.send(Known).await.map_err(Failure::internal)?;
-        let mut needed: HashSet<Digest> = HashSet::new();
-        for image in self.images.list(call).await? {
-            needed.extend(image.layers.into_iter().map(|layer| layer.diff_id));
-        }
+    /// Waits until there may be something to sweep, and does. `kept` is what images need, by the list of `seen`: of more
+    /// images it may be too little, and what they lose is told.
+    async fn turn(&self, seen: &mut u64, kept: &mut HashSet<Digest>) -> Result<(), Failure> {
+        let call = Call::within(PATIENCE);
+        let changed = self.images.changed(&call, *seen, WAIT_MS);
+        tokio::pin!(changed);
+        let number = loop {
+            tokio::select! {
+                number = &mut changed => match number? {
+                    number if number == *seen => return Ok(()),
+                    number => break number,
+                },
+                // Most layers belong to images: then no container's end is a reason to look at all others.
+                () = self.released.notified() => if !self.known().await?.0.is_subset(kept) {
+                    break *seen;
+                },
+            }
+        };
+        *kept = self.sweep(&Call::within(PATIENCE)).await?.of_images;
+        *seen = number;
+        Ok(())
+    }
+
+    /// The layers that are there, and the time by which that is so.
+    async fn known(&self) -> Result<(HashSet<Digest>, u64), Failure> {
+        self.layers.send(Known).await.map_err(Failure::internal)
+    }
+
+    async fn sweep(&self, call: &Call) -> Result<Needed, Failure> {
+        let (known, since) = self.known().await?;
+        let of_images: HashSet<Digest> = self
+            .images
+            .list(call)
+            .await?
+            .into_iter()
+            .flat_map(|image| image.layers)
+            .map(|layer| layer.diff_id)
+            .collect();
         let layout = self.layout.clone();
         let chains = on_thread(move || chain::all(&layout)).await?;
         if let Some(id) = chains.unknown.first() {
             tracing::info!(%id, "nothing is swept: it is not known which layers this container needs");
-            return Ok(known);
+            return Ok(Needed { all: known, of_images });
         }
-        needed.extend(chains.needed);
-        let taken = ask(&self.layers, Sweep { needed: needed.clone(), since }).await?;
+        let all: HashSet<Digest> = of_images.iter().cloned().chain(chains.needed).collect();
+        let taken = ask(&self.layers, Sweep { needed: all.clone(), since }).await?;
         let trash = Arc::clone(&self.trash);
         on_thread(move || taken.iter().try_for_each(|taken| trash.remove(taken))).await?;
-        Ok(needed)
+        Ok(Needed { all, of_images })
     }
 
     /// Looks at every layer that is needed. With `repair`, those that are not as they were unpacked go, if that harms
@@ -110,9 +138,9 @@ impl Sweeper {
         repair: bool,
         running: Vec<ContainerId>,
     ) -> Result<CheckReport, Failure> {
-        let (_, since) = self.layers.send(Known).await.map_err(Failure::internal)?;
-        let needed = self.sweep(call).await?;
-        let (known, _) = self.layers.send(Known).await.map_err(Failure::internal)?;
+        let (_, since) = self.known().await?;
+        let needed = self.sweep(call).await?.all;
+        let (known, _) = self.known().await?;
         let layout = self.layout.clone();
         let Looked { mut report, damaged } = on_thread(move || look(&layout, &known, &needed)).await?;
         let blobs = if repair && !damaged.is_empty() { self.blobs(call).await? } else { HashMap::new() };
