@@ -59,10 +59,18 @@ const EXPECTED: usize = 512;
 
 /// Reads a list of structs.
 pub fn list<T: Wire>(reader: capnp::Result<capnp::struct_list::Reader<'_, T::Owned>>) -> Result<Vec<T>, Failure> {
+    list_of(reader, T::read)
+}
+
+/// The same with `read` for each.
+pub fn list_of<'a, O: OwnedStruct, T>(
+    reader: capnp::Result<capnp::struct_list::Reader<'a, O>>,
+    read: impl Fn(O::Reader<'a>) -> Result<T, Failure>,
+) -> Result<Vec<T>, Failure> {
     let reader = reader?;
     let mut values = Vec::with_capacity((reader.len() as usize).min(EXPECTED));
     for value in reader.iter() {
-        values.push(T::read(value)?);
+        values.push(read(value)?);
     }
     Ok(values)
 }

@@ -9,7 +9,7 @@ use crate::render::time;
 use crate::select::container::{asks_for_stopped, select};
 use futures::StreamExt;
 use schema::Code;
-use schema::containers::{Container, State};
+use schema::containers::{State, Summary};
 use schema::filesystem::Usage;
 use std::collections::HashMap;
 
@@ -37,7 +37,7 @@ pub(crate) async fn run(engine: &Engine, arguments: &Ps) -> Result<u8> {
 }
 
 /// Those that are asked for by their number, or by whether they run.
-fn limit(mut containers: Vec<Container>, arguments: &Ps) -> Vec<Container> {
+fn limit(mut containers: Vec<Summary>, arguments: &Ps) -> Vec<Summary> {
     let last = if arguments.latest { Some(1) } else { arguments.last };
     match last.map(usize::try_from) {
         Some(Ok(last)) => containers.truncate(last),
@@ -51,9 +51,9 @@ fn limit(mut containers: Vec<Container>, arguments: &Ps) -> Vec<Container> {
 }
 
 /// What each takes on disk.
-pub(super) async fn usage(engine: &Engine, containers: &[Container]) -> Result<HashMap<String, Usage>> {
+pub(super) async fn usage(engine: &Engine, containers: &[Summary]) -> Result<HashMap<String, Usage>> {
     let mut usage = HashMap::new();
-    let ask = |container: &Container| {
+    let ask = |container: &Summary| {
         let id = container.id.to_string();
         async move { (engine.containers.usage(&call(), &id).await, id) }
     };

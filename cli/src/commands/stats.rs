@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::render::stats::{Sample, View};
 use crate::terminal;
 use futures::future::join_all;
-use schema::containers::{Container, State};
+use schema::containers::{State, Summary};
 use schema::executor;
 use schema::log_collector::Stream;
 use schema::{Call, Code, Failure};
@@ -50,24 +50,25 @@ fn over_the_last(table: &str) -> String {
 }
 
 /// The containers that are named, or all that run.
-async fn chosen(engine: &Engine, arguments: &Stats) -> Result<Vec<Container>, Failure> {
+async fn chosen(engine: &Engine, arguments: &Stats) -> Result<Vec<Summary>, Failure> {
     if arguments.containers.is_empty() {
         let mut containers = engine.containers.list(&call()).await?;
         containers.retain(|container| arguments.all || runs(container));
         return Ok(containers);
     }
     let call = call();
-    join_all(arguments.containers.iter().map(|name| engine.containers.inspect(&call, name))).await.into_iter().collect()
+    let named = arguments.containers.iter().map(|name| engine.containers.inspect(&call, name));
+    join_all(named).await.into_iter().map(|answer| Ok(answer?.into())).collect()
 }
 
-fn runs(container: &Container) -> bool {
+fn runs(container: &Summary) -> bool {
     matches!(container.state, State::Running | State::Stopping | State::Paused)
 }
 
 /// What those use that run.
 pub(crate) async fn samples(
     engine: &Engine,
-    containers: &[Container],
+    containers: &[Summary],
     call: &Call,
 ) -> Result<HashMap<String, executor::Stats>, Failure> {
     let asked = containers.iter().filter(|container| runs(container)).map(|container| {

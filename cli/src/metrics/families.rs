@@ -5,7 +5,7 @@ use super::exposition::{Family, Kind, Label};
 use super::look::Sight;
 use crate::select::container::status;
 use schema::calls::{BOUNDS_MS, Count};
-use schema::containers::Container;
+use schema::containers::Summary;
 use schema::executor::Stats;
 use schema::supervisor::{self, ServiceStatus, State};
 use std::collections::BTreeMap;
@@ -136,7 +136,7 @@ fn calls(text: &mut String, sight: &Sight) {
     }
 }
 
-fn containers(text: &mut String, all: &[Container], sight: &Sight) {
+fn containers(text: &mut String, all: &[Summary], sight: &Sight) {
     let mut states: BTreeMap<&str, u64> = STATES.into_iter().map(|state| (state, 0)).collect();
     for container in all {
         *states.entry(status(container)).or_default() += 1;
@@ -146,8 +146,8 @@ fn containers(text: &mut String, all: &[Container], sight: &Sight) {
         family.count(&[("state", state)], number);
     }
     // Newest first, as they are told; and those that run before.
-    let runs = |container: &&Container| sight.stats.contains_key(container.id.as_str());
-    let chosen: Vec<&Container> =
+    let runs = |container: &&Summary| sight.stats.contains_key(container.id.as_str());
+    let chosen: Vec<&Summary> =
         all.iter().filter(runs).chain(all.iter().filter(|container| !runs(container))).take(CONTAINERS).collect();
     Family::new(
         text,
@@ -162,7 +162,7 @@ fn containers(text: &mut String, all: &[Container], sight: &Sight) {
         let labels = labels(container);
         family.count(&[&labels[..], &[("state", status(container))]].concat(), 1);
     }
-    let mut each = |name, kind, help, value: &dyn Fn(&Container) -> Option<f64>| {
+    let mut each = |name, kind, help, value: &dyn Fn(&Summary) -> Option<f64>| {
         let mut family = Family::new(text, name, kind, help);
         for container in &chosen {
             if let Some(value) = value(container) {
@@ -201,7 +201,7 @@ fn containers(text: &mut String, all: &[Container], sight: &Sight) {
         "Whether the last run of a container ended for want of memory.",
         &|container| container.exit.as_ref().map(|exit| exit.oom_killed.into()),
     );
-    let log = |container: &Container| sight.logs.get(container.id.as_str());
+    let log = |container: &Summary| sight.logs.get(container.id.as_str());
     each(
         "cctl_container_log_bytes_total",
         Kind::Counter,
@@ -224,12 +224,12 @@ fn containers(text: &mut String, all: &[Container], sight: &Sight) {
 }
 
 /// Adds a family of containers.
-type Each<'a> = dyn FnMut(&'static str, Kind, &'static str, &dyn Fn(&Container) -> Option<f64>) + 'a;
+type Each<'a> = dyn FnMut(&'static str, Kind, &'static str, &dyn Fn(&Summary) -> Option<f64>) + 'a;
 
 /// What those use that run.
 fn used(stats: &std::collections::HashMap<String, Stats>, each: &mut Each<'_>) {
     let mut family = |name, kind, help, value: fn(&Stats) -> f64| {
-        each(name, kind, help, &|container: &Container| stats.get(container.id.as_str()).map(value));
+        each(name, kind, help, &|container: &Summary| stats.get(container.id.as_str()).map(value));
     };
     family("cctl_container_cpu_seconds_total", Kind::Counter, "CPU time of a container's run.", |stats| {
         Duration::from_nanos(stats.cpu_ns).as_secs_f64()
@@ -279,19 +279,19 @@ fn used(stats: &std::collections::HashMap<String, Stats>, each: &mut Each<'_>) {
     );
 }
 
-fn labels(container: &Container) -> [Label<'_>; 3] {
-    [("id", container.id.as_str()), ("name", &container.spec.name), ("image", &container.spec.image)]
+fn labels(container: &Summary) -> [Label<'_>; 3] {
+    [("id", container.id.as_str()), ("name", &container.name), ("image", &container.image)]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::render::container::tests::{container, exited};
+    use crate::render::container::tests::{exited, summary};
     use schema::log_collector::Total;
     use schema::supervisor::{MethodCalls, ServiceCalls, Usage};
 
     fn sight() -> Sight {
-        let running = container();
+        let running = summary();
         let service = ServiceStatus {
             service: "executor".into(),
             pid: 7,

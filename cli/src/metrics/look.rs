@@ -2,7 +2,7 @@
 
 use crate::commands::stats::samples;
 use crate::engine::Engine;
-use schema::containers::Container;
+use schema::containers::Summary;
 use schema::executor::Stats;
 use schema::log_collector::Total;
 use schema::supervisor::{ServiceCalls, ServiceStatus};
@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(4);
 pub(crate) struct Sight {
     pub(super) services: Option<Vec<ServiceStatus>>,
     pub(super) calls: Vec<ServiceCalls>,
-    pub(super) containers: Option<Vec<Container>>,
+    pub(super) containers: Option<Vec<Summary>>,
     /// Of those that run, by their ids.
     pub(super) stats: HashMap<String, Stats>,
     /// By ids.

@@ -8,7 +8,7 @@ use super::time::local;
 use super::{port, size};
 use crate::args::Format;
 use crate::error::Result;
-use schema::containers::{Container, State};
+use schema::containers::{State, Summary};
 use schema::filesystem::Usage;
 use std::collections::HashMap;
 
@@ -44,12 +44,12 @@ pub(crate) struct View<'a> {
 
 impl View<'_> {
     /// The id.
-    pub(crate) fn id(self, container: &Container) -> String {
+    pub(crate) fn id(self, container: &Summary) -> String {
         if self.whole { container.id.to_string() } else { container.id.short().to_owned() }
     }
 
     /// The containers in a list, in the format that is asked for.
-    pub(crate) fn list(self, containers: &[Container], format: &Format) -> Result<String> {
+    pub(crate) fn list(self, containers: &[Summary], format: &Format) -> Result<String> {
         // Of each, what is shown is made, and nothing else: there may be thousands.
         if matches!(format, Format::Table) {
             let shown = self.shown();
@@ -62,7 +62,7 @@ impl View<'_> {
         let mut listing = Listing::new(HEADINGS, self.shown());
         for container in containers {
             let cells = HEADINGS.iter().map(|(field, _)| (*field, self.cell(container, field)));
-            listing.push_with_labels(&cells.collect::<HashMap<_, _>>(), &container.spec.labels)?;
+            listing.push_with_labels(&cells.collect::<HashMap<_, _>>(), &container.labels)?;
         }
         listing.render(format)
     }
@@ -74,11 +74,11 @@ impl View<'_> {
     }
 
     /// A field of [`HEADINGS`].
-    fn cell(self, container: &Container, field: &str) -> String {
-        let Container { id, spec, arguments, created_at, state, attachment, .. } = container;
+    fn cell(self, container: &Summary, field: &str) -> String {
+        let Summary { id, name, image, arguments, labels, created_at, state, published, volumes, .. } = container;
         match field {
             "ID" => self.id(container),
-            "Image" => spec.image.clone(),
+            "Image" => image.clone(),
             "Command" => self.command(arguments),
             "CreatedAt" => local(*created_at),
             "RunningFor" => ago(*created_at, self.now),
@@ -86,16 +86,16 @@ impl View<'_> {
             "State" => {
                 serde_json::to_value(state).ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default()
             }
-            "Ports" => attachment.as_ref().map_or_else(String::new, |attachment| port::arrows(&attachment.ports)),
-            "Names" => spec.name.clone(),
+            "Ports" => published.as_ref().map_or_else(String::new, |ports| port::arrows(ports)),
+            "Names" => name.clone(),
             "Size" => {
                 let usage = self.usage.and_then(|usage| usage.get(id.as_str()));
                 usage.map_or_else(|| "0B".to_owned(), |usage| size::stored(usage.bytes))
             }
-            "Labels" => spec.labels.join(","),
-            "Mounts" => spec.volumes.iter().map(|volume| self.mount(&volume.source)).collect::<Vec<_>>().join(","),
+            "Labels" => labels.join(","),
+            "Mounts" => volumes.iter().map(|volume| self.mount(&volume.source)).collect::<Vec<_>>().join(","),
             "LocalVolumes" => "0".to_owned(),
-            "Networks" => super::inspect::network(spec.network).to_owned(),
+            "Networks" => super::inspect::network(container.network).to_owned(),
             _ => String::new(),
         }
     }
@@ -112,7 +112,7 @@ impl View<'_> {
 }
 
 /// What a container does, and since when.
-fn status(container: &Container, now: i64) -> String {
+fn status(container: &Summary, now: i64) -> String {
     let up = || words(between(container.started_at, now));
     match (container.state, &container.exit) {
         (State::Created, _) => "Created".to_owned(),
@@ -123,7 +123,7 @@ fn status(container: &Container, now: i64) -> String {
         (State::Restarting, None) => "Restarting".to_owned(),
         (State::Stopping, _) => format!("Up {} (stopping)", up()),
         (State::Removing, _) => "Removal In Progress".to_owned(),
-        (State::Exited, _) if container.error.is_some() => "Created (failed to start)".to_owned(),
+        (State::Exited, _) if container.has_failed => "Created (failed to start)".to_owned(),
         (State::Exited, Some(exit)) if exit.code < 0 => format!("Exited (unknown) {}", ago(exit.finished_at, now)),
         (State::Exited, Some(exit)) => format!("Exited ({}) {}", exit.code, ago(exit.finished_at, now)),
         (State::Exited, None) => "Exited".to_owned(),
@@ -134,14 +134,14 @@ fn status(container: &Container, now: i64) -> String {
 pub(crate) mod tests {
     use super::*;
     use schema::common::{ExitRecord, PortBinding, Protocol};
-    use schema::containers::{ContainerSpec, StartError};
+    use schema::containers::{Container, ContainerSpec, StartError};
     use schema::network::Attachment;
     use schema::{Code, ContainerId, Digest};
 
     const SECOND: i64 = 1_000_000_000;
     const VIEW: View<'_> = View { whole: false, now: 1000 * SECOND, usage: None };
 
-    fn table(containers: &[Container]) -> String {
+    fn table(containers: &[Summary]) -> String {
         VIEW.list(containers, &Format::Table).unwrap()
     }
 
@@ -174,14 +174,18 @@ pub(crate) mod tests {
         }
     }
 
-    pub(crate) fn exited(code: i32) -> Container {
+    pub(crate) fn summary() -> Summary {
+        container().into()
+    }
+
+    pub(crate) fn exited(code: i32) -> Summary {
         let exit = ExitRecord { code, signal: 0, oom_killed: false, finished_at: 880 * SECOND, note: String::new() };
-        Container { state: State::Exited, exit: Some(exit), attachment: None, ..container() }
+        Summary { state: State::Exited, exit: Some(exit), published: None, ..summary() }
     }
 
     #[test]
     fn a_row_says_what_matters() {
-        let table = table(&[container()]);
+        let table = table(&[summary()]);
         let mut lines = table.lines();
         assert_eq!(
             lines.next().unwrap().split_whitespace().collect::<Vec<_>>().join(" "),
@@ -199,7 +203,7 @@ pub(crate) mod tests {
         let whole = View { whole: true, ..VIEW };
         let labelled =
             ContainerSpec { labels: vec!["a=b".into()], image: "i".into(), name: "n".into(), ..<_>::default() };
-        let container = Container { spec: labelled, ..container() };
+        let container = Container { spec: labelled, ..container() }.into();
         for (field, _) in HEADINGS {
             assert!(!whole.cell(&container, field).is_empty() || *field == "Mounts", "{field}");
         }
@@ -210,13 +214,16 @@ pub(crate) mod tests {
         assert_eq!(status(&exited(7), VIEW.now), "Exited (7) 2 minutes ago");
         assert_eq!(status(&exited(-1), VIEW.now), "Exited (unknown) 2 minutes ago");
         let failed = StartError { code: Code::CommandNotFound.into(), message: "no such command".into() };
-        assert_eq!(status(&Container { error: Some(failed), ..exited(0) }, VIEW.now), "Created (failed to start)");
-        assert_eq!(status(&Container { state: State::Created, ..container() }, VIEW.now), "Created");
+        assert_eq!(
+            status(&Container { state: State::Exited, error: Some(failed), ..container() }.into(), VIEW.now),
+            "Created (failed to start)"
+        );
+        assert_eq!(status(&Summary { state: State::Created, ..summary() }, VIEW.now), "Created");
     }
 
     #[test]
     fn json_is_an_object_a_line() {
-        let text = VIEW.list(&[container(), exited(0)], &Format::Json).unwrap();
+        let text = VIEW.list(&[summary(), exited(0)], &Format::Json).unwrap();
         let objects: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(objects[0]["ID"], "abababababab");
         assert_eq!(objects[0]["State"], "running");
@@ -225,7 +232,7 @@ pub(crate) mod tests {
 
     #[test]
     fn commands_cannot_move_the_cursor() {
-        let hostile = Container { arguments: vec!["\u{1b}[2J\n".into()], ..container() };
+        let hostile = Summary { arguments: vec!["\u{1b}[2J\n".into()], ..summary() };
         assert!(!table(&[hostile]).contains('\u{1b}'));
     }
 }

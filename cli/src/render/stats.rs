@@ -3,7 +3,7 @@
 use super::listing::{Headings, Listing};
 use super::size::{memory, stored};
 use crate::error::Result;
-use schema::containers::Container;
+use schema::containers::Summary;
 use schema::executor::Stats;
 use serde::Serialize;
 
@@ -23,7 +23,7 @@ const SHOWN: [&str; 8] = ["ID", "Name", "CPUPerc", "MemUsage", "MemPerc", "NetIO
 /// A container, and what it used at two times.
 #[derive(Clone, Copy)]
 pub(crate) struct Sample<'a> {
-    pub(crate) container: &'a Container,
+    pub(crate) container: &'a Summary,
     pub(crate) before: Option<Stats>,
     /// None: it does not run.
     pub(crate) now: Option<Stats>,
@@ -74,7 +74,7 @@ impl View {
         Line {
             id,
             container: id,
-            name: &container.spec.name,
+            name: &container.name,
             cpu: format!("{:.2}%", cpu(sample)),
             memory: format!("{} / {}", memory(stats.memory), memory(stats.memory_limit)),
             memory_share: format!("{:.2}%", share(stats.memory, stats.memory_limit)),
@@ -102,11 +102,11 @@ fn share(part: u64, whole: u64) -> f64 {
 mod tests {
     use super::*;
     use crate::args::{Format, list_format};
-    use crate::render::container::tests::container;
+    use crate::render::container::tests::summary;
 
     #[test]
     fn docker_s_columns() {
-        let container = container();
+        let container = summary();
         let before = Stats { at: 1_000_000_000, cpu_ns: 0, ..Stats::default() };
         let now = Stats {
             at: 2_000_000_000,

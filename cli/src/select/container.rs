@@ -7,7 +7,7 @@ use crate::parse::port::published;
 use crate::parse::reference::tagged;
 use crate::render::inspect::network;
 use schema::Failure;
-use schema::containers::{Container, State};
+use schema::containers::{State, Summary};
 
 const KEYS: [&str; 12] = [
     "id", "name", "label", "status", "exited", "ancestor", "before", "since", "publish", "expose", "network", "volume",
@@ -21,7 +21,7 @@ pub(crate) fn asks_for_stopped(filters: &[Filter]) -> bool {
 
 /// Keeps those of all containers, newest first, that the filters let through. Fails with `invalidArgument` for a
 /// filter that makes no sense, with `notFound` for `before` or `since` one that does not exist.
-pub(crate) fn select(mut containers: Vec<Container>, filters: &[Filter]) -> Result<Vec<Container>, Failure> {
+pub(crate) fn select(mut containers: Vec<Summary>, filters: &[Filter]) -> Result<Vec<Summary>, Failure> {
     known(filters, &KEYS)?;
     let mut limits = Vec::new();
     for Filter { key, value } in filters {
@@ -42,7 +42,7 @@ pub(crate) fn select(mut containers: Vec<Container>, filters: &[Filter]) -> Resu
         }
     }
     let limit = |value: &str| limits.iter().find(|(name, _)| *name == value).map_or(0, |(_, at)| *at);
-    let kept = |container: &Container| {
+    let kept = |container: &Summary| {
         passes(filters, |key, value| match key {
             "before" => container.created_at < limit(value),
             "since" => container.created_at > limit(value),
@@ -54,32 +54,31 @@ pub(crate) fn select(mut containers: Vec<Container>, filters: &[Filter]) -> Resu
 }
 
 /// When a container was created.
-fn find(containers: &[Container], name: &str) -> Result<i64, Failure> {
+fn find(containers: &[Summary], name: &str) -> Result<i64, Failure> {
     let found = containers
         .iter()
-        .find(|container| container.spec.name == name)
+        .find(|container| container.name == name)
         .or_else(|| containers.iter().find(|container| !name.is_empty() && container.id.as_str().starts_with(name)));
     found
         .map(|container| container.created_at)
         .ok_or_else(|| Failure::not_found(format_args!("No such container: {name}")))
 }
 
-fn matches(container: &Container, key: &str, value: &str) -> bool {
-    let spec = &container.spec;
+fn matches(container: &Summary, key: &str, value: &str) -> bool {
     match key {
         "id" => container.id.as_str().starts_with(value),
-        "name" => contains(value, &spec.name),
-        "label" => labelled(&spec.labels, value),
+        "name" => contains(value, &container.name),
+        "label" => labelled(&container.labels, value),
         "status" => status(container) == value,
         "exited" => container.exit.as_ref().is_some_and(|exit| {
             matches!(container.state, State::Exited | State::Restarting) && value.parse() == Ok(exit.code)
         }),
         "ancestor" => {
             let id = value.strip_prefix("sha256:").unwrap_or(value);
-            tagged(&spec.image) == tagged(value) || (id.len() >= 4 && container.image_id.hex().starts_with(id))
+            tagged(&container.image) == tagged(value) || (id.len() >= 4 && container.image_id.hex().starts_with(id))
         }
         "publish" | "expose" => {
-            let bindings = container.attachment.as_ref().map_or(&spec.ports, |attachment| &attachment.ports);
+            let bindings = container.published.as_ref().unwrap_or(&container.ports);
             published(value).is_ok_and(|wanted| {
                 wanted.0.iter().any(|wanted| {
                     bindings.iter().any(|binding| {
@@ -89,14 +88,14 @@ fn matches(container: &Container, key: &str, value: &str) -> bool {
                 })
             })
         }
-        "network" => network(spec.network) == value,
-        "volume" => spec.volumes.iter().any(|volume| volume.source == value || volume.target == value),
+        "network" => network(container.network) == value,
+        "volume" => container.volumes.iter().any(|volume| volume.source == value || volume.target == value),
         _ => false,
     }
 }
 
 /// Docker's word for a state.
-pub(crate) fn status(container: &Container) -> &'static str {
+pub(crate) fn status(container: &Summary) -> &'static str {
     match container.state {
         State::Created => "created",
         State::Starting | State::Running | State::Stopping => "running",
@@ -110,22 +109,22 @@ pub(crate) fn status(container: &Container) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::render::container::tests::{container, exited};
+    use crate::render::container::tests::{exited, summary};
     use crate::select::filters;
     use schema::ContainerId;
 
     /// Newest first: `web`, which runs, and `db`, which has ended with 7.
-    fn all() -> Vec<Container> {
-        let mut web = container();
-        web.spec.labels = vec!["tier=web".into(), "owner=me".into()];
-        let mut db = Container { id: ContainerId::from_bytes([0xcd; 32]), created_at: 5, ..exited(7) };
-        db.spec.name = "db".into();
-        db.spec.labels = vec!["tier=db".into()];
+    fn all() -> Vec<Summary> {
+        let mut web = summary();
+        web.labels = vec!["tier=web".into(), "owner=me".into()];
+        let mut db = Summary { id: ContainerId::from_bytes([0xcd; 32]), created_at: 5, ..exited(7) };
+        db.name = "db".into();
+        db.labels = vec!["tier=db".into()];
         vec![web, db]
     }
 
     fn names(texts: &[&str]) -> Vec<String> {
-        select(all(), &filters(texts)).unwrap().into_iter().map(|container| container.spec.name).collect()
+        select(all(), &filters(texts)).unwrap().into_iter().map(|container| container.name).collect()
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::meter::{Meter, Reading};
 use clap::ValueEnum;
-use schema::containers::{Container, State};
+use schema::containers::{State, Summary};
 use schema::executor::Stats;
 use schema::supervisor::{self, ServiceStatus};
 use std::cmp::Ordering;
@@ -45,7 +45,7 @@ impl Sort {
 
 /// A container, what it uses if it runs, and how that has changed.
 pub(crate) struct Item {
-    pub(crate) container: Container,
+    pub(crate) container: Summary,
     pub(crate) stats: Option<Stats>,
     pub(crate) meter: Meter,
 }
@@ -98,7 +98,7 @@ impl Picture {
     }
 
     /// Takes what the container manager says.
-    pub(crate) fn see_containers(&mut self, containers: Vec<Container>, stats: &HashMap<String, Stats>) {
+    pub(crate) fn see_containers(&mut self, containers: Vec<Summary>, stats: &HashMap<String, Stats>) {
         let mut meters: HashMap<_, Meter> =
             self.containers.drain(..).map(|item| (item.container.id, item.meter)).collect();
         self.containers_trouble = None;
@@ -132,7 +132,7 @@ impl Picture {
                 Sort::Restarts => other.container.restart_count.cmp(&one.container.restart_count),
                 Sort::Name => Ordering::Equal,
             };
-            order.then_with(|| one.container.spec.name.cmp(&other.container.spec.name))
+            order.then_with(|| one.container.name.cmp(&other.container.name))
         });
         items
     }
@@ -149,7 +149,7 @@ fn memory(item: &Item) -> u64 {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::render::container::tests::container;
+    use crate::render::container::tests::summary;
     use schema::ContainerId;
     use supervisor::Usage;
 
@@ -168,9 +168,9 @@ pub(super) mod tests {
             usage: Usage { cpu_ns: second * 250_000_000, descriptors: 12, threads: 4, ..Usage::default() },
         };
         let named = |name: &str, byte| {
-            let mut container = container();
+            let mut container = summary();
             container.id = ContainerId::from_bytes([byte; 32]);
-            container.spec.name = name.to_owned();
+            container.name = name.to_owned();
             container.state = State::Running;
             container
         };
@@ -200,7 +200,7 @@ pub(super) mod tests {
     fn the_largest_comes_first() {
         let picture = picture();
         assert_eq!((picture.containers.len(), picture.idle), (2, 1));
-        let first = |sort| picture.sorted(sort)[0].container.spec.name.clone();
+        let first = |sort| picture.sorted(sort)[0].container.name.clone();
         assert_eq!(first(Sort::Cpu), "busy");
         assert_eq!(first(Sort::Memory), "large");
         assert_eq!(first(Sort::Io), "large");

@@ -138,7 +138,7 @@ fn containers(items: &[&Item], look: Look) -> Vec<Column> {
         of(&|item| item.stats.as_ref().map_or_else(|| "-".to_owned(), |stats| cell(stats, &item.meter)))
     };
     vec![
-        Column::words("CONTAINER", 0, of(&|item| cut(&item.container.spec.name, NAME))),
+        Column::words("CONTAINER", 0, of(&|item| cut(&item.container.name, NAME))),
         Column::words("STATE", 1, of(&|item| status(&item.container).to_owned())),
         Column::numbers("CPU %", 1, running(&|_, meter| format!("{:.1}", meter.cpu))),
         Column::words("", 4, of(&|item| sparkline(&item.meter.history, look.unicode))),
@@ -150,7 +150,7 @@ fn containers(items: &[&Item], look: Look) -> Vec<Column> {
         Column::numbers("SENT/S", 6, running(&|_, meter| rate(meter.rates[3]))),
         Column::numbers("PIDS", 7, running(&|stats, _| stats.pids.to_string())),
         Column::numbers("RESTARTS", 3, of(&|item| item.container.restart_count.to_string())),
-        Column::words("IMAGE", 9, of(&|item| cut(&item.container.spec.image, NAME))),
+        Column::words("IMAGE", 9, of(&|item| cut(&item.container.image, NAME))),
     ]
 }
 

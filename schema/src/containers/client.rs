@@ -1,6 +1,6 @@
 //! A typed client of the container manager.
 
-use super::model::{CommitSpec, Container, ContainerSpec, EventList, Exec, ExecSpec, Info};
+use super::model::{CommitSpec, Container, ContainerSpec, EventList, Exec, ExecSpec, Info, Summary};
 use crate::bindings::containers_capnp::containers;
 use crate::common::{CheckReport, ExitRecord};
 use crate::executor::{Process, Stats};
@@ -8,7 +8,7 @@ use crate::filesystem::{ArchiveChunk, ArchiveRequest, ChangeList, ExtractRequest
 use crate::image_store::Image;
 use crate::link::Link;
 use crate::rpc::request;
-use crate::wire::{Wire, list, read_outcome, text};
+use crate::wire::{Wire, list, list_of, read_outcome, text};
 use crate::{Call, Code, ContainerId, Failure, Instance};
 
 /// The container manager, as its callers see it. Each method is described in the contract.
@@ -158,8 +158,9 @@ impl Client {
     }
 
     /// All containers, newest first.
-    pub async fn list(&self, call: &Call) -> Result<Vec<Container>, Failure> {
-        request!(look: self, call, list_request, |params| {}, |answer| list(answer.get_containers())).await
+    pub async fn list(&self, call: &Call) -> Result<Vec<Summary>, Failure> {
+        request!(look: self, call, list_request, |params| {}, |answer| list_of(answer.get_containers(), Summary::read))
+            .await
     }
 
     /// One container.

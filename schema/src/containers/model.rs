@@ -175,6 +175,72 @@ pub struct Container {
     pub ids: Option<IdRange>,
 }
 
+/// What a list shows of a container. There may be thousands, and most of each is not looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Summary {
+    /// Its id.
+    pub id: ContainerId,
+    /// The name that it has.
+    pub name: String,
+    /// The image, as its user wrote it.
+    pub image: String,
+    /// The image that it was made from.
+    pub image_id: Digest,
+    /// What PID 1 executes.
+    pub arguments: Vec<String>,
+    /// `key=value`.
+    pub labels: Vec<String>,
+    /// How it is or will be connected.
+    pub network: Mode,
+    /// What of the host it sees.
+    pub volumes: Vec<Volume>,
+    /// The ports that are to be published.
+    pub ports: Vec<PortBinding>,
+    /// The ports that are, while it runs with a network.
+    pub published: Option<Vec<PortBinding>>,
+    /// Nanoseconds since the Unix epoch.
+    pub created_at: i64,
+    /// Where it is in its life.
+    pub state: State,
+    /// Of PID 1 in the host's PID namespace; 0: not running.
+    pub pid: i32,
+    /// Nanoseconds since the Unix epoch; 0: never.
+    pub started_at: i64,
+    /// How the last run ended.
+    pub exit: Option<ExitRecord>,
+    /// The last start failed.
+    pub has_failed: bool,
+    /// How often its restart policy started it again.
+    pub restart_count: u32,
+}
+
+impl From<Container> for Summary {
+    fn from(container: Container) -> Self {
+        let Container {
+            id, spec, image_id, arguments, created_at, state, pid, started_at, exit, restart_count, ..
+        } = container;
+        Self {
+            id,
+            name: spec.name,
+            image: spec.image,
+            image_id,
+            arguments,
+            labels: spec.labels,
+            network: spec.network,
+            volumes: spec.volumes,
+            ports: spec.ports,
+            published: container.attachment.map(|attachment| attachment.ports),
+            created_at,
+            state,
+            pid,
+            started_at,
+            exit,
+            has_failed: container.error.is_some(),
+            restart_count,
+        }
+    }
+}
+
 /// Why a start failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StartError {

@@ -2,7 +2,7 @@
 
 use super::model::{
     AutoRemove, CommitSpec, Container, ContainerSpec, Event, EventList, Exec, ExecSpec, Info, RestartKind,
-    RestartPolicy, StartError, State, UserMode,
+    RestartPolicy, StartError, State, Summary, UserMode,
 };
 use crate::Failure;
 use crate::bindings::containers_capnp::{self, container, container_spec, entrypoint, info};
@@ -140,6 +140,47 @@ impl Wire for ContainerSpec {
     }
 }
 
+impl From<containers_capnp::State> for State {
+    fn from(value: containers_capnp::State) -> Self {
+        match value {
+            containers_capnp::State::Created => Self::Created,
+            containers_capnp::State::Starting => Self::Starting,
+            containers_capnp::State::Running => Self::Running,
+            containers_capnp::State::Stopping => Self::Stopping,
+            containers_capnp::State::Exited => Self::Exited,
+            containers_capnp::State::Removing => Self::Removing,
+            containers_capnp::State::Paused => Self::Paused,
+            containers_capnp::State::Restarting => Self::Restarting,
+        }
+    }
+}
+
+impl Summary {
+    /// Reads of a container what a list shows.
+    pub(super) fn read(reader: container::Reader<'_>) -> Result<Self, Failure> {
+        let spec = reader.get_spec()?;
+        Ok(Self {
+            id: text(reader.get_id())?.parse()?,
+            name: text(spec.get_container_name())?,
+            image: text(spec.get_image())?,
+            image_id: text(reader.get_image_id())?.parse()?,
+            arguments: texts(reader.get_arguments())?,
+            labels: texts(spec.get_labels())?,
+            network: spec.get_network()?.into(),
+            volumes: list(spec.get_volumes())?,
+            ports: list(spec.get_ports())?,
+            published: if reader.has_attachment() { Some(list(reader.get_attachment()?.get_ports())?) } else { None },
+            created_at: reader.get_created_at(),
+            state: reader.get_state()?.into(),
+            pid: reader.get_pid(),
+            started_at: reader.get_started_at(),
+            exit: if reader.get_has_exit() { Some(ExitRecord::read(reader.get_exit()?)?) } else { None },
+            has_failed: !reader.get_error()?.is_empty(),
+            restart_count: reader.get_restart_count(),
+        })
+    }
+}
+
 impl Wire for Container {
     type Owned = container::Owned;
 
@@ -151,16 +192,7 @@ impl Wire for Container {
             image_id: text(reader.get_image_id())?.parse()?,
             arguments: texts(reader.get_arguments())?,
             created_at: reader.get_created_at(),
-            state: match reader.get_state()? {
-                containers_capnp::State::Created => State::Created,
-                containers_capnp::State::Starting => State::Starting,
-                containers_capnp::State::Running => State::Running,
-                containers_capnp::State::Stopping => State::Stopping,
-                containers_capnp::State::Exited => State::Exited,
-                containers_capnp::State::Removing => State::Removing,
-                containers_capnp::State::Paused => State::Paused,
-                containers_capnp::State::Restarting => State::Restarting,
-            },
+            state: reader.get_state()?.into(),
             pid: reader.get_pid(),
             started_at: reader.get_started_at(),
             exit: if reader.get_has_exit() { Some(ExitRecord::read(reader.get_exit()?)?) } else { None },

@@ -50,7 +50,7 @@ async fn gone(engine: &Engine) -> Result<(), Failure> {
     let socket = engine.instance.socket(supervisor::SERVICE);
     let deadline = Instant::now() + PATIENCE;
     loop {
-        match link::connect(&socket).await {
+        match link::connect(&socket) {
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => return Ok(()),
             _ if Instant::now() > deadline => {
                 return Err(Failure::deadline(format_args!("{} is still held", socket.display()))

@@ -6,7 +6,7 @@ use crate::console;
 use crate::engine::{Engine, call};
 use crate::error::Result;
 use crate::render::usage::{Kind, listing};
-use schema::containers::{Container, State};
+use schema::containers::{State, Summary};
 use schema::image_store::Image;
 use std::collections::HashMap;
 
@@ -15,8 +15,8 @@ pub(super) async fn run(engine: &Engine, format: Option<&Format>) -> Result<u8> 
     let images = engine.images.list(&call()).await?;
     let containers = engine.containers.list(&call()).await?;
     let usage = usage(engine, &containers).await?;
-    let bytes = |container: &Container| usage.get(container.id.as_str()).map_or(0, |usage| usage.bytes);
-    let runs = |container: &&Container| !matches!(container.state, State::Created | State::Exited);
+    let bytes = |container: &Summary| usage.get(container.id.as_str()).map_or(0, |usage| usage.bytes);
+    let runs = |container: &&Summary| !matches!(container.state, State::Created | State::Exited);
     let all: u64 = containers.iter().map(bytes).sum();
     let rows = [
         of_images(&images),
