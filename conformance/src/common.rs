@@ -1,7 +1,7 @@
 //! What every service keeps: `schema/common.capnp`.
 
 use crate::Subject;
-use crate::line::Line;
+use crate::line::{Line, connect};
 use crate::report::{Outcome, Report, expect};
 use capnp::any_pointer;
 use capnp::traits::HasTypeId;
@@ -11,7 +11,6 @@ use schema::bindings::{
     containers_capnp, executor_capnp, filesystem_capnp, image_store_capnp, log_collector_capnp, network_capnp,
 };
 use schema::common::PROTOCOL;
-use schema::link::connect;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -4,11 +4,17 @@ use capnp::capability::FromClientHook;
 use capnp_rpc::{RpcSystem, rpc_twoparty_capnp::Side, twoparty::VatNetwork};
 use schema::bindings::common_capnp::service;
 use schema::common::About;
-use schema::link::{connect, reader_options};
+use schema::link::{ShortPath, reader_options};
 use schema::wire::Wire;
 use std::path::Path;
+use tokio::net::UnixStream;
 use tokio::task::JoinHandle;
 use tokio_util::compat::{TokioAsyncReadCompatExt, TokioAsyncWriteCompatExt};
+
+/// Connects to a socket by its path, of whatever length.
+pub(crate) async fn connect(socket: &Path) -> std::io::Result<UnixStream> {
+    UnixStream::connect(ShortPath::of(socket)?.path()).await
+}
 
 /// A connection and the bootstrap capability that came over it. It ends when this is dropped.
 pub(crate) struct Line<C> {

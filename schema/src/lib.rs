@@ -29,7 +29,9 @@ pub mod passwd;
 mod rpc;
 pub mod security;
 pub mod supervisor;
+mod sys;
 mod text_form;
+pub mod transport;
 pub mod wire;
 
 /// The services of an instance, each with its contract `<name>.capnp`, in the order of their dependencies.

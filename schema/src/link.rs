@@ -3,28 +3,23 @@
 
 use crate::bindings::common_capnp::service;
 use crate::common::{About, PROTOCOL};
+use crate::transport::{Reader, Writer, halves};
 use crate::wire::Wire;
-use crate::{Call, Code, Failure};
+use crate::{Call, Code, Failure, transport};
 use capnp::ErrorKind;
 use capnp::capability::FromClientHook;
-use capnp_rpc::{RpcSystem, rpc_twoparty_capnp::Side, twoparty::VatNetwork};
-use futures::io::{BufReader, BufWriter};
+use capnp_rpc::{RpcSystem, rpc_twoparty_capnp::Side};
 use rustix::fs::{Mode, OFlags};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
-use tokio::net::UnixStream;
-use tokio_util::compat::{TokioAsyncReadCompatExt, TokioAsyncWriteCompatExt};
 
 /// Bytes that one message may make its reader traverse, in words of 8 bytes: 32 MiB.
 pub const TRAVERSAL_LIMIT: usize = 4 << 20;
-/// Bytes in flight in one stream; the default of 64 KiB costs two thirds of the throughput.
-pub const STREAM_WINDOW: usize = 1 << 20;
-/// Bytes of the buffers between RPC system and socket.
-pub const SOCKET_BUFFER: usize = 32 << 10;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(2);
 const LONGEST_PAUSE: Duration = Duration::from_millis(200);
@@ -120,7 +115,7 @@ impl<C: FromClientHook + Clone> Link<C> {
         if self.current().is_some() {
             return None;
         }
-        let (client, task) = bootstrap::<C>(connect(&self.shared.socket).await.ok()?);
+        let (client, task) = bootstrap::<C>(connect(&self.shared.socket).and_then(halves).ok()?);
         let asked = attempt(Attempt { client: client.clone(), number: 1 });
         // Others may use the connection long before there is an answer.
         let greeted = async {
@@ -193,11 +188,11 @@ impl<C: FromClientHook + Clone> Link<C> {
         if let Some(current) = self.current() {
             return Ok(Ok(current));
         }
-        let stream = match connect(&self.shared.socket).await {
-            Ok(stream) => stream,
+        let halves = match connect(&self.shared.socket).and_then(halves) {
+            Ok(halves) => halves,
             Err(error) => return self.refused(&error).map(Err),
         };
-        let (client, task) = bootstrap::<C>(stream);
+        let (client, task) = bootstrap::<C>(halves);
         let about = match hello(&client).await {
             Ok(about) => about?,
             Err(error) if is_lost(&error) => return Ok(Err(error)),
@@ -275,20 +270,13 @@ async fn hello<C: FromClientHook + Clone>(client: &C) -> capnp::Result<Result<Ab
     Ok(About::read(about))
 }
 
-fn bootstrap<C: FromClientHook>(stream: UnixStream) -> (C, AbortOnDrop) {
-    let (reader, writer) = stream.into_split();
-    let mut network = VatNetwork::new(
-        BufReader::with_capacity(SOCKET_BUFFER, reader.compat()),
-        BufWriter::with_capacity(SOCKET_BUFFER, writer.compat_write()),
-        Side::Client,
-        reader_options(),
-    );
-    network.set_window_size(STREAM_WINDOW);
+fn bootstrap<C: FromClientHook>((reader, writer): (Reader, Writer)) -> (C, AbortOnDrop) {
+    let (network, outgoing) = transport::network(reader, writer, Side::Client, reader_options());
     let mut system = RpcSystem::new(Box::new(network), None);
     let client = system.bootstrap(Side::Server);
     let task = tokio::task::spawn_local(async move {
         // The calls in flight learn of the end themselves.
-        if let Err(error) = system.await {
+        if let Err(error) = transport::drive(system, outgoing).await {
             tracing::debug!(%error, "connection ended");
         }
     });
@@ -300,9 +288,13 @@ pub fn reader_options() -> capnp::message::ReaderOptions {
     capnp::message::ReaderOptions { traversal_limit_in_words: Some(TRAVERSAL_LIMIT), nesting_limit: 32 }
 }
 
-/// Connects to a socket by its path, of whatever length.
-pub async fn connect(socket: &Path) -> std::io::Result<UnixStream> {
-    UnixStream::connect(ShortPath::of(socket)?.path()).await
+/// Connects to a socket by its path, of whatever length. That does not wait: there is room in the listener's queue, or it fails.
+pub fn connect(socket: &Path) -> std::io::Result<OwnedFd> {
+    let short = ShortPath::of(socket)?;
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    rustix::net::connect(&socket, &SocketAddrUnix::new(short.path())?)?;
+    Ok(socket)
 }
 
 /// A path for a socket, of whatever length it is: the kernel's limit of 108 bytes (unix(7)) is avoided by naming

@@ -11,6 +11,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use schema::Instance;
 use std::io;
 use std::os::fd::OwnedFd;
+use tokio::io::Interest;
 
 /// Records the process of a service: its id, and its start time, which make it unmistakable.
 pub(crate) fn record(instance: &Instance, service: &str, pid: Pid) -> io::Result<()> {
@@ -47,7 +48,7 @@ pub(crate) fn find(pid: Pid) -> io::Result<Option<OwnedFd>> {
 
 /// Waits until a process has ended.
 pub(crate) async fn ended(pidfd: OwnedFd) -> io::Result<()> {
-    watch(pidfd)?.readable().await?.retain_ready();
+    watch(pidfd, Interest::READABLE)?.readable().await?.retain_ready();
     Ok(())
 }
 

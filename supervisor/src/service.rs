@@ -22,6 +22,7 @@ use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
+use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::oneshot;
 
@@ -105,7 +106,7 @@ impl Service {
     fn adopt(&mut self, launched: Launched, context: &mut Context<Self>) -> io::Result<()> {
         let Launched { child: Child { pid, pidfd }, cage, landlock } = launched;
         tracing::info!(service = self.name(), pid = pid.as_raw_nonzero(), "started");
-        let pidfd = Rc::new(watch(pidfd).inspect_err(|_| abandon(pid))?);
+        let pidfd = Rc::new(watch(pidfd, Interest::READABLE).inspect_err(|_| abandon(pid))?);
         self.process = Some(Process {
             pid,
             pidfd: Rc::clone(&pidfd),

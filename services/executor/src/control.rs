@@ -10,6 +10,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::Interest;
 
 /// How long a monitor may take to answer. It never waits for anything itself, but its machine may be busy, and
 /// a start takes as long as mounts and exec take.
@@ -88,7 +89,7 @@ async fn exchange(
     let socket =
         dial(directory).map_err(|error| if matches!(error, Error::Gone) { Error::Unreached } else { error })?;
     send(&socket, request, descriptors).map_err(io_error)?;
-    let socket = kit::watch(Arc::new(socket)).map_err(Error::Io)?;
+    let socket = kit::watch(Arc::new(socket), Interest::READABLE).map_err(Error::Io)?;
     let mut message = [0; REPORT_SIZE];
     loop {
         let mut ready = socket.readable().await.map_err(Error::Io)?;

@@ -11,6 +11,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::Interest;
 
 /// A process that was alive when this was made. Clones mean the same.
 #[derive(Clone, Debug)]
@@ -84,7 +85,7 @@ impl Process {
 
     /// Waits for its end. To be called inside a tokio runtime.
     pub(crate) async fn ended(&self) {
-        match kit::watch(Arc::clone(&self.handle)) {
+        match kit::watch(Arc::clone(&self.handle), Interest::READABLE) {
             Ok(watched) => drop(watched.readable().await),
             Err(error) => {
                 tracing::warn!(%error, pid = self.pid, "cannot watch a process; asking instead");

@@ -29,4 +29,4 @@ pub mod users;
 pub mod vital;
 
 pub use boot::{Context, Identity};
-pub use sys::{Watched, watch};
+pub use schema::transport::{Watched, watch};

@@ -16,17 +16,16 @@ use crate::access::{Door, Role};
 use crate::peer::Peer;
 use capnp::message::ReaderOptions;
 use capnp::private::capability::ClientHook;
-use capnp_rpc::{RpcSystem, rpc_twoparty_capnp::Side, twoparty::VatNetwork};
-use futures::io::{BufReader, BufWriter};
+use capnp_rpc::{RpcSystem, rpc_twoparty_capnp::Side};
 use guard::Caller;
 use handed::Handed;
 use limits::{Admitted, Crowd, Load};
 use rustix::process::{Resource, getrlimit};
-use schema::link::{SOCKET_BUFFER, STREAM_WINDOW, reader_options};
+use schema::link::reader_options;
+use schema::transport::{self, Reader, Writer, halves};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 use tokio::net::{UnixListener, UnixStream};
-use tokio_util::compat::{TokioAsyncReadCompatExt, TokioAsyncWriteCompatExt};
 
 pub use bootstrap::Bootstrap;
 
@@ -76,12 +75,19 @@ fn admit(stream: UnixStream, bootstrap: &Bootstrap, crowd: &Crowd, door: &Rc<Doo
             let role = door.role(&peer);
             let user = matches!(role, Role::Limited(_)).then_some(peer.uid);
             let Some(admitted) = crowd.admit(peer.pid, user) else { return false };
+            let halves = match stream.into_std().and_then(|stream| halves(stream.into())) {
+                Ok(halves) => halves,
+                Err(error) => {
+                    tracing::warn!(%error, "closed a connection that cannot be watched");
+                    return true;
+                }
+            };
             let door = Rc::clone(door);
             let caller = Caller { peer: peer.clone(), role: role.clone(), door: Rc::clone(&door) };
             let bootstrap = bootstrap.of(&role);
             actix::spawn(async move {
                 tokio::select! {
-                    () = converse(stream, bootstrap, caller, admitted) => {}
+                    () = converse(halves, bootstrap, caller, admitted) => {}
                     // What it had was another's to give, and is taken back: it may come again as who it is now.
                     () = door.changed(&peer, &role) => tracing::info!(?peer, "closed a connection: its role has changed"),
                 }
@@ -92,21 +98,20 @@ fn admit(stream: UnixStream, bootstrap: &Bootstrap, crowd: &Crowd, door: &Rc<Doo
     true
 }
 
-async fn converse(stream: UnixStream, bootstrap: Box<dyn ClientHook>, caller: Caller, admitted: Admitted) {
+async fn converse(
+    (reader, writer): (Reader, Writer),
+    bootstrap: Box<dyn ClientHook>,
+    caller: Caller,
+    admitted: Admitted,
+) {
     let _admitted = admitted;
-    let (reader, writer) = stream.into_split();
-    let (reader, writer) = gate::gated(reader.compat(), writer.compat_write());
-    let mut network = VatNetwork::new(
-        BufReader::with_capacity(SOCKET_BUFFER, reader),
-        BufWriter::with_capacity(SOCKET_BUFFER, writer),
-        Side::Server,
-        ReaderOptions { traversal_limit_in_words: Some(LARGEST_MESSAGE), ..reader_options() },
-    );
-    network.set_window_size(STREAM_WINDOW);
+    let (reader, writer) = gate::gated(reader, writer);
+    let options = ReaderOptions { traversal_limit_in_words: Some(LARGEST_MESSAGE), ..reader_options() };
+    let (network, outgoing) = transport::network(reader, writer, Side::Server, options);
     let load = Rc::new(Load::default());
     let handed = Handed::new(bootstrap, caller, Rc::clone(&load));
     let bootstrap = capnp::capability::Client::new(Box::new(handed));
-    let mut conversation = Box::pin(RpcSystem::new(Box::new(network), Some(bootstrap)));
+    let mut conversation = Box::pin(transport::drive(RpcSystem::new(Box::new(network), Some(bootstrap)), outgoing));
     let ended = match tokio::time::timeout(HELLO, &mut conversation).await {
         Ok(ended) => ended,
         Err(_) if load.has_greeted() => conversation.await,

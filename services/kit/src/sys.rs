@@ -2,10 +2,7 @@
 #![allow(unsafe_code)]
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
-use std::sync::Arc;
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 /// First descriptor that a starter passes (sd_listen_fds(3)).
 const FIRST_PASSED: i32 = 3;
@@ -68,27 +65,4 @@ pub(crate) fn peer_groups(socket: BorrowedFd<'_>) -> io::Result<Vec<u32>> {
         }
         groups.resize(count, 0);
     }
-}
-
-/// A descriptor that is watched by the runtime: open, and the same, as long as this lives.
-#[derive(Debug)]
-pub struct Watched(Arc<OwnedFd>);
-
-impl AsRawFd for Watched {
-    fn as_raw_fd(&self) -> RawFd {
-        self.0.as_raw_fd()
-    }
-}
-
-impl AsFd for Watched {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
-    }
-}
-
-/// Makes a descriptor something to wait for until it can be read, by the runtime in whose context this is called.
-pub fn watch(descriptor: impl Into<Arc<OwnedFd>>) -> io::Result<AsyncFd<Watched>> {
-    // SAFETY: what is watched owns the descriptor, and never gives another.
-    let watched = unsafe { AsyncFd::register_with_interest(Watched(descriptor.into()), Interest::READABLE) };
-    watched.map_err(|error| error.into_parts().1)
 }

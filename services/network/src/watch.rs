@@ -9,6 +9,7 @@ use rustix::io::Errno;
 use rustix::net::netlink::{NETFILTER, SocketAddrNetlink};
 use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType, bind, recv, socket_with};
 use std::io;
+use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 /// Whom the kernel tells of changes of nftables (`NFNLGRP_NFTABLES` of linux/netfilter/nfnetlink.h).
@@ -31,7 +32,7 @@ impl Watch {
             let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
             let socket = socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, Some(NETFILTER))?;
             bind(&socket, &SocketAddrNetlink::new(0, 1 << (GROUP - 1)))?;
-            kit::watch(socket)
+            kit::watch(socket, Interest::READABLE)
         };
         let socket = open().map_err(|error| Refused::failed("watching nftables", &error))?;
         Ok(Self { socket, table: table.to_owned(), buffer: vec![0; BUFFER] })

@@ -11,6 +11,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
+use tokio::io::Interest;
 use tokio::task::JoinHandle;
 
 /// Ends of FIFOs; closed when this is dropped.
@@ -60,7 +61,7 @@ fn hold_input(host: &Arc<Host>, path: &Path, run: Option<Run>) -> io::Result<Joi
     if let Some(run) = &run {
         host.keep.put_input(run, &stdin);
     }
-    let close = kit::watch(Arc::new(close))?;
+    let close = kit::watch(Arc::new(close), Interest::READABLE)?;
     let host = Arc::clone(host);
     Ok(actix::spawn(async move {
         // The byte stays there, for the monitors.
