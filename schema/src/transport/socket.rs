@@ -22,7 +22,7 @@ pub struct Reader(Rc<AsyncFd<Watched>>);
 #[derive(Debug)]
 pub struct Writer {
     socket: Rc<AsyncFd<Watched>>,
-    /// Tells of room, while there is none.
+    /// Tells of room, from when there was none until all is sent.
     room: Option<AsyncFd<Watched>>,
 }
 
@@ -57,9 +57,9 @@ impl Writer {
         Ok(send(self.socket.get_ref(), bytes, SendFlags::NOSIGNAL)?)
     }
 
-    /// Has the kernel tell when there is room, by another descriptor, since this one is watched already. Without one the
-    /// connection is lost: whoever calls over it tries again.
-    fn wait(&self) -> io::Result<AsyncFd<Watched>> {
+    /// Has the kernel tell of room, by another descriptor, since this one is watched already. Without one the connection is
+    /// lost: whoever calls over it tries again.
+    fn watch_room(&self) -> io::Result<AsyncFd<Watched>> {
         let socket = self.socket.get_ref().as_fd().try_clone_to_owned();
         socket
             .and_then(|socket| watch(socket, Interest::WRITABLE))
@@ -70,25 +70,25 @@ impl Writer {
 impl AsyncWrite for Writer {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         loop {
-            if let Some(room) = &self.room {
-                ready!(room.poll_write_ready(cx))?.clear_ready();
-            }
             match self.send(bytes) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     if self.room.is_none() {
-                        self.room = Some(self.wait()?);
+                        self.room = Some(self.watch_room()?);
+                    }
+                    if let Some(room) = &self.room {
+                        // Before the next try: room that comes after it is told anew.
+                        ready!(room.poll_write_ready(cx))?.clear_ready();
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                sent => {
-                    self.room = None;
-                    return Poll::Ready(sent);
-                }
+                sent => return Poll::Ready(sent),
             }
         }
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_flush(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // All that there was is sent.
+        self.room = None;
         Poll::Ready(Ok(()))
     }
 
