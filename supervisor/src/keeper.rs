@@ -96,9 +96,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         let error = handover.program(&file, "keeper", arguments, instance, libexec).become_it();
         return Err(Failure::io("becoming the installed program", &error));
     }
+    // With the lock, which goes last, all that is here is the next one's.
+    drop_ins::forget(&keeper.instance).map_err(failed("forgetting the drop-ins"))?;
     sockets::remove(&keeper.instance, keeper.handover.sockets.iter().rev().map(|(name, _)| name.as_str()))
         .map_err(failed("removing the sockets"))?;
-    drop_ins::forget(&keeper.instance).map_err(failed("forgetting the drop-ins"))?;
     tracing::info!("ended in order");
     Ok(())
 }
@@ -106,6 +107,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 /// Makes the lock and the sockets of an instance that does not run yet.
 fn make(instance: &Instance, manifest: &Manifest) -> Result<Handover, Failure> {
     let lock = lock::take(instance)?;
+    // One that was ending until now has removed what was made before.
+    directories::make(instance)?;
     drop_ins::commit_all(manifest, instance)?;
     let sockets = std::iter::once(SERVICE)
         .chain(manifest.names())
