@@ -321,11 +321,24 @@ pub(crate) fn sh(script: &str) -> ProcessSpec {
     command(&["sh", "-c", script])
 }
 
+pub(crate) fn is_alive(pid: i32) -> bool {
+    kit::process::start_time(pid).is_ok_and(|started| kit::process::is_alive(pid, started))
+}
+
 /// Waits until something is so.
 pub(crate) async fn until(what: &str, condition: impl Fn() -> bool) {
+    until_none(what, || if condition() { vec![] } else { vec!["not so"] }).await;
+}
+
+/// Waits until none of it is left.
+pub(crate) async fn until_none<T: std::fmt::Debug>(what: &str, left: impl Fn() -> Vec<T>) {
     let began = Instant::now();
-    while !condition() {
-        assert!(began.elapsed() < patience(Duration::from_secs(20)), "{what} does not become so");
+    loop {
+        let left = left();
+        if left.is_empty() {
+            return;
+        }
+        assert!(began.elapsed() < patience(Duration::from_secs(20)), "{what}, and it stays so: {left:?}");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }

@@ -1,6 +1,6 @@
 //! Processes of ours are killed at any point.
 
-use crate::bench::{command, on_bench, random_id, sh, spec, until};
+use crate::bench::{command, is_alive, on_bench, random_id, sh, spec, until};
 use crate::capture::Capture;
 use rustix::process::{Pid, Signal, kill_process};
 use schema::Code;
@@ -204,10 +204,6 @@ fn signals_to_everybody_do_not_end_a_monitor() {
         assert_eq!(bench.wait(&id).await.code, 2);
         bench.destroy(&id).await;
     });
-}
-
-fn is_alive(pid: i32) -> bool {
-    kit::process::start_time(pid).is_ok_and(|started| kit::process::is_alive(pid, started))
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Monitors are killed and stopped, again and again: another takes over, and nobody notices.
 
-use crate::bench::{Bench, EXEC, on_bench, random_id, sh, spec, tells_ends, until};
+use crate::bench::{Bench, EXEC, is_alive, on_bench, random_id, sh, spec, tells_ends, until};
 use crate::capture::Capture;
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process};
@@ -207,10 +207,6 @@ fn executor_and_monitor_are_killed_together() {
     });
 }
 
-fn is_alive(pid: i32) -> bool {
-    kit::process::start_time(pid).is_ok_and(|started| kit::process::is_alive(pid, started))
-}
-
 #[test]
 fn a_stopped_monitor_is_replaced() {
     on_bench(async |bench| {
@@ -340,9 +336,8 @@ fn an_end_is_told_though_nobody_was_there() {
             let keeper = File::options().read(true).custom_flags(flags).open(directory.join("stdout.relay")).unwrap();
             let exec_capture = Capture::begin(&directory, false);
             let started = bench.start(&exec, &sh(&format!("usleep 50000; exit {}", code + 1))).await.unwrap();
-            let process = kit::process::start_time(started.pid).unwrap();
             kill_all(&bench, &[&id, &exec]);
-            until("the exec has ended", || !kit::process::is_alive(started.pid, process)).await;
+            until("the exec has ended", || !is_alive(started.pid)).await;
             let first = bench.first_of(&id);
             if round % 3 != 0 {
                 until("PID 1 has ended", || !kit::process::is_alive(first.0, first.1)).await;
