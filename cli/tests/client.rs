@@ -29,6 +29,13 @@ fn output_and_exit_code_are_the_container_s() {
 }
 
 #[test]
+fn output_is_asked_for_again_if_there_were_no_descriptors_for_it() {
+    let fake = Fake::start();
+    let output = fake.cctl(&["run", "--rm", "base", "exhausting"]);
+    assert_eq!((output.code, output.stdout.as_str(), output.stderr.as_str()), (0, "here\n", ""));
+}
+
+#[test]
 fn attached_streams_are_chosen() {
     let fake = Fake::start();
     let only = fake.cctl(&["run", "-a", "stderr", "base", "both"]);

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::render::logs::Stamper;
 use crate::render::time::now;
 use schema::log_collector::{Chunk, Part, PartList, Record, Stream};
-use schema::{ContainerId, Failure};
+use schema::{Code, ContainerId, Failure};
 use std::cell::Cell;
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -26,6 +26,11 @@ const ENOUGH: u64 = 1 << 20;
 /// How long it waits, counted from the call before: nobody sees that, and a container that writes without end in small
 /// pieces costs a thousand calls a second at most.
 const PACE: Duration = Duration::from_millis(1);
+
+/// How long a collector may go on refusing for want of descriptors or memory, and how long until it is asked again. The
+/// log keeps what is not read.
+const EXHAUSTED: Duration = Duration::from_secs(30);
+const AGAIN: Duration = Duration::from_millis(200);
 
 /// Bytes of a file that are written at one go.
 const STEP: u64 = 1 << 20;
@@ -248,9 +253,16 @@ impl Output<'_> {
     }
 
     async fn read(&self, position: u64) -> Result<Spans, Failure> {
-        let wait_ms = self.wait_ms();
-        let Chunk { records, next, lost, ended } =
-            self.engine.logs.read_attached(&patient_call(), self.id, position, CHUNK, wait_ms, self.reader).await?;
+        let since = Instant::now();
+        let Chunk { records, next, lost, ended } = loop {
+            let (call, wait_ms) = (patient_call(), self.wait_ms());
+            match self.engine.logs.read_attached(&call, self.id, position, CHUNK, wait_ms, self.reader).await {
+                Err(failure) if failure.code == Code::ResourceExhausted && since.elapsed() < EXHAUSTED => {
+                    tokio::time::sleep(AGAIN).await;
+                }
+                answer => break answer?,
+            }
+        };
         let span =
             |Record { at, stream, data, dropped }| Span { stream, dropped, at: Some(at), body: Body::Bytes(data) };
         Ok(Spans { spans: records.into_iter().map(span).collect(), next, lost, ended })

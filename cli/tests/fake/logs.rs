@@ -3,7 +3,7 @@
 use super::program;
 use super::world::World;
 use schema::log_collector::{Chunk, From, InputServer, LogSpec, Record, Server};
-use schema::{Call, ContainerId, Failure};
+use schema::{Call, Code, ContainerId, Failure};
 use std::time::Duration;
 
 pub struct Api(pub World);
@@ -29,6 +29,10 @@ impl Server for Api {
             gone?;
         }
         self.0.with(id.as_str(), |thing| {
+            if let Some(left) = thing.refusals.checked_sub(1) {
+                thing.refusals = left;
+                return Err(Failure::new(Code::ResourceExhausted, "too many open files"));
+            }
             let mut chunk = Chunk { next: position, ..Chunk::default() };
             let mut begin = 0;
             for record in &thing.output {
@@ -43,8 +47,8 @@ impl Server for Api {
                 begin = end;
             }
             chunk.ended = !thing.runs() && chunk.next == begin;
-            chunk
-        })
+            Ok(chunk)
+        })?
     }
 
     async fn locate(&self, _: &Call, id: ContainerId, from: From) -> Result<u64, Failure> {

@@ -39,6 +39,11 @@ pub fn start(world: &World, thing: &mut Thing) -> Result<(), Failure> {
             thing.write(Stream::Stdout, b"after\n");
             thing.end(0);
         }
+        ["exhausting"] => {
+            thing.refusals = 3;
+            thing.write(Stream::Stdout, b"here\n");
+            thing.end(0);
+        }
         ["exit", code] => thing.end(code.parse().unwrap()),
         ["count", last] => spawn_count(world, thing.container.id.as_str(), last.parse().unwrap()),
         ["flood"] => spawn_flood(world, thing.container.id.as_str()),

@@ -37,6 +37,8 @@ pub struct Thing {
     /// The request that started it last.
     pub started_by: u64,
     pub signals: u32,
+    /// How often its output is yet to be refused.
+    pub refusals: u32,
 }
 
 impl World {
@@ -85,6 +87,7 @@ impl World {
             held: HashMap::new(),
             started_by: 0,
             signals: 0,
+            refusals: 0,
         });
         container
     }
