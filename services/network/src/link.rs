@@ -5,9 +5,11 @@
 //! thread that may wait.
 
 mod addresses;
+mod driver;
 mod routes;
 
 use crate::netlink::Refused;
+use driver::Driver;
 use futures::TryStreamExt;
 use netlink_packet_route::link::{InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo, LinkMessage};
 use rtnetlink::{Handle, LinkBridge, LinkBridgePort, LinkMessageBuilder, LinkUnspec, LinkVeth};
@@ -17,8 +19,6 @@ use std::future::Future;
 use std::net::Ipv4Addr;
 use std::os::fd::RawFd;
 use std::time::{Duration, Instant};
-use tokio::runtime::Runtime;
-use tokio::task::JoinHandle;
 
 /// The kernel's own limit for noticing that an interface runs.
 const RUNNING_AT_LAST: Duration = Duration::from_secs(1);
@@ -79,10 +79,8 @@ impl Link {
 /// An rtnetlink socket in one network namespace.
 pub(crate) struct Links {
     /// Drives the socket, and closes it when it is dropped: an open one would keep the namespace alive.
-    runtime: Runtime,
+    driver: Driver,
     handle: Handle,
-    /// Ends when the socket fails.
-    connection: JoinHandle<()>,
 }
 
 /// The end of a pair that is in another namespace.
@@ -99,14 +97,8 @@ pub(crate) struct OtherEnd<'a> {
 impl Links {
     /// Opens a socket in the namespace of this thread. It stays there, wherever it is used.
     pub(crate) fn open() -> Result<Self, Refused> {
-        let failed = |error: std::io::Error| Refused::failed("opening an rtnetlink socket", &error);
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().map_err(failed)?;
-        let (connection, handle, _) = {
-            let _within = runtime.enter();
-            rtnetlink::new_connection().map_err(failed)?
-        };
-        let connection = runtime.spawn(connection);
-        Ok(Self { runtime, handle, connection })
+        let opened = Driver::open().map_err(|error| Refused::failed("opening an rtnetlink socket", &error));
+        opened.map(|(driver, handle)| Self { driver, handle })
     }
 
     /// The interface of this name.
@@ -214,7 +206,7 @@ impl Links {
         doing: impl fmt::Display,
         request: impl Future<Output = Result<T, rtnetlink::Error>>,
     ) -> Result<T, Refused> {
-        let answer = self.runtime.block_on(request);
+        let answer = self.driver.run(request);
         if self.is_broken() {
             // What waits for an answer then is told that there are no more: as if nothing existed, or all was done.
             return Err(Refused::new(doing, Errno::NOBUFS));
@@ -229,7 +221,7 @@ impl Links {
 
     /// Whether the socket failed, for want of memory for one, and is of no use any more.
     pub(crate) fn is_broken(&self) -> bool {
-        self.connection.is_finished()
+        self.driver.is_broken()
     }
 }
 
