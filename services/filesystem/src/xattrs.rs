@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 
 /// Overlayfs's own, which belong to where a file lies, not to the file.
 const OVERLAY: &[u8] = b"trusted.overlay.";
+/// The time of a directory in which a mount point is being made that is to leave no trace: `seconds.nanoseconds`.
+pub(crate) const KEPT_TIME: &str = "trusted.cctl.mtime";
 /// Labels that this host's security modules keep: on another host, or in another container, they are wrong.
 const LABELS: [&[u8]; 5] =
     [b"security.selinux", b"security.ima", b"security.evm", b"security.apparmor", b"security.SMACK64"];
@@ -52,6 +54,12 @@ pub(crate) fn one(parent: impl AsFd, name: &OsStr, attribute: &str) -> OsResult<
     value(|buffer| rustix::fs::lgetxattr(&path, attribute, buffer))
 }
 
+/// The same, of an open file.
+pub(crate) fn one_of_file(file: impl AsFd, attribute: &str) -> OsResult<Option<Vec<u8>>> {
+    let file = file.as_fd();
+    value(|buffer| rustix::fs::fgetxattr(file, attribute, buffer))
+}
+
 /// There is no call for attributes by directory and name before Linux 6.13: the directory is named by its
 /// descriptor.
 pub(crate) fn through_descriptor(parent: impl AsFd, name: &OsStr) -> PathBuf {
@@ -59,7 +67,10 @@ pub(crate) fn through_descriptor(parent: impl AsFd, name: &OsStr) -> PathBuf {
 }
 
 fn is_portable(name: &[u8]) -> bool {
-    !name.is_empty() && !name.starts_with(OVERLAY) && !LABELS.iter().any(|label| name.starts_with(label))
+    !name.is_empty()
+        && !name.starts_with(OVERLAY)
+        && name != KEPT_TIME.as_bytes()
+        && !LABELS.iter().any(|label| name.starts_with(label))
 }
 
 fn list(get: impl Fn(&mut [u8]) -> OsResult<usize>) -> OsResult<Vec<u8>> {

@@ -3,7 +3,8 @@
 use super::{ATTRIBUTES, Users};
 use crate::beneath::{self, Place, is_directory};
 use crate::sys;
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, Stat, Timespec, Timestamps};
+use crate::xattrs::{self, KEPT_TIME};
+use rustix::fs::{CWD, Mode, OFlags, Stat, Timespec, Timestamps, XattrFlags};
 use rustix::io::Errno;
 use rustix::mount::{MountAttrFlags, MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
 use schema::Failure;
@@ -114,6 +115,12 @@ impl Tree {
             Some(stat) if !is_directory(stat) && self.is_directory => {
                 return Err(self.invalid("it is a file, and a directory is to be mounted there"));
             }
+            Some(_) if self.purpose == Purpose::Names => {
+                let directory = open(&place).map_err(failed)?;
+                if let Some(time) = kept_time(&directory).map_err(failed)? {
+                    restore_time(&directory, time).map_err(failed)?;
+                }
+            }
             Some(_) => {}
             None if self.purpose == Purpose::Names && !self.is_ours(&place, &root_stat)? => {
                 tracing::info!(target = self.target, "not mounted: it would have to be made in a volume");
@@ -131,19 +138,18 @@ impl Tree {
     }
 
     /// Makes the mount point. That one of our own files is mounted is no change of the container's: the time of
-    /// the directory stays.
+    /// the directory stays. Somebody may kill us after it has changed: it is written down before.
     fn make(&self, place: &Place) -> Result<(), Errno> {
-        let before = rustix::fs::fstat(&place.parent)?;
-        self.make_point(place)?;
-        if self.purpose == Purpose::Names {
-            let time = |seconds, nanoseconds: u64| Timespec { tv_sec: seconds, tv_nsec: nanoseconds.cast_signed() };
-            let times = Timestamps {
-                last_access: time(before.st_atime, before.st_atime_nsec),
-                last_modification: time(before.st_mtime, before.st_mtime_nsec),
-            };
-            rustix::fs::utimensat(&place.parent, ".", &times, AtFlags::empty())?;
+        if self.purpose == Purpose::Volume {
+            return self.make_point(place);
         }
-        Ok(())
+        let directory = open(place)?;
+        let time = match kept_time(&directory)? {
+            Some(time) => time,
+            None => keep_time(&directory)?,
+        };
+        self.make_point(place)?;
+        restore_time(&directory, time)
     }
 
     fn make_point(&self, place: &Place) -> Result<(), Errno> {
@@ -169,6 +175,39 @@ impl Tree {
             Errno::ROFS => self.invalid("it does not exist, and what it would be in is read-only"),
             _ => Failure::io(format_args!("mounting at {} in the container", self.target), &error.into()),
         }
+    }
+}
+
+/// The directory that a place is in.
+fn open(place: &Place) -> Result<OwnedFd, Errno> {
+    rustix::fs::openat(&place.parent, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+}
+
+/// The time that a directory had before a mount point was made there, if somebody was cut off in between.
+fn kept_time(directory: &OwnedFd) -> Result<Option<Timespec>, Errno> {
+    let kept = xattrs::one_of_file(directory, KEPT_TIME)?;
+    Ok(kept.and_then(|kept| {
+        let (seconds, nanoseconds) = std::str::from_utf8(&kept).ok()?.split_once('.')?;
+        let time = Timespec { tv_sec: seconds.parse().ok()?, tv_nsec: nanoseconds.parse().ok()? };
+        (0..1_000_000_000).contains(&time.tv_nsec).then_some(time)
+    }))
+}
+
+/// Writes down the time of a directory, and tells it.
+fn keep_time(directory: &OwnedFd) -> Result<Timespec, Errno> {
+    let stat = rustix::fs::fstat(directory)?;
+    let text = format!("{}.{}", stat.st_mtime, stat.st_mtime_nsec);
+    // Not to write it down is no reason not to start: a full disk says so when the mount point is made.
+    let _ = rustix::fs::fsetxattr(directory, KEPT_TIME, text.as_bytes(), XattrFlags::empty());
+    Ok(Timespec { tv_sec: stat.st_mtime, tv_nsec: stat.st_mtime_nsec.cast_signed() })
+}
+
+/// Gives a directory the time that it had before.
+fn restore_time(directory: &OwnedFd, time: Timespec) -> Result<(), Errno> {
+    rustix::fs::futimens(directory, &Timestamps { last_access: time, last_modification: time })?;
+    match rustix::fs::fremovexattr(directory, KEPT_TIME) {
+        Err(Errno::NODATA | Errno::NOTSUP) => Ok(()),
+        other => other,
     }
 }
 

@@ -9,7 +9,7 @@ use schema::Code;
 use schema::common::Layer;
 use schema::filesystem::ChangeKind;
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, chown, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::Path;
 
 async fn changes(engine: &Engine, number: u8, layers: &[Layer], sandbox: Option<&Sandbox>) -> Vec<String> {
@@ -161,6 +161,29 @@ fn an_image_without_etc_shows_no_mount_points_as_changes() {
         assert_eq!(members(&committed), ["./"]);
         fs::write(sandbox.path("etc/mine"), "").unwrap();
         assert_eq!(changes(engine, 1, &layers, Some(&sandbox)).await, ["A /etc", "A /etc/mine"]);
+    });
+}
+
+#[test]
+fn a_mount_point_that_was_being_made_when_the_service_was_killed_is_no_change() {
+    run(async |engine| {
+        let layers = [engine.layer(Archive::new().directory("etc").file("etc/passwd", "root")).await];
+        let mut sandbox = Sandbox::new();
+        engine.mount(1, &sandbox, &layers, &[]).await.unwrap();
+        assert_eq!(changes(engine, 1, &layers, Some(&sandbox)).await, [""; 0]);
+        drop(sandbox);
+        // As it is when that is done but for the last step.
+        let etc = engine.state(&format!("containers/{}/upper/etc", crate::engine::id(1)));
+        let time = fs::metadata(&etc).unwrap();
+        let kept = format!("{}.{}", time.mtime(), time.mtime_nsec());
+        setxattr(&etc, "trusted.cctl.mtime", kept.as_bytes(), XattrFlags::empty()).unwrap();
+        fs::remove_file(etc.join("hosts")).unwrap();
+        assert_eq!(changes(engine, 1, &layers, None).await, ["C /etc"]);
+        sandbox = Sandbox::new();
+        engine.mount(1, &sandbox, &layers, &[]).await.unwrap();
+        assert_eq!(changes(engine, 1, &layers, Some(&sandbox)).await, [""; 0]);
+        let now = fs::metadata(&etc).unwrap();
+        assert_eq!((now.mtime(), now.mtime_nsec()), (time.mtime(), time.mtime_nsec()));
     });
 }
 
