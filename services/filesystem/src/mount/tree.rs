@@ -4,7 +4,7 @@ use super::{ATTRIBUTES, Users};
 use crate::beneath::{self, Place, is_directory};
 use crate::sys;
 use crate::xattrs::{self, KEPT_TIME};
-use rustix::fs::{CWD, Mode, OFlags, Stat, Timespec, Timestamps, XattrFlags};
+use rustix::fs::{CWD, Mode, OFlags, Stat, Timespec, Timestamps, UTIME_OMIT, XattrFlags};
 use rustix::io::Errno;
 use rustix::mount::{MountAttrFlags, MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
 use schema::Failure;
@@ -115,7 +115,7 @@ impl Tree {
             Some(stat) if !is_directory(stat) && self.is_directory => {
                 return Err(self.invalid("it is a file, and a directory is to be mounted there"));
             }
-            Some(_) if self.purpose == Purpose::Names => {
+            Some(_) if self.purpose == Purpose::Names && self.is_ours(&place, &root_stat)? => {
                 let directory = open(&place).map_err(failed)?;
                 if let Some(time) = kept_time(&directory).map_err(failed)? {
                     restore_time(&directory, time).map_err(failed)?;
@@ -204,7 +204,8 @@ fn keep_time(directory: &OwnedFd) -> Result<Timespec, Errno> {
 
 /// Gives a directory the time that it had before.
 fn restore_time(directory: &OwnedFd, time: Timespec) -> Result<(), Errno> {
-    rustix::fs::futimens(directory, &Timestamps { last_access: time, last_modification: time })?;
+    let unchanged = Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT };
+    rustix::fs::futimens(directory, &Timestamps { last_access: unchanged, last_modification: time })?;
     match rustix::fs::fremovexattr(directory, KEPT_TIME) {
         Err(Errno::NODATA | Errno::NOTSUP) => Ok(()),
         other => other,

@@ -10,7 +10,6 @@ use rtnetlink::proto::Connection;
 use rtnetlink::sys::{AsyncSocket, Socket, SocketAddr};
 use rustix::event::{PollFd, PollFlags, poll};
 use std::cell::RefCell;
-use std::fmt;
 use std::future::Future;
 use std::io;
 use std::ops::ControlFlow;
@@ -82,12 +81,6 @@ impl Wake for Woken {
 pub(super) struct Driver {
     /// None: it has failed.
     connection: RefCell<Option<Connection<RouteNetlinkMessage, Plain>>>,
-}
-
-impl fmt::Debug for Driver {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Driver").field("is_broken", &self.is_broken()).finish()
-    }
 }
 
 impl Driver {
