@@ -15,7 +15,7 @@ use crate::names;
 use crate::pack::{Archives, Parts};
 use crate::trash::Trash;
 use crate::unpack::Unpacker;
-use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, ResponseFuture};
+use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, ResponseFuture, WrapFuture};
 use futures::future::try_join_all;
 use kit::actor::{ask, on_thread};
 use schema::common::{Layer, SandboxRef};
@@ -135,14 +135,8 @@ impl Actor for Containers {
     fn started(&mut self, context: &mut Self::Context) {
         context.run_interval(TIDY, |containers, _| containers.archives.expire());
         let (containers, host_files) = (context.address(), Arc::clone(&self.host_files));
-        let thread = std::thread::Builder::new().name("resolv.conf".to_owned());
-        let started = thread.spawn(move || {
-            let ended = names::follow(&host_files, || containers.do_send(FollowHost));
-            tracing::error!(?ended, "the host's name servers are not followed any more");
-        });
-        if let Err(error) = started {
-            tracing::error!(%error, "the host's name servers are not followed");
-        }
+        let followed = names::follow(host_files, move || containers.do_send(FollowHost));
+        context.spawn(followed.into_actor(self).map(|never, _, _| match never {}));
     }
 }
 
