@@ -73,6 +73,7 @@ async fn make(
     let warnings = validate::check(spec, validate::processors())?;
     let pool = shared.ids.read()?.pool;
     shared.leases.pass(STEP).await?;
+    shared.users.pass(STEP).await?;
     let admitted = async {
         let image = shared.workers.image_store.lease(&new.call, id.as_str(), &spec.image).await?;
         let mut record = Record::new(id.clone(), spec, image, warnings)?;

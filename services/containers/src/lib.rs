@@ -74,6 +74,7 @@ pub async fn start(context: kit::Context) -> Result<Bootstrap, Failure> {
         journal,
         gate: gate::Gate::new(&recovery::TOLD),
         leases: gate::Gate::new(&recovery::LESSOR),
+        users: gate::Gate::new(recovery::knower(&loaded)),
         ids: ids::Source::new(&context.instance),
     });
     let (execs, recovered) = exec::Execs::start(Rc::clone(&parts), loaded.execs.clone());

@@ -8,7 +8,7 @@ use crate::gate::Gate;
 use crate::journal::Loaded;
 use crate::lifecycle::Phase;
 use crate::record::Record;
-use crate::registry::{Recovered, Registry};
+use crate::registry::{Discard, Recovered, Registry};
 use crate::workers::{insist, own_call};
 use actix::Addr;
 use schema::image_store::{self, Lease};
@@ -21,6 +21,11 @@ pub(crate) const TOLD: [&str; 4] = [executor::SERVICE, filesystem::SERVICE, netw
 
 /// The worker that is told before anything is leased.
 pub(crate) const LESSOR: [&str; 1] = [image_store::SERVICE];
+
+/// The worker that alone knows user ids: those of containers whose records cannot be read.
+pub(crate) fn knower(loaded: &Loaded) -> &'static [&'static str] {
+    if loaded.damaged.is_empty() { &[] } else { &[executor::SERVICE] }
+}
 
 /// Whose belongings stay.
 pub(crate) struct Living {
@@ -84,12 +89,16 @@ async fn sandboxes(shared: &Shared, registry: &Addr<Registry>) {
         warn,
     )
     .await;
+    shared.users.open(executor::SERVICE);
     // Before the gate opens: then a client may ask again for what was given up, and it has the same id.
     let mut stuck = Vec::new();
     for id in &leftovers {
-        if let Err(failure) = executor.destroy(&own_call(), id).await {
-            warn(failure);
-            stuck.push(id);
+        match executor.destroy(&own_call(), id).await {
+            Ok(()) => registry.do_send(Discard(id.clone())),
+            Err(failure) => {
+                warn(failure);
+                stuck.push(id);
+            }
         }
         // In one that stood ready, or was about to be recorded, nothing ever ran.
         if parked.contains(id) {
@@ -102,5 +111,6 @@ async fn sandboxes(shared: &Shared, registry: &Addr<Registry>) {
     shared.gate.open(executor::SERVICE);
     for id in stuck {
         insist(async || executor.destroy(&own_call(), id).await, warn).await;
+        registry.do_send(Discard(id.clone()));
     }
 }

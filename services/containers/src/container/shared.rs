@@ -19,6 +19,8 @@ pub(crate) struct Parts {
     pub(crate) gate: Gate,
     /// Nothing is leased before the image store knows which leases there are.
     pub(crate) leases: Gate,
+    /// No user ids are given before it is known which containers with damaged records have.
+    pub(crate) users: Gate,
     /// Where user ids of containers come from.
     pub(crate) ids: ids::Source,
 }

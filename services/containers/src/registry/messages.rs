@@ -104,7 +104,7 @@ pub(crate) struct Views;
 #[rtype(result = "Result<Option<(ContainerId, Damage)>, Failure>")]
 pub(crate) struct Damaged(pub(crate) String);
 
-/// Nothing is left of a container with a damaged record.
+/// Nothing is left of a container with a damaged record, or of a sandbox that belonged to none: its user ids are free.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct Discard(pub(crate) ContainerId);

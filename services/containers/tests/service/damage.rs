@@ -1,8 +1,9 @@
 //! Records that cannot be read.
 
-use crate::support::{Bench, call, spec};
+use crate::support::{Bench, call, id, spec};
 use schema::Code;
 use schema::containers::State;
+use std::time::Duration;
 
 #[actix::test]
 async fn a_damaged_record_harms_no_other_and_nothing_of_its_container() {
@@ -38,6 +39,31 @@ async fn a_damaged_record_harms_no_other_and_nothing_of_its_container() {
     bench.service.restart();
     assert_eq!(bench.client.list(&call()).await.unwrap().len(), 2);
     assert!(bench.files("kept/damaged").is_empty());
+}
+
+#[actix::test]
+async fn nobody_gets_the_user_ids_of_a_container_whose_record_is_damaged() {
+    let mut bench = Bench::new().await;
+    let good = bench.run(&spec("good")).await;
+    let bad = bench.run(&spec("bad")).await;
+    bench.service.kill();
+    for file in bench.files(&bench.boot_directory()).into_iter().chain(bench.files("kept")) {
+        if file.to_string_lossy().contains(bad.as_str()) {
+            std::fs::write(file, "junk").unwrap();
+        }
+    }
+    bench.world.hang("executor.list", None);
+    bench.service.again();
+    let new = id();
+    let early =
+        tokio::time::timeout(Duration::from_millis(200), bench.client.create(&call(), &new, &spec("other"))).await;
+    assert!(early.is_err(), "it has user ids before it is known which are free");
+    assert_eq!(bench.client.list(&call()).await.unwrap().len(), 1);
+    bench.world.heal();
+    let other = bench.client.create(&call(), &new, &spec("other")).await.unwrap();
+    for id in [&good, &bad] {
+        assert_ne!(other.ids.unwrap(), bench.world.sandbox(id).ids.unwrap());
+    }
 }
 
 #[actix::test]

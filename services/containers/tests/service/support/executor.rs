@@ -132,7 +132,7 @@ impl Server for Executor {
                 phase: phase.clone(),
                 exec_of: self.0.execs.borrow().get(id).cloned(),
                 frozen: self.0.frozen.borrow().contains(id),
-                ids: None,
+                ids: self.0.made.borrow().get(id).and_then(|made| made.ids),
             })
             .collect())
     }
