@@ -9,6 +9,9 @@ use std::process::{Child, Command};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+/// What no program shows.
+const END: &[u8] = b"<the program has ended>";
+
 /// A terminal with a program on it.
 pub struct Terminal {
     keyboard: File,
@@ -85,10 +88,19 @@ impl Terminal {
         self.child.id()
     }
 
-    /// Waits for the program's end; its exit code, 128 + the signal if one ended it.
+    /// Waits for the program's end, and until all that it showed can be seen; its exit code, 128 + the signal if one
+    /// ended it.
     pub fn wait(&mut self) -> i32 {
         use std::os::unix::process::ExitStatusExt;
         let status = eventually("the program ends", || self.child.try_wait().expect("wait"));
+        // What is written now is read after it.
+        self.line.write_all(END).expect("the terminal takes output");
+        eventually("its last words are read", || {
+            let mut screen = self.screen.lock().unwrap();
+            let length = screen.len().checked_sub(END.len()).filter(|length| screen[*length..] == *END)?;
+            screen.truncate(length);
+            Some(())
+        });
         status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or_default())
     }
 }
