@@ -128,14 +128,14 @@ fn credentials(user: String, password: String) -> Result<Credentials, Failure> {
 
 /// A line that is typed after a prompt. A signal ends it, and what was hidden shows again.
 async fn prompted(prompt: String, hidden: bool) -> Result<String> {
-    console::write(Stream::Stderr, prompt.as_bytes())?;
-    let guard = hidden.then(terminal::Hidden::enter).transpose()?;
+    // Signals are watched before anything is hidden, and it is hidden before anything is typed.
     let typed = crate::transfer::unless_interrupted(async {
+        let _hidden = hidden.then(terminal::Hidden::enter).transpose()?;
+        console::write(Stream::Stderr, prompt.as_bytes())?;
         let line = tokio::task::spawn_blocking(line_from_stdin).await;
         Ok(line.map_err(|error| Failure::internal(format_args!("reading a line: {error}")))??)
     })
     .await;
-    drop(guard);
     if hidden || matches!(typed, Err(Error::Signalled(_))) {
         // The Enter did not show either.
         console::write(Stream::Stderr, b"\n")?;
