@@ -90,15 +90,17 @@ async fn sandboxes(shared: &Shared, registry: &Addr<Registry>) {
     )
     .await;
     shared.users.open(executor::SERVICE);
+    let destroy = async |id: &ContainerId| {
+        executor.destroy(&own_call(), id).await?;
+        registry.do_send(Discard(id.clone()));
+        Ok(())
+    };
     // Before the gate opens: then a client may ask again for what was given up, and it has the same id.
     let mut stuck = Vec::new();
     for id in &leftovers {
-        match executor.destroy(&own_call(), id).await {
-            Ok(()) => registry.do_send(Discard(id.clone())),
-            Err(failure) => {
-                warn(failure);
-                stuck.push(id);
-            }
+        if let Err(failure) = destroy(id).await {
+            warn(failure);
+            stuck.push(id);
         }
         // In one that stood ready, or was about to be recorded, nothing ever ran.
         if parked.contains(id) {
@@ -110,7 +112,6 @@ async fn sandboxes(shared: &Shared, registry: &Addr<Registry>) {
     }
     shared.gate.open(executor::SERVICE);
     for id in stuck {
-        insist(async || executor.destroy(&own_call(), id).await, warn).await;
-        registry.do_send(Discard(id.clone()));
+        insist(async || destroy(id).await, warn).await;
     }
 }

@@ -1,9 +1,20 @@
 //! Records that cannot be read.
 
 use crate::support::{Bench, call, id, spec};
-use schema::Code;
 use schema::containers::State;
+use schema::{Code, ContainerId};
 use std::time::Duration;
+
+/// Both records of a container say something else.
+fn damage(bench: &Bench, id: &ContainerId, content: &str) {
+    for directory in ["kept".to_owned(), bench.boot_directory()] {
+        for file in bench.files(&directory) {
+            if file.to_string_lossy().contains(id.as_str()) {
+                std::fs::write(file, content).unwrap();
+            }
+        }
+    }
+}
 
 #[actix::test]
 async fn a_damaged_record_harms_no_other_and_nothing_of_its_container() {
@@ -11,13 +22,7 @@ async fn a_damaged_record_harms_no_other_and_nothing_of_its_container() {
     let good = bench.run(&spec("good")).await;
     let bad = bench.run(&spec("bad")).await;
     bench.service.kill();
-    for directory in ["kept".to_owned(), bench.boot_directory()] {
-        for file in bench.files(&directory) {
-            if file.to_string_lossy().contains(bad.as_str()) {
-                std::fs::write(file, "cctl-record container 1 sha256:00\n{}").unwrap();
-            }
-        }
-    }
+    damage(&bench, &bad, "cctl-record container 1 sha256:00\n{}");
     for _ in 0..2 {
         bench.world.told.borrow_mut().clear();
         bench.service.restart();
@@ -47,11 +52,7 @@ async fn nobody_gets_the_user_ids_of_a_container_whose_record_is_damaged() {
     let good = bench.run(&spec("good")).await;
     let bad = bench.run(&spec("bad")).await;
     bench.service.kill();
-    for file in bench.files(&bench.boot_directory()).into_iter().chain(bench.files("kept")) {
-        if file.to_string_lossy().contains(bad.as_str()) {
-            std::fs::write(file, "junk").unwrap();
-        }
-    }
+    damage(&bench, &bad, "junk");
     bench.world.hang("executor.list", None);
     bench.service.again();
     let new = id();

@@ -127,7 +127,6 @@ mod tests {
     use std::os::unix::fs::symlink;
     use std::process::Command;
     use std::sync::mpsc::{Receiver, channel};
-    use std::time::Duration;
 
     fn following(file: &Path) -> Receiver<Option<Vec<u8>>> {
         let (sender, changes) = channel();
